@@ -1,0 +1,1 @@
+"""SchNet-IIA: a neural-network potential for doped boron clusters, as an ASE calculator."""

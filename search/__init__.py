@@ -1,0 +1,1 @@
+"""Find the minima of a cluster with any relaxer: seeds, moves, archive, basin hopping, bee colony."""
