@@ -1,0 +1,39 @@
+"""How a distance enters the network: Gaussian basis and cosine cutoff."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import nn
+
+
+class GaussianBasis(nn.Module):
+    """`n_rbf` Gaussians with centres from 0 to `cutoff` Å, each as wide as their spacing."""
+
+    offsets: torch.Tensor
+    widths: torch.Tensor
+
+    def __init__(self, n_rbf: int, cutoff: float):
+        super().__init__()
+        if n_rbf < 2:
+            raise ValueError(f"a radial basis needs at least 2 functions, not {n_rbf}")
+        offsets = torch.linspace(0.0, cutoff, n_rbf)
+        self.register_buffer("offsets", offsets)
+        self.register_buffer("widths", torch.full_like(offsets, float(offsets[1] - offsets[0])))
+
+    def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        scaled = (distances[..., None] - self.offsets) / self.widths  # [n_pairs, n_rbf]
+        return torch.exp(-0.5 * scaled.square())  # [n_pairs, n_rbf]
+
+
+class CosineCutoff(nn.Module):
+    """(1 + cos(π r / r_c)) / 2 inside `cutoff` Å and exactly 0 from there on."""
+
+    def __init__(self, cutoff: float):
+        super().__init__()
+        self.cutoff = float(cutoff)
+
+    def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        inside = (distances < self.cutoff).to(distances.dtype)
+        return 0.5 * (torch.cos(distances * (math.pi / self.cutoff)) + 1.0) * inside  # [n_pairs]

@@ -1,0 +1,56 @@
+"""What holds atoms apart where no label reaches: screened nuclear repulsion, and a saturated distance.
+
+A pair repels by the universal ZBL potential (Ziegler, Biersack, Littmark, The Stopping and Range of
+Ions in Solids, 1985) times a polynomial that ends it at the pair's bond length. Both fall with the
+distance, so the product does too. The network sees a distance that stops shrinking well inside a
+bond, so there its force on the pair is exactly zero and the repulsion has the last word, whatever
+the network's weights are.
+"""
+
+from __future__ import annotations
+
+import torch
+from ase.data import covalent_radii
+from torch import nn
+
+from iia_calc.network.settings import RepulsionSettings
+
+COULOMB = 14.399645478425668  # e² / 4π ε0, eV Å
+SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
+N_ELEMENTS = 119  # rows of per-element tables; row 0 is padding
+
+
+class Repulsion(nn.Module):
+    """ZBL energies of pairs, and the distances that the network is to see."""
+
+    radii: torch.Tensor
+
+    def __init__(self, settings: RepulsionSettings | None = None):
+        super().__init__()
+        self.settings = settings or RepulsionSettings()
+        # not in the state_dict: the same for every potential
+        radii = torch.tensor(covalent_radii[:N_ELEMENTS], dtype=torch.float64)
+        self.register_buffer("radii", radii, persistent=False)
+
+    def bond_lengths(self, Z_i: torch.Tensor, Z_j: torch.Tensor) -> torch.Tensor:
+        """Sum of covalent radii, Å."""
+        return self.radii[Z_i] + self.radii[Z_j]  # [P]
+
+    def forward(self, Z_i: torch.Tensor, Z_j: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
+        """Repulsion of each pair [P], eV; distances [P] Å."""
+        end = self.settings.outer * self.bond_lengths(Z_i, Z_j).to(distances.dtype)  # [P]
+        u = (distances / end).clamp(max=1.0)
+        envelope = (1 - u) ** 3 * (1 + 3 * u + 6 * u**2)  # 1 at 0, three times flat at 1
+        z_i, z_j = Z_i.to(distances.dtype), Z_j.to(distances.dtype)
+        x = distances * (z_i**0.23 + z_j**0.23) / 0.46850
+        screening = sum(a * torch.exp(-b * x) for a, b in SCREENING)
+        return COULOMB * z_i * z_j / distances * screening * envelope  # [P]
+
+    def saturate(self, Z_i: torch.Tensor, Z_j: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
+        """Distances [P] as the network sees them: unchanged at bond lengths, constant deep inside one."""
+        bond = self.bond_lengths(Z_i, Z_j).to(distances.dtype)
+        start, end = self.settings.saturation_start * bond, self.settings.saturation_end * bond
+        width = start - end
+        t = ((distances - end) / width).clamp(0.0, 1.0)
+        lag = width * (0.5 - t**3 + 0.5 * t**4)  # the slope of -lag is 3t² - 2t³: from 0 to 1, flat at both
+        return torch.where(distances < start, start - lag, distances)  # [P]

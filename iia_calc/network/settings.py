@@ -1,0 +1,103 @@
+"""What describes a network, as plain data that fits into a card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+
+from iia_calc.network.activation import ACTIVATIONS
+from iia_calc.network.attention import FORMS
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Shape of a SchNet-IIA; defaults are the bold column of Table 1 (J. Chem. Inf. Model. 2025, 65, 92-100).
+
+    Attributes
+    ----------
+    n_atom_basis : features per atom.
+    n_interactions : interaction blocks.
+    n_rbf : Gaussians of the radial basis.
+    cutoff : Å.
+    n_embedding : rows of the embedding table; the nuclear charge is the row.
+    n_filters : features inside a convolution; None for `n_atom_basis`.
+    attention : "smooth", "hard", "untrained" or None (no attention).
+    n_heads : attention heads.
+    activation : "smu", "smu-trainable" or "ssp" (shifted softplus).
+    distance_logits : attention logits also see the distance (experimental).
+    """
+
+    n_atom_basis: int = 128
+    n_interactions: int = 5
+    n_rbf: int = 40
+    cutoff: float = 5.0
+    n_embedding: int = 400
+    n_filters: int | None = None
+    attention: str | None = "smooth"
+    n_heads: int = 4
+    activation: str = "smu"
+    distance_logits: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+        if not self.cutoff > 0:
+            raise ValueError(f"cutoff must be positive, not {self.cutoff} Å")
+        if self.attention is not None and self.attention not in FORMS:
+            raise ValueError(f"unknown attention {self.attention!r}; choose one of {', '.join(FORMS)}, or None")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"unknown activation {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+        if self.attention is not None and self.n_atom_basis % self.n_heads:
+            raise ValueError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads; take a divisor")
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:
+        """Read `as_dict`'s result; ValueError lists any key that is not a setting."""
+        return cls(**_known(cls, data, "network"))
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class RepulsionSettings:
+    """Core repulsion, all lengths as fractions of a pair's sum of covalent radii.
+
+    Attributes
+    ----------
+    outer : the ZBL repulsion ends here, smoothly.
+    saturation_start : from here inwards the distance that the network sees lags behind the true one.
+    saturation_end : from here inwards it is constant: the network exerts no force on the pair,
+        and the repulsion acts alone.
+    """
+
+    outer: float = 1.0
+    saturation_start: float = 0.8
+    saturation_end: float = 0.6
+
+    def __post_init__(self) -> None:
+        if not 0 < self.saturation_end < self.saturation_start:
+            raise ValueError(
+                "saturation_end must be positive and less than saturation_start, "
+                f"not {self.saturation_end} and {self.saturation_start}"
+            )
+        if self.outer < self.saturation_end:
+            raise ValueError(
+                f"outer ({self.outer}) must not be less than saturation_end ({self.saturation_end}): "
+                "between the two nothing would hold a pair apart"
+            )
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, object]) -> RepulsionSettings:
+        return cls(**_known(cls, data, "repulsion"))
+
+    def as_dict(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def _known(cls, data, what):
+    names = [field.name for field in fields(cls)]
+    if unknown := sorted(set(data) - set(names)):
+        raise ValueError(f"unknown {what} settings {', '.join(unknown)}; there are {', '.join(names)}")
+    return dict(data)

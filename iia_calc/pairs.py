@@ -1,0 +1,277 @@
+"""Which atoms see each other, and the sums over neighbours, as gathers only.
+
+Two layouts with one interface:
+
+ClusterPairs    every pair of every cluster, padded to [B, N, N]: no list to build, nothing that
+                depends on the positions, sums over neighbours are sums over an axis.
+NeighbourPairs  matscipy's list within a cutoff, for one large or a periodic structure.
+
+A distance is the same for ij and ji, so everything that depends on distances alone lives on the
+pairs i < j ([P, ...]) and is spread over the slots ([A, K, ...]) when atoms meet it. Scatter-adds are
+slow on the CPU and not deterministic on a GPU; each linear map here therefore states its adjoint,
+which is again a gather, and can be differentiated any number of times.
+
+Letters in the shape comments: B clusters, N atoms of the largest, A atoms with padding (B N),
+n_atoms without, K slots per atom (N for clusters), P pairs i < j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+
+class _Expand(torch.autograd.Function):
+    """Pairs [P, ...] -> slots [A K, ...]; empty slots get 0. The adjoint adds both directions."""
+
+    @staticmethod
+    def forward(ctx, h, pairs):
+        ctx.pairs = pairs
+        if h.shape[0] == 0:
+            return h.new_zeros(pairs.pair_of_slot.shape + h.shape[1:])
+        out = h.index_select(0, pairs.pair_of_slot)
+        return out.index_fill_(0, pairs.empty_slots, 0.0)
+
+    @staticmethod
+    def backward(ctx, g):
+        return _Fold.apply(g, ctx.pairs), None
+
+
+class _Fold(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, g, pairs):
+        ctx.pairs = pairs
+        return g.index_select(0, pairs.slot_forth).add_(g.index_select(0, pairs.slot_back))
+
+    @staticmethod
+    def backward(ctx, gg):
+        return _Expand.apply(gg, ctx.pairs), None
+
+
+class _Vectors(torch.autograd.Function):
+    """Positions [n_atoms, 3] -> r_j - r_i of each pair [P, 3]."""
+
+    @staticmethod
+    def forward(ctx, R, pairs):
+        ctx.pairs = pairs
+        return R.index_select(0, pairs.second).sub_(R.index_select(0, pairs.first))
+
+    @staticmethod
+    def backward(ctx, g):
+        return _FromVectors.apply(g, ctx.pairs), None
+
+
+class _FromVectors(torch.autograd.Function):
+    """The adjoint: pair gradients [P, 3] -> [n_atoms, 3]."""
+
+    @staticmethod
+    def forward(ctx, g, pairs):
+        ctx.pairs = pairs
+        slots = _Expand.apply(g, pairs) * pairs.sign[:, None]  # [A K, 3]
+        return slots.view(-1, pairs.n_slots, 3).sum(1).index_select(0, pairs.atoms)
+
+    @staticmethod
+    def backward(ctx, gg):
+        return _Vectors.apply(gg, ctx.pairs), None
+
+
+class Pairs:
+    """What both layouts share; see the module's docstring for the letters.
+
+    Attributes
+    ----------
+    first, second : [P] atoms (unpadded) of each pair.
+    atoms : [n_atoms] padded place of each atom.
+    structure : [n_atoms] the structure each atom belongs to; `n_structures` of them.
+    shifts : [P, 3] Å added to r_j - r_i (periodic images), or None.
+    """
+
+    def __init__(self, first, second, slot_forth, slot_back, atoms, n_padded, n_slots, structure, sizes, shifts=None):
+        self.first, self.second = first, second
+        self.slot_forth, self.slot_back = slot_forth, slot_back  # [P] slot of i that holds j, and of j that holds i
+        self.atoms, self.n_padded, self.n_slots = atoms, n_padded, n_slots
+        self.structure, self.sizes, self.n_structures = structure, tuple(sizes), len(sizes)
+        self.shifts = shifts
+        number = torch.arange(len(first), device=first.device)
+        self.pair_of_slot = first.new_zeros(n_padded * n_slots)  # [A K]
+        self.pair_of_slot[slot_forth] = number
+        self.pair_of_slot[slot_back] = number
+        sign = torch.zeros(n_padded * n_slots, dtype=torch.float64, device=first.device)
+        sign[slot_forth] = -1.0
+        sign[slot_back] = 1.0
+        self.empty_slots = (sign == 0).nonzero()[:, 0]
+        self._sign = sign
+
+    @property
+    def sign(self) -> torch.Tensor:
+        return self._sign
+
+    def to(self, dtype: torch.dtype) -> Pairs:
+        """Set the floating-point type of the constants, in place."""
+        if self._sign.dtype != dtype:
+            self._sign = self._sign.to(dtype)
+            self.shifts = None if self.shifts is None else self.shifts.to(dtype)
+        return self
+
+    def pad(self, values: torch.Tensor) -> torch.Tensor:
+        """[n_atoms, ...] -> [A, ...] with zeros in the padding (no gradient)."""
+        return values.new_zeros((self.n_padded, *values.shape[1:])).index_copy_(0, self.atoms, values)
+
+    def vectors(self, R: torch.Tensor) -> torch.Tensor:
+        """r_j - r_i [P, 3] Å from positions [n_atoms, 3] Å."""
+        vectors = _Vectors.apply(R, self)
+        return vectors if self.shifts is None else vectors + self.shifts
+
+    def distances(self, R: torch.Tensor) -> torch.Tensor:
+        """[P] Å, at least 1e-4 Å (coincident atoms have no direction to move in)."""
+        return self.vectors(R).square().sum(-1).clamp_min(1e-8).sqrt()  # [P]
+
+    def expand(self, h: torch.Tensor) -> torch.Tensor:
+        """Pairs [P, ...] -> slots [A, K, ...], 0 in empty slots."""
+        return _Expand.apply(h, self).view(self.n_padded, self.n_slots, *h.shape[1:])
+
+    def sum_structures(self, values: torch.Tensor) -> torch.Tensor:
+        """Sum over the atoms of each structure: [n_atoms] -> [n_structures]."""
+        padded = torch.zeros(self.n_padded, dtype=values.dtype, device=values.device)
+        return padded.index_copy(0, self.atoms, values).view(self.n_structures, -1).sum(1)
+
+
+class ClusterPairs(Pairs):
+    """All pairs of clusters of `sizes` atoms, which follow one another in the flat arrays."""
+
+    def __init__(self, sizes: Sequence[int], device: torch.device | str | None = None):
+        if not len(sizes) or min(sizes) < 1:
+            raise ValueError(f"every structure needs at least one atom; sizes are {list(sizes)}")
+        count = torch.as_tensor(sizes, dtype=torch.int64, device=device)  # [B]
+        device = count.device
+        n_structures, largest = len(sizes), max(sizes)
+        structure = torch.repeat_interleave(torch.arange(n_structures, device=device), count)  # [n_atoms]
+        start = count.cumsum(0) - count  # [B] flat number of each structure's first atom
+        within = torch.arange(len(structure), device=device) - start[structure]
+        i, j = torch.triu_indices(largest, largest, 1, device=device)
+        b, t = (j < count[:, None]).nonzero(as_tuple=True)  # [P]
+        i, j = i[t], j[t]
+        padded = b * largest
+        super().__init__(
+            first=start[b] + i,
+            second=start[b] + j,
+            slot_forth=(padded + i) * largest + j,
+            slot_back=(padded + j) * largest + i,
+            atoms=structure * largest + within,
+            n_padded=n_structures * largest,
+            n_slots=largest,
+            structure=structure,
+            sizes=sizes,
+        )
+
+    def neighbour(self, x: torch.Tensor) -> torch.Tensor:
+        """x_j in each slot: [A, C] -> [A, K, C]."""
+        x = x.view(self.n_structures, 1, self.n_slots, -1)
+        x = x.expand(-1, self.n_slots, -1, -1)  # [B, N, N, C]
+        return x.reshape(self.n_padded, self.n_slots, -1)
+
+    def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Σ_j filters_ij ∘ x_j: [A, K, F], [A, F] -> [A, F]."""
+        filters = filters.view(self.n_structures, self.n_slots, self.n_slots, -1)
+        return (filters * x.view(self.n_structures, 1, self.n_slots, -1)).sum(2).view(self.n_padded, -1)
+
+    def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Σ_j w_ij h_j per head: [A, K, H], [A, H, D] -> [A, H, D]."""
+        b, n, heads = self.n_structures, self.n_slots, weights.shape[-1]
+        weights = weights.view(b, n, n, heads).permute(0, 3, 1, 2)  # [B, H, N, N]
+        h = h.view(b, n, heads, -1).transpose(1, 2)  # [B, H, N, D]
+        return (weights @ h).transpose(1, 2).reshape(b * n, heads, -1)
+
+
+class _Neighbour(torch.autograd.Function):
+    """Atoms [A, C] -> slots [A K, C]; an empty slot holds its own atom."""
+
+    @staticmethod
+    def forward(ctx, x, pairs):
+        ctx.pairs = pairs
+        return x.index_select(0, pairs.atom_of_slot)
+
+    @staticmethod
+    def backward(ctx, g):
+        return _FromNeighbour.apply(g, ctx.pairs), None
+
+
+class _FromNeighbour(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, g, pairs):
+        ctx.pairs = pairs
+        return g.index_select(0, pairs.opposite_slot).view(-1, pairs.n_slots, g.shape[-1]).sum(1)
+
+    @staticmethod
+    def backward(ctx, gg):
+        return _Neighbour.apply(gg, ctx.pairs), None
+
+
+class NeighbourPairs(Pairs):
+    """Pairs within `cutoff` Å of one structure, periodic or not, by matscipy's cell list.
+
+    The list belongs to the positions it was made from: make a new one when atoms move.
+    """
+
+    def __init__(self, positions, cutoff: float, cell=None, pbc=(False, False, False), device=None):
+        from matscipy.neighbours import neighbour_list
+
+        positions = np.ascontiguousarray(positions, dtype=np.float64)
+        n_atoms = len(positions)
+        if not np.isfinite(positions).all():
+            raise ValueError("positions hold NaN or infinity; no neighbour list can be made of them")
+        if np.any(pbc):
+            cell, origin = np.asarray(cell, dtype=np.float64), np.zeros(3)
+        else:  # a box around the cluster, so that any position is inside
+            cell, origin = np.diag(np.ptp(positions, axis=0) + 2 * cutoff), positions.min(axis=0) - cutoff
+        i, j, S = neighbour_list(
+            "ijS", positions=positions - origin, cell=cell, pbc=np.asarray(pbc, bool), cutoff=float(cutoff),
+            numbers=np.ones(n_atoms, dtype=np.int32),
+        )
+        # one of the two directions; a pair of an atom with its own image goes by the first shift that differs
+        lead = np.where(S[:, 0] != 0, S[:, 0], np.where(S[:, 1] != 0, S[:, 1], S[:, 2]))
+        half = (i < j) | ((i == j) & (lead > 0))
+        i, j, S = i[half], j[half], S[half]
+        ends = np.concatenate([i, j])  # [2 P] the atom each direction belongs to
+        order = np.argsort(ends, kind="stable")
+        degree = np.bincount(ends, minlength=n_atoms)
+        n_slots = max(1, int(degree.max(initial=0)))
+        rank = np.empty(len(ends), dtype=np.int64)
+        rank[order] = np.arange(len(ends)) - np.repeat(degree.cumsum() - degree, degree)
+        slot = ends * n_slots + rank
+
+        def tensor(array):
+            return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64, device=device)
+
+        super().__init__(
+            first=tensor(i),
+            second=tensor(j),
+            slot_forth=tensor(slot[: len(i)]),
+            slot_back=tensor(slot[len(i) :]),
+            atoms=torch.arange(n_atoms, device=device),
+            n_padded=n_atoms,
+            n_slots=n_slots,
+            structure=torch.zeros(n_atoms, dtype=torch.int64, device=device),
+            sizes=(n_atoms,),
+            shifts=torch.as_tensor(S @ cell, dtype=torch.float64, device=device) if np.any(pbc) else None,
+        )
+        own = torch.arange(n_atoms * n_slots, device=device)
+        self.atom_of_slot = own // n_slots  # [A K]
+        self.atom_of_slot[self.slot_forth] = self.second
+        self.atom_of_slot[self.slot_back] = self.first
+        self.opposite_slot = own.clone()  # [A K] the slot that holds the same pair from the other end
+        self.opposite_slot[self.slot_forth] = self.slot_back
+        self.opposite_slot[self.slot_back] = self.slot_forth
+
+    def neighbour(self, x: torch.Tensor) -> torch.Tensor:
+        return _Neighbour.apply(x, self).view(self.n_padded, self.n_slots, -1)  # [A, K, C]
+
+    def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return (filters * self.neighbour(x)).sum(1)  # [A, F]
+
+    def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        heads = weights.shape[-1]
+        h_j = self.neighbour(h.reshape(self.n_padded, -1)).view(self.n_padded, self.n_slots, heads, -1)
+        return (weights[..., None] * h_j).sum(1)  # [A, H, D]
