@@ -1,0 +1,292 @@
+"""Every distinct minimum of a search, stored before it is reported."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from search.composition import Composition
+from search.fingerprint import Fingerprint, Sameness, same
+from search.relaxer import Relaxed
+from search.scale import LengthScale
+from search.store import Store
+
+# A copy replaces the stored geometry when it is lower by more than this, so that rounding writes nothing.
+LOWER_BY = 1e-6
+
+
+@dataclass
+class Minimum:
+    """One distinct minimum.
+
+    Attributes
+    ----------
+    positions : [n_atoms, 3], in the order of the composition; the lowest copy found.
+    energy, fmax, energy_std, forces_std : as the relaxer gave them for that copy.
+    times_found : quenches that ended here.
+    first_quench : 1-based number of the first of them.
+    row : in the database; None in memory.
+    """
+
+    positions: np.ndarray
+    numbers: np.ndarray
+    energy: float
+    fmax: float
+    times_found: int
+    first_quench: int
+    energy_std: float | None = None
+    forces_std: float | None = None
+    row: int | None = None
+
+    @cached_property
+    def fingerprint(self) -> Fingerprint:
+        return Fingerprint(self.positions, self.numbers)
+
+    @property
+    def pairs(self) -> dict[str, float]:
+        """Key-value pairs of the database row."""
+        pairs: dict[str, float] = {
+            "times_found": self.times_found,
+            "first_quench": self.first_quench,
+            "converged": True,
+            "residual_force": self.fmax,
+        }
+        if self.energy_std is not None:
+            pairs["energy_std"] = self.energy_std
+        if self.forces_std is not None:
+            pairs["forces_std"] = self.forces_std
+        return pairs
+
+    @property
+    def atoms(self) -> Atoms:
+        """A copy with its energy on it, the rest in `info`."""
+        atoms = Atoms(self.numbers, self.positions)
+        atoms.calc = SinglePointCalculator(atoms, energy=self.energy)
+        atoms.info.update(self.pairs)
+        return atoms
+
+
+class Archive:
+    """Distinct minima by energy, in memory or in an ASE database as well.
+
+    Parameters
+    ----------
+    path : database file (ending in .db), or a folder, in which it is called archive.db; None: in memory.
+    composition : formula, Atoms or Composition; may be left out for a file that exists.
+    signature : what the search was asked for; a file with another signature is refused. None accepts any.
+    sameness : when two minima are one.
+    bond_length : the host's bond length where it isn't that of covalent radii (see `LengthScale`).
+
+    Raises
+    ------
+    BlockingIOError : another process has the file.
+    ValueError : a foreign or unreadable file, another composition or signature; the file is left as it was.
+    """
+
+    def __init__(
+        self,
+        path: str | Path | None = None,
+        composition: str | Atoms | Composition | None = None,
+        signature: str | None = None,
+        sameness: Sameness | None = None,
+        bond_length: float | None = None,
+    ) -> None:
+        wanted = None if composition is None else Composition.parse(composition)
+        self.sameness = sameness or Sameness()
+        self._store: Store | None = None
+        self._values: dict[str, str] = {}
+        if path is not None:
+            file = Path(path)
+            file = file if file.suffix == ".db" else file / "archive.db"
+            self._store = Store(file, None if wanted is None else {"composition": wanted.formula})
+            self._values = self._store.values
+        elif wanted is None:
+            raise ValueError("an archive in memory needs a composition, for example SeB16")
+        try:
+            self.composition = wanted or Composition.parse(self._values["composition"])
+            self._check_composition()
+            self.bind(signature)
+            self.scale = LengthScale.with_bond(self.composition, bond_length)
+            self._minima: list[Minimum] = []  # by energy
+            self._energies: list[float] = []
+            self._new: list[Minimum] = []  # to be written whole
+            self._counted: list[Minimum] = []  # of which only times_found changed
+            self._load()
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def path(self) -> Path | None:
+        return None if self._store is None else self._store.path
+
+    @property
+    def state(self) -> dict | None:
+        """What the search last stored with `commit`, to go on from; None where nothing was."""
+        return json.loads(self._values["state"]) if "state" in self._values else None
+
+    @property
+    def best(self) -> Minimum | None:
+        return self._minima[0] if self._minima else None
+
+    def __len__(self) -> int:
+        return len(self._minima)
+
+    def __iter__(self) -> Iterator[Minimum]:
+        """Lowest first."""
+        return iter(list(self._minima))
+
+    def bind(self, signature: str | None) -> None:
+        """Tie the archive to one search, or check that it belongs to it (ValueError if not)."""
+        known = self._values.get("signature")
+        if signature is None or signature == known:
+            return
+        if known is not None:
+            raise ValueError(
+                f"{self.path or 'this archive'} belongs to another search.\n  there: {known}\n  now:   {signature}\n"
+                "Use the same settings to go on with it, or another folder"
+            )
+        if self._store is not None:
+            self._store.write([], [], {"signature": signature})
+        self._values["signature"] = signature
+
+    def find(self, energy: float, positions: np.ndarray) -> Minimum | None:
+        """The known minimum that positions [n_atoms, 3] of this energy are a copy of, if any."""
+        tolerance = self.sameness.energy_tolerance
+        window = range(
+            bisect_left(self._energies, energy - tolerance), bisect_right(self._energies, energy + tolerance)
+        )
+        if not window:
+            return None
+        print_ = Fingerprint(positions, self.composition.numbers)
+        for k in sorted(window, key=lambda k: abs(self._energies[k] - energy)):
+            if same(self._minima[k].fingerprint, print_, self.scale.bond, self.sameness):
+                return self._minima[k]
+        return None
+
+    def add(self, relaxed: Relaxed, quench: int) -> tuple[Minimum | None, bool]:
+        """Store one result: (its minimum, whether that is new); (None, False) where it is no sound minimum."""
+        entry = self.enter(relaxed, quench)
+        self.commit()
+        return entry
+
+    def enter(self, relaxed: Relaxed, quench: int) -> tuple[Minimum | None, bool]:
+        """As `add`, but in memory until `commit`: report nothing of it before."""
+        if not sound(relaxed):
+            return None, False
+        positions = self._ordered(relaxed.atoms)
+        energy = float(relaxed.energy)
+        known = self.find(energy, positions)
+        if known is None:
+            entry = Minimum(positions, self.composition.numbers, energy, float(relaxed.fmax), 1, int(quench))
+            entry.energy_std, entry.forces_std = _float(relaxed.energy_std), _float(relaxed.forces_std)
+            self._insert(entry)
+            self._new.append(entry)
+            return entry, True
+        known.times_found += 1
+        if energy < known.energy - LOWER_BY:
+            place = self._place(known)
+            del self._minima[place], self._energies[place]
+            known.positions, known.energy, known.fmax = positions, energy, float(relaxed.fmax)
+            known.energy_std, known.forces_std = _float(relaxed.energy_std), _float(relaxed.forces_std)
+            known.__dict__.pop("fingerprint", None)
+            self._insert(known)
+            self._mark(self._new, known)
+        else:
+            self._mark(self._counted, known)
+        return known, False
+
+    def commit(self, state: dict | None = None) -> None:
+        """Make durable, in one transaction, what was entered and the state to go on from."""
+        values = {} if state is None else {"state": json.dumps(state)}
+        if self._store is not None:
+            whole = [(entry.row, entry.atoms, entry.pairs) for entry in self._new]
+            counts = [(entry.row, entry.pairs) for entry in self._counted if entry.row is not None]
+            rows = self._store.write(whole, counts, values)
+            for entry, row in zip(self._new, rows, strict=True):
+                entry.row = row
+        self._values.update(values)
+        self._new, self._counted = [], []
+
+    def close(self) -> None:
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Archive:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _check_composition(self) -> None:
+        stored = self._values.get("composition")
+        if stored is not None and stored != self.composition.formula:
+            raise ValueError(f"{self.path} holds minima of {stored}, not of {self.composition}; use another folder")
+
+    def _load(self) -> None:
+        if self._store is None:
+            return
+        for row in self._store.rows():
+            pairs = row.key_value_pairs
+            entry = Minimum(
+                np.array(row.positions), np.array(row.numbers), row.energy, pairs["residual_force"],
+                int(pairs["times_found"]), int(pairs["first_quench"]),
+                pairs.get("energy_std"), pairs.get("forces_std"), row.id,
+            )  # fmt: skip
+            self._insert(entry)
+
+    def _insert(self, entry: Minimum) -> None:
+        place = bisect_right(self._energies, entry.energy)
+        self._minima.insert(place, entry)
+        self._energies.insert(place, entry.energy)
+
+    def _place(self, entry: Minimum) -> int:
+        place = bisect_left(self._energies, entry.energy)
+        while self._minima[place] is not entry:
+            place += 1
+        return place
+
+    def _mark(self, changed: list[Minimum], entry: Minimum) -> None:
+        if any(entry is other for other in self._new) or any(entry is other for other in changed):
+            return
+        if changed is self._new:
+            self._counted = [other for other in self._counted if other is not entry]
+        changed.append(entry)
+
+    def _ordered(self, atoms: Atoms) -> np.ndarray:
+        """Positions in the order of the composition."""
+        if not self.composition.matches(atoms):
+            raise ValueError(f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}")
+        if (atoms.numbers == self.composition.numbers).all():
+            return atoms.positions.copy()
+        order = np.empty(len(atoms), dtype=int)
+        for z in np.unique(atoms.numbers):
+            order[self.composition.numbers == z] = np.flatnonzero(atoms.numbers == z)
+        return atoms.positions[order]
+
+
+def sound(relaxed: Relaxed) -> bool:
+    """Converged, in one piece, and finite: what counts as a minimum."""
+    return bool(
+        relaxed.converged
+        and not relaxed.fragmented
+        and np.isfinite(relaxed.energy)
+        and np.isfinite(relaxed.atoms.positions).all()
+    )
+
+
+def minima_as_atoms(archive: Archive | Sequence[Minimum]) -> list[Atoms]:
+    """Lowest first, energy on each."""
+    return [entry.atoms for entry in archive]
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,115 @@
+"""Basin hopping: many walkers in step, each a Metropolis walk over minima (Wales & Doye, J. Phys. Chem. A 1997, 101, 5111)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search.archive import sound
+from search.moves import check_shares
+from search.relaxer import Relaxed
+from search.searcher import Searcher, check_at_least, from_plain, to_plain
+
+IMPROVED_BY = 1e-6
+
+
+@dataclass(frozen=True)
+class BasinHoppingSettings:
+    """Settings of basin hopping.
+
+    Attributes
+    ----------
+    walkers : how many walk in step; one batch is one trial of each.
+    temperature : of the Metropolis rule, as an energy (kT), eV or the model's unit.
+    target_acceptance : what step sizes adapt to. interval : tries of a move between two adaptions.
+    largest_step : upper limit of the step sizes (bond lengths; half turns for twist).
+    patience : trials without a new best of its own after which a walker starts again from a random seed.
+    moves : weights of the moves; those that don't apply to the composition are left out.
+    """
+
+    walkers: int = 16
+    temperature: float = 0.8
+    target_acceptance: float = 0.5
+    interval: int = 50
+    largest_step: float = 0.8
+    patience: int = 250
+    moves: dict[str, float] = field(
+        default_factory=lambda: {"rattle": 0.6, "surface": 0.25, "twist": 0.15, "swap": 0.25, "relocate": 0.25}
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})
+        if not 0 < self.target_acceptance < 1:
+            raise ValueError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
+        check_shares(self.moves)
+
+
+@dataclass
+class Walker:
+    """Where one walk stands; `positions` [n_atoms, 3] is None until its first sound minimum."""
+
+    positions: np.ndarray | None = None
+    energy: float = float("inf")
+    best: float = float("inf")
+    stalled: int = 0
+    starts: int = 0
+
+
+class BasinHopping(Searcher):
+    """Walkers that move, are relaxed together, and accept by Metropolis; failed quenches are refused."""
+
+    name = "basin-hopping"
+    Settings = BasinHoppingSettings
+
+    def __init__(self, composition: Any, settings: BasinHoppingSettings | None = None, seed: int = 0) -> None:
+        super().__init__(composition, settings, seed)
+        self.walkers = [Walker() for _ in range(self.settings.walkers)]
+        self._next = 0
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.walkers)
+
+    def _propose(self) -> tuple[tuple[int, str | None], np.ndarray]:
+        k, self._next = self._next, (self._next + 1) % len(self.walkers)
+        walker = self.walkers[k]
+        if walker.positions is None:
+            return (k, None), self.scale.seed(self.rng)
+        move = self.moves.draw(self.rng)
+        return (k, move), self.moves.apply(move, walker.positions, self.scale, self.rng)
+
+    def _learn(self, ticket: tuple[int, str | None], relaxed: Relaxed) -> None:
+        k, move = ticket
+        walker = self.walkers[k]
+        accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
+        improved = accepted and relaxed.energy < walker.best - IMPROVED_BY
+        if accepted:
+            walker.positions, walker.energy = relaxed.atoms.positions.copy(), float(relaxed.energy)
+        walker.stalled = 0 if improved else walker.stalled + 1
+        walker.best = min(walker.best, walker.energy)
+        if move is not None:
+            settings = self.settings
+            self.moves.record(
+                move, accepted, improved, settings.target_acceptance, settings.interval, settings.largest_step
+            )
+        if walker.stalled >= self.settings.patience:
+            self.walkers[k] = Walker(starts=walker.starts + 1)
+
+    def _accepts(self, walker: Walker, energy: float) -> bool:
+        """Metropolis; no random number where the energy falls."""
+        rise = energy - walker.energy
+        if walker.positions is None or rise <= 0:
+            return True
+        temperature = self.settings.temperature
+        return temperature > 0 and bool(self.rng.random() < np.exp(-rise / temperature))
+
+    def _own_state(self) -> dict:
+        walkers = [{**asdict(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
+        return {"walkers": walkers, "next": self._next}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.walkers = [Walker(**{**w, "positions": from_plain(w["positions"])}) for w in state["walkers"]]
+        self._next = state["next"]

@@ -1,0 +1,145 @@
+"""Artificial bee colony over minima (Karaboga 2005; for clusters Zhang & Dolg, PCCP 2015, 17, 24173), parents aligned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from search.archive import sound
+from search.fingerprint import Fingerprint, Sameness, align, same
+from search.moves import check_shares
+from search.relaxer import Relaxed
+from search.searcher import Searcher, check_at_least, from_plain, to_plain
+
+IMPROVED_BY = 1e-6
+MIX = "mix"
+
+
+@dataclass(frozen=True)
+class BeeColonySettings:
+    """Settings of the bee colony.
+
+    Attributes
+    ----------
+    sources : minima the colony works on.
+    limit : trials in a row that did not improve a source after which it is left and a scout sets out.
+    selection : how strongly onlookers prefer low sources; weights exp(−selection × relative energy).
+    move_share : share of onlooker trials that use one of `moves` on the source, not a second parent.
+    moves : weights of those moves; ones that don't apply to the composition are left out.
+    """
+
+    sources: int = 16
+    limit: int = 12
+    selection: float = 3.0
+    move_share: float = 0.6
+    moves: dict[str, float] = field(
+        default_factory=lambda: {"rattle": 0.5, "surface": 0.35, "twist": 0.15, "swap": 0.25, "relocate": 0.25}
+    )
+
+    def __post_init__(self) -> None:
+        check_at_least(self, {"sources": 2, "limit": 1, "selection": 0.0})
+        if not 0 <= self.move_share <= 1:
+            raise ValueError(f"move_share is {self.move_share!r}; it must be between 0 and 1")
+        check_shares(self.moves)
+
+
+@dataclass
+class Source:
+    """A minimum being worked on; `positions` [n_atoms, 3] is None while a scout is to find one."""
+
+    positions: np.ndarray | None = None
+    energy: float = float("inf")
+    failures: int = 0
+
+
+class BeeColony(Searcher):
+    """Employed bees mix each source with another, onlookers work on the good ones, scouts replace the spent.
+
+    A trial that ends in a minimum the colony already has counts as a failure, so sources stay distinct.
+    """
+
+    name = "bee-colony"
+    Settings = BeeColonySettings
+
+    def __init__(self, composition: Any, settings: BeeColonySettings | None = None, seed: int = 0) -> None:
+        super().__init__(composition, settings, seed)
+        self.sources = [Source() for _ in range(self.settings.sources)]
+        self._jobs: list[tuple[str, int]] = []
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.sources)
+
+    def _propose(self) -> tuple[tuple[int, str | None], np.ndarray]:
+        if not self._jobs:
+            self._plan()
+        kind, k = self._jobs.pop(0)
+        source = self.sources[k]
+        if source.positions is None:
+            return (k, None), self.scale.seed(self.rng)
+        others = [j for j, other in enumerate(self.sources) if j != k and other.positions is not None]
+        if not others or (kind == "onlooker" and self.rng.random() < self.settings.move_share):
+            move = self.moves.draw(self.rng)
+            return (k, move), self.moves.apply(move, source.positions, self.scale, self.rng)
+        partner = self.sources[others[int(self.rng.integers(len(others)))]].positions
+        return (k, MIX), self._mix(source.positions, partner)
+
+    def _plan(self) -> None:
+        """One cycle: a scout per empty source, an employed bee per source, as many onlookers by fitness."""
+        empty = [k for k, source in enumerate(self.sources) if source.positions is None]
+        filled = [k for k, source in enumerate(self.sources) if source.positions is not None]
+        self._jobs = [("scout", k) for k in empty] + [("employed", k) for k in filled]
+        if filled:
+            energies = np.array([self.sources[k].energy for k in filled])
+            relative = (energies - energies.min()) / max(np.ptp(energies), 1e-12)
+            weights = np.exp(-self.settings.selection * relative)
+            chosen = self.rng.choice(filled, size=len(filled), p=weights / weights.sum())
+            self._jobs += [("onlooker", int(k)) for k in chosen]
+
+    def _mix(self, x: np.ndarray, partner: np.ndarray) -> np.ndarray:
+        """v = x + φ (x − y) with y the partner brought onto x, φ uniform in [−1, 1], one for each atom."""
+        y = align(x, partner, self.scale.composition.numbers)
+        phi = self.rng.uniform(-1.0, 1.0, size=(len(x), 1))
+        return self.scale.push_apart(x + phi * (x - y))
+
+    def _learn(self, ticket: tuple[int, str | None], relaxed: Relaxed) -> None:
+        k, move = ticket
+        source = self.sources[k]
+        positions, energy = relaxed.atoms.positions, float(relaxed.energy)
+        usable = sound(relaxed) and not self._has(energy, positions)
+        if source.positions is None:
+            if usable:
+                self.sources[k] = Source(positions.copy(), energy)
+            return
+        lowest = min(other.energy for other in self.sources)
+        improved = usable and energy < source.energy - IMPROVED_BY
+        if improved:
+            self.sources[k] = Source(positions.copy(), energy)
+        else:
+            source.failures += 1
+            if source.failures >= self.settings.limit:
+                self.sources[k] = Source()
+        if move is not None:
+            self.moves.record(move, improved, improved and energy < lowest - IMPROVED_BY)
+
+    def _has(self, energy: float, positions: np.ndarray) -> bool:
+        """Whether some source is this minimum."""
+        sameness = Sameness()
+        near = [s for s in self.sources if abs(s.energy - energy) < sameness.energy_tolerance]
+        numbers = self.scale.composition.numbers
+        return any(
+            same(Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness)
+            for s in near
+            if s.positions is not None
+        )
+
+    def _own_state(self) -> dict:
+        sources = [{**asdict(source), "positions": to_plain(source.positions)} for source in self.sources]
+        return {"sources": sources, "jobs": [list(job) for job in self._jobs]}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.sources = [Source(**{**s, "positions": from_plain(s["positions"])}) for s in state["sources"]]
+        self._jobs = [(kind, k) for kind, k in state["jobs"]]

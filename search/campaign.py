@@ -1,0 +1,309 @@
+"""A whole search in one call: seeds, trials, quenches, archive, until something says stop."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from search.archive import Archive, minima_as_atoms, sound
+from search.ase_relaxer import ASERelaxer
+from search.basin_hopping import BasinHopping
+from search.bee_colony import BeeColony
+from search.composition import Composition
+from search.relaxer import Relaxed, Relaxer
+from search.scale import LengthScale
+from search.searcher import Searcher, settings_from
+
+METHODS: dict[str, type[Searcher]] = {method.name: method for method in (BasinHopping, BeeColony)}
+TARGET_WITHIN = 1e-4
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback sees after each batch: everything in it is stored already."""
+
+    n_quenches: int
+    n_evaluations: int
+    best_energy: float | None
+    n_minima: int
+    quenches_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes
+    ----------
+    minima : ASE Atoms, lowest first, energy on each; times_found, first_quench, energy_std in `info`.
+    n_quenches, n_evaluations : over all continuations of this search.
+    n_failed, n_unconverged, n_fragmented : quenches that gave no minimum: the potential failed or gave
+        no finite number; the step limit came first; the cluster fell apart.
+    first_hit : 1-based quench at which `target_energy` was reached within 1e-4, else None.
+    stopped_by : "quenches", "time", "target" or "interrupted".
+    moves : name -> tries, accepted, improved.
+    seconds, seconds_relaxing : of this call, and the part of them spent in the relaxer.
+    """
+
+    minima: list[Atoms]
+    formula: str
+    method: str
+    seed: int
+    stopped_by: str
+    n_quenches: int
+    n_evaluations: int
+    n_failed: int
+    n_unconverged: int
+    n_fragmented: int
+    first_hit: int | None
+    moves: dict[str, dict[str, int]]
+    seconds: float
+    seconds_relaxing: float
+
+    @property
+    def best_energy(self) -> float | None:
+        return self.minima[0].get_potential_energy() if self.minima else None
+
+
+@dataclass
+class Tally:
+    """Counts that are stored with the searcher's state."""
+
+    n_quenches: int = 0
+    n_evaluations: int = 0
+    n_failed: int = 0
+    n_unconverged: int = 0
+    n_fragmented: int = 0
+    hits: dict[str, int] = field(default_factory=dict)  # target energy -> quench
+
+
+def find_minima(
+    formula_or_atoms: str | Atoms | Composition,
+    relaxer: Relaxer | Any,
+    method: str = "basin-hopping",
+    *,
+    quenches: int | None = None,
+    time_limit: float | None = None,
+    seed: int = 0,
+    target_energy: float | None = None,
+    archive: str | Path | Archive | None = None,
+    callback: Callable[[Progress], object] | None = None,
+    settings: Mapping[str, Any] | Any = None,
+    batch_size: int | None = None,
+) -> SearchResult:
+    """Search for the minima of a cluster and give them back, lowest first.
+
+    Parameters
+    ----------
+    formula_or_atoms : what the cluster consists of; of Atoms only the composition is read.
+    relaxer : a `Relaxer` (anything with `relax`), or an ASE calculator.
+    method : "basin-hopping" or "bee-colony".
+    quenches : relaxations in total, those of earlier calls on the same archive included.
+    time_limit : seconds for this call; the batch under way is finished.
+    seed : the same seed gives the same search on one machine.
+    target_energy : stop when a minimum of this energy or below (within 1e-4) is found.
+    archive : a folder or .db file, an `Archive`, or None for memory. A search that was stopped or killed
+        goes on from its archive when called again with the same method, seed, settings and batch size.
+    callback : called with a `Progress` after each batch.
+    settings : `BasinHoppingSettings` or `BeeColonySettings`, or a mapping of their keys.
+    batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
+
+    Raises
+    ------
+    ValueError, TypeError : something asked for makes no sense; found before anything is computed.
+    BlockingIOError : another process searches in that folder.
+    RuntimeError : the relaxer failed for every structure.
+    """
+    composition = Composition.parse(formula_or_atoms)
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    if quenches is None and time_limit is None and target_energy is None:
+        raise ValueError("nothing says when to stop: give quenches, time_limit (seconds) or target_energy")
+    _check_whole("quenches", quenches, least=1)
+    _check_whole("batch_size", batch_size, least=1)
+    _check_whole("seed", seed, least=0)
+    if time_limit is not None and not (np.isfinite(time_limit) and time_limit > 0):
+        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds above 0")
+    if target_energy is not None and not np.isfinite(target_energy):
+        raise ValueError(f"target_energy is {target_energy!r}; it must be a finite energy")
+    relaxer = as_relaxer(relaxer)
+    kind = METHODS[method]
+    settings = settings_from(kind.Settings, settings)
+    scale = LengthScale.of(composition, relaxer)
+    batch_size = batch_size or kind(scale, settings).batch_size
+    signature = json.dumps(
+        {
+            "method": method, "seed": seed, "batch_size": batch_size, "settings": asdict(settings),
+            "relaxer": getattr(relaxer, "signature", type(relaxer).__name__),
+        },
+        sort_keys=True,
+    )  # fmt: skip
+    own = not isinstance(archive, Archive)
+    store = Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)) if own else archive
+    try:
+        if store.composition != composition:
+            raise ValueError(f"the archive is for {store.composition}, the search for {composition}")
+        store.bind(signature)
+        campaign = _Campaign(store, relaxer, kind, scale, settings, seed)
+        stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, callback)
+        return campaign.result(stopped_by, method, seed, target_energy)
+    finally:
+        if own:
+            store.close()
+
+
+def as_relaxer(relaxer: Any) -> Relaxer:
+    """`relaxer` itself if it relaxes, an `ASERelaxer` of it if it is an ASE calculator; else a TypeError."""
+    if isinstance(relaxer, type):
+        raise TypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
+    if callable(getattr(relaxer, "relax", None)):
+        return relaxer
+    if hasattr(relaxer, "get_potential_energy") and not isinstance(relaxer, Atoms):
+        return ASERelaxer(relaxer)
+    raise TypeError(f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator")
+
+
+class _Campaign:
+    """One call of `find_minima`: a searcher, a relaxer, an archive and the counts."""
+
+    def __init__(
+        self, archive: Archive, relaxer: Relaxer, kind: type[Searcher], scale: LengthScale, settings: Any, seed: int
+    ) -> None:
+        self.archive, self.relaxer = archive, relaxer
+        state = archive.state
+        if state is None:
+            self.searcher, self.tally = kind(scale, settings, seed), Tally()
+        else:
+            self.searcher, self.tally = kind.from_state(state["searcher"], scale), Tally(**state["tally"])
+        self.seconds = self.seconds_relaxing = 0.0
+
+    def run(
+        self, batch_size: int, quenches: int | None, time_limit: float | None, target: float | None,
+        callback: Callable[[Progress], object] | None,
+    ) -> str:  # fmt: skip
+        """Batches until something stops them; what that was."""
+        start, before = time.perf_counter(), self.tally.n_quenches
+        if target is not None and str(float(target)) not in self.tally.hits:
+            reached = [m.first_quench for m in self.archive if m.energy <= target + TARGET_WITHIN]
+            if reached:
+                self.tally.hits[str(float(target))] = min(reached)
+        try:
+            while True:
+                self.seconds = time.perf_counter() - start
+                if target is not None and str(float(target)) in self.tally.hits:
+                    return "target"
+                if quenches is not None and self.tally.n_quenches >= quenches:
+                    return "quenches"
+                if time_limit is not None and self.seconds >= time_limit:
+                    return "time"
+                left = batch_size if quenches is None else min(batch_size, quenches - self.tally.n_quenches)
+                structures = self.searcher.ask(left)
+                results = self._relax(structures)
+                with interrupts_later():
+                    self._take(results, target)
+                self.seconds = time.perf_counter() - start
+                if callback is not None:
+                    rate = (self.tally.n_quenches - before) / max(self.seconds, 1e-9)
+                    callback(self._progress(rate))
+        except KeyboardInterrupt:
+            return "interrupted"
+        finally:
+            self.seconds = time.perf_counter() - start
+
+    def result(self, stopped_by: str, method: str, seed: int, target: float | None) -> SearchResult:
+        counts = asdict(self.tally)
+        hits = counts.pop("hits")
+        return SearchResult(
+            minima=minima_as_atoms(self.archive),
+            formula=self.archive.composition.formula,
+            method=method,
+            seed=seed,
+            stopped_by=stopped_by,
+            first_hit=None if target is None else hits.get(str(float(target))),
+            moves={name: asdict(count) for name, count in self.searcher.moves.counts.items()},
+            seconds=self.seconds,
+            seconds_relaxing=self.seconds_relaxing,
+            **counts,
+        )
+
+    def _relax(self, structures: list[Atoms]) -> list[Relaxed]:
+        """Results of a batch; where the relaxer raises, one by one, so that only the culprits fail."""
+        start = time.perf_counter()
+        try:
+            results = list(self.relaxer.relax(structures))
+        except Exception:  # whatever it raises belongs to the structures that cause it
+            results = [self._relax_one(atoms) for atoms in structures]
+        self.seconds_relaxing += time.perf_counter() - start
+        return results
+
+    def _relax_one(self, atoms: Atoms) -> Relaxed:
+        try:
+            return self.relaxer.relax([atoms])[0]
+        except Exception as error:
+            nan = float("nan")
+            return Relaxed(atoms, nan, nan, False, 0, 1, reason=f"failed: {type(error).__name__}: {error}")
+
+    def _take(self, results: list[Relaxed], target: float | None) -> None:
+        """Tell, enter, count, and store it all in one transaction."""
+        self.searcher.tell(results)
+        tally = self.tally
+        for relaxed in results:
+            tally.n_quenches += 1
+            tally.n_evaluations += relaxed.n_evaluations
+            self.archive.enter(relaxed, tally.n_quenches)
+            if sound(relaxed):
+                if target is not None and relaxed.energy <= target + TARGET_WITHIN:
+                    tally.hits.setdefault(str(float(target)), tally.n_quenches)
+            elif not np.isfinite(relaxed.energy) or relaxed.reason.startswith("failed"):
+                tally.n_failed += 1
+            elif relaxed.fragmented:
+                tally.n_fragmented += 1
+            else:
+                tally.n_unconverged += 1
+        if tally.n_failed == tally.n_quenches >= 10:
+            raise RuntimeError(
+                f"the relaxer failed for each of the first {tally.n_quenches} structures; the last: {results[-1].reason}"
+            )
+        self.archive.commit({"searcher": self.searcher.state(), "tally": asdict(tally)})
+
+    def _progress(self, rate: float) -> Progress:
+        best = self.archive.best
+        return Progress(
+            self.tally.n_quenches, self.tally.n_evaluations, None if best is None else best.energy,
+            len(self.archive), rate, self.seconds,
+        )  # fmt: skip
+
+
+@contextmanager
+def interrupts_later() -> Iterator[None]:
+    """Ctrl-C waits until the block is through (in the main thread; elsewhere none arrives)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    waiting: list[tuple[int, FrameType | None]] = []
+    previous = signal.signal(signal.SIGINT, lambda number, frame: waiting.append((number, frame)))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous if previous is not None else signal.SIG_DFL)
+    if waiting:
+        raise KeyboardInterrupt
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")

@@ -1,0 +1,232 @@
+"""Are two minima the same? Energy, sorted distances per element pair, then the best superposition.
+
+Each comparison before the superposition is a bound that follows from it, so it can only reject what
+the superposition would reject: a centred displacement field u with root mean square ρ and largest
+length δ changes the principal radii by at most ρ, sorted distances by at most 2δ each and by at most
+ρ √(2n/(n−1)) in root mean square. The superposition maps two atoms and the centroid onto every pair
+that could be their image, so for true copies it does not depend on a lucky start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations_with_replacement
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+ENANTIOMERS = ("one", "two")
+
+
+@dataclass(frozen=True)
+class Sameness:
+    """When two minima count as one.
+
+    Attributes
+    ----------
+    energy_tolerance : largest difference in energy, eV (or the model's unit).
+    rmsd_tolerance : largest root mean square deviation after superposition, in bond lengths.
+    displacement_tolerance : largest deviation of any atom, in bond lengths.
+    enantiomers : "one" (mirror images are the same) or "two".
+    """
+
+    energy_tolerance: float = 1e-3
+    rmsd_tolerance: float = 0.06
+    displacement_tolerance: float = 0.2
+    enantiomers: str = "one"
+
+    def __post_init__(self) -> None:
+        for name in ("energy_tolerance", "rmsd_tolerance", "displacement_tolerance"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be above 0")
+        if self.enantiomers not in ENANTIOMERS:
+            raise ValueError(f"enantiomers is {self.enantiomers!r}; choose one of {', '.join(ENANTIOMERS)}")
+
+
+class Fingerprint:
+    """What the comparisons need of one structure, each part computed when first asked for.
+
+    positions : [n, 3], any length unit; kept centred. numbers : [n], the same order for all compared.
+    """
+
+    def __init__(self, positions: np.ndarray, numbers: np.ndarray) -> None:
+        self.numbers = np.asarray(numbers)
+        self.positions = np.asarray(positions, dtype=float) - np.mean(positions, axis=0)  # [n, 3]
+        # Principal radii [3], longest first: √ of the eigenvalues of the positions' covariance.
+        squares = np.linalg.eigvalsh(self.positions.T @ self.positions / len(self.numbers))
+        self.radii = np.sqrt(np.clip(squares[::-1], 0.0, None))
+
+    @cached_property
+    def distances(self) -> np.ndarray:
+        """[n, n] distances."""
+        return _distances(self.positions, self.positions)
+
+    @cached_property
+    def pair_distances(self) -> np.ndarray:
+        """[n(n-1)/2] distances, sorted within each pair of elements, the pairs one after another."""
+        blocks = [np.flatnonzero(self.numbers == z) for z in np.unique(self.numbers)]
+        lists = []
+        for p, q in combinations_with_replacement(blocks, 2):
+            part = self.distances[np.ix_(p, q)]
+            lists.append(np.sort(part[np.triu_indices(len(p), 1)] if p is q else part.ravel()))
+        return np.concatenate(lists)
+
+    @cached_property
+    def atom_distances(self) -> np.ndarray:
+        """[n, n] for each atom, its distances to the atoms of each element, sorted within the element."""
+        parts = [np.sort(self.distances[:, self.numbers == z], axis=1) for z in np.unique(self.numbers)]
+        return np.concatenate(parts, axis=1)
+
+
+def same(a: Fingerprint, b: Fingerprint, bond: float, sameness: Sameness) -> bool:
+    """Whether `a` and `b` (of about equal energy: the caller's part) are copies of one minimum.
+
+    bond : length that the tolerances are multiples of, in the unit of the positions.
+    """
+    n = len(a.numbers)
+    rmsd, displacement = sameness.rmsd_tolerance * bond, sameness.displacement_tolerance * bond
+    if np.linalg.norm(a.radii - b.radii) > rmsd:
+        return False
+    if n == 1:
+        return True
+    spread = a.pair_distances - b.pair_distances
+    bound = rmsd * np.sqrt(2.0 * n / (n - 1))
+    if np.abs(spread).max() > 2.0 * displacement or np.sqrt(np.mean(spread**2)) > bound:
+        return False
+    mirror = sameness.enantiomers == "one"
+    return _superimposable(a, b, rmsd, displacement, mirror)
+
+
+def kabsch(a: np.ndarray, b: np.ndarray, mirror: bool = True) -> np.ndarray:
+    """Rotation [3, 3] (with inversion if `mirror`) that brings centred b [n, 3] closest to a: b @ it ≈ a."""
+    u, _, vt = np.linalg.svd(b.T @ a)
+    if not mirror and np.linalg.det(u @ vt) < 0:
+        u[:, -1] *= -1.0
+    return u @ vt
+
+
+def align(a: np.ndarray, b: np.ndarray, numbers: np.ndarray, mirror: bool = True) -> np.ndarray:
+    """`b` permuted within elements, rotated (and mirrored) onto `a`, so that mixing the two means something.
+
+    Principal axes in all their signs give the starts; assignment and Kabsch alternate from the best
+    three until the assignment stands still. a, b : [n, 3]; returned: [n, 3] with a's centroid.
+    """
+    centre = a.mean(0)
+    a, b = a - centre, b - b.mean(0)
+    forbidden = numbers[:, None] != numbers[None, :]
+    starts = b @ _principal_rotations(a, b, mirror)  # [c, n, 3]
+    squares = _squares(a, starts)  # [c, n, n]
+    squares[:, forbidden] = np.inf
+    best, best_score = b, np.inf
+    for k in np.argsort(squares.min(2).mean(1), kind="stable")[:3]:
+        turned, previous = starts[k], None
+        for _ in range(10):
+            order = _assign(a, turned, forbidden)
+            if previous is not None and (order == previous).all():
+                break
+            previous = order
+            turned = b[order] @ kabsch(a, b[order], mirror)
+            # Rows now follow a's order; undo it for the next assignment, which permutes b.
+            score = float(((a - turned) ** 2).sum())
+            if score < best_score - 1e-12:
+                best, best_score = turned, score
+            turned = b @ kabsch(a, b[order], mirror)
+    return best + centre
+
+
+def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: float, mirror: bool) -> bool:
+    n = len(a.numbers)
+    forbidden = a.numbers[:, None] != b.numbers[None, :]
+    # Mean square difference of every two atoms' distance lists; its best assignment is another bound.
+    mismatch = np.mean((a.atom_distances[:, None] - b.atom_distances[None, :]) ** 2, axis=2)  # [n, n]
+    mismatch[forbidden] = 1e6
+    rows, columns = linear_sum_assignment(mismatch)
+    if mismatch[rows, columns].mean() > 2.0 * rmsd**2:
+        return False
+    alike = mismatch <= (displacement + rmsd) ** 2
+    rotations = _image_rotations(a, b, alike, 2.0 * displacement, mirror)
+    for start in range(0, len(rotations), 32):
+        chunk = b.positions @ rotations[start : start + 32]  # [c, n, 3]
+        squares = _squares(a.positions, chunk)
+        squares[:, forbidden] = np.inf
+        nearest = squares.min(2)  # [c, n]
+        for k in np.argsort(nearest.mean(1), kind="stable"):
+            if nearest[k].max() > (2.0 * displacement) ** 2:
+                continue
+            order = squares[k].argmin(1)
+            if len(np.unique(order)) < n:
+                order = _assign(a.positions, chunk[k], forbidden)
+            deviation = a.positions - b.positions[order] @ kabsch(a.positions, b.positions[order], mirror)
+            lengths = (deviation**2).sum(1)
+            if lengths.mean() <= rmsd**2 and lengths.max() <= displacement**2:
+                return True
+    return False
+
+
+def _image_rotations(
+    a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: float, mirror: bool
+) -> np.ndarray:
+    """Rotations [c, 3, 3], b onto a, that map the centroid and some pair of b's atoms on a chosen pair of a's.
+
+    alike : [n, n] bool, atom of b may be the image of the atom of a. Principal axes where all atoms are in line.
+    """
+    radius = np.linalg.norm(a.positions, axis=1)
+    count = alike.sum(1)
+    first = _rarest(count, radius)
+    axis = a.positions[first] / max(radius[first], 1e-12)
+    height = np.linalg.norm(a.positions - np.outer(a.positions @ axis, axis), axis=1)
+    if height.max() < 0.5 * slack:
+        return _principal_rotations(a.positions, b.positions, mirror)
+    second = _rarest(count, height)
+    i, j = np.nonzero(alike[first][:, None] & alike[second][None, :] & ~np.eye(len(count), dtype=bool))
+    miss = np.abs(b.distances[i, j] - a.distances[first, second])
+    miss += np.abs(np.linalg.norm(b.positions[i], axis=1) - radius[first])
+    miss += np.abs(np.linalg.norm(b.positions[j], axis=1) - radius[second])
+    keep = np.flatnonzero(miss <= 3.0 * slack)
+    keep = keep[np.argsort(miss[keep], kind="stable")]
+    target = _frames(a.positions[[first]], a.positions[[second]])  # [1, 3, 3], rows are axes
+    frames = _frames(b.positions[i[keep]], b.positions[j[keep]])  # [c, 3, 3]
+    proper = frames.transpose(0, 2, 1) @ target
+    if not mirror:
+        return proper
+    improper = frames.transpose(0, 2, 1) @ (np.array([1.0, 1.0, -1.0])[:, None] * target)
+    return np.stack([proper, improper], axis=1).reshape(-1, 3, 3)
+
+
+def _rarest(count: np.ndarray, length: np.ndarray) -> int:
+    """The atom with fewest possible images among those with at least half the greatest length."""
+    far = np.flatnonzero(length >= 0.5 * length.max())
+    return int(far[np.lexsort((-length[far], count[far]))[0]])
+
+
+def _frames(p: np.ndarray, q: np.ndarray) -> np.ndarray:
+    """Orthonormal axes [c, 3, 3] as rows: along p [c, 3], then q's part across it, then their product."""
+    x = p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-12)
+    y = q - (q * x).sum(1, keepdims=True) * x
+    y /= np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-12)
+    return np.stack([x, y, np.cross(x, y)], axis=1)
+
+
+def _principal_rotations(a: np.ndarray, b: np.ndarray, mirror: bool) -> np.ndarray:
+    """Rotations [8 or 4, 3, 3] that bring b's principal axes onto a's in every sign."""
+    axes_a, axes_b = (np.linalg.eigh(x.T @ x)[1] for x in (a, b))
+    signs = np.array([(p, q, r) for p in (1, -1) for q in (1, -1) for r in (1, -1)], dtype=float)
+    rotations = (axes_b[None] * signs[:, None, :]) @ axes_a.T
+    return rotations if mirror else rotations[np.linalg.det(rotations) > 0]
+
+
+def _assign(a: np.ndarray, b: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
+    """order [n] with b[order] closest to a, atoms matched within their element."""
+    squares = _squares(a, b[None])[0]
+    squares[forbidden] = 1e9
+    return linear_sum_assignment(squares)[1]
+
+
+def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances [c, n, n] between a [n, 3] and each of b [c, n, 3]."""
+    return np.clip((a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None)
+
+
+def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(a[:, None] - b[None, :], axis=-1)

@@ -1,0 +1,74 @@
+"""How long a bond is here: covalent radii, or the one length of a model system such as Lennard-Jones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ase import Atoms
+
+from search.composition import Composition, bond_lengths
+from search.seeds import push_apart, random_cluster
+
+
+@dataclass(frozen=True)
+class LengthScale:
+    """Bond lengths of a composition, and the operations that need them.
+
+    Every structure a search makes has its atoms in the order of `composition.symbols`, so positions
+    [n_atoms, 3] alone describe it.
+
+    Attributes
+    ----------
+    composition : whose atoms.
+    factor : what covalent bond lengths (Å) are multiplied by; 1 unless the potential has a length of its own.
+    """
+
+    composition: Composition
+    factor: float = 1.0
+
+    @classmethod
+    def of(cls, composition: Composition, relaxer: object = None) -> LengthScale:
+        """The scale of `relaxer`: its attribute `bond_length` (the host's bond) where it has one.
+
+        Raises
+        ------
+        ValueError : `bond_length` is not a positive number.
+        """
+        return cls.with_bond(composition, getattr(relaxer, "bond_length", None))
+
+    @classmethod
+    def with_bond(cls, composition: Composition, bond_length: float | None) -> LengthScale:
+        """The scale on which two host atoms are `bond_length` apart; None: covalent radii."""
+        if bond_length is None:
+            return cls(composition)
+        if not np.isfinite(bond_length) or bond_length <= 0:
+            raise ValueError(f"bond_length is {bond_length!r}; it must be a positive length")
+        return cls(composition, float(bond_length) / cls(composition).bond)
+
+    @cached_property
+    def bonds(self) -> np.ndarray:
+        """Bond length of every pair [n_atoms, n_atoms]."""
+        return self.factor * bond_lengths(self.composition.numbers)
+
+    @cached_property
+    def bond(self) -> float:
+        """Bond length between two host atoms."""
+        return float(self.bonds[0, 0])
+
+    @cached_property
+    def is_dopant(self) -> np.ndarray:
+        """[n_atoms] bool: not of the host element."""
+        return np.arange(self.composition.n_atoms) >= self.composition.counts[-1][1]
+
+    def seed(self, rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
+        """Positions [n_atoms, 3] of a random start (kinds: see `search.seeds`)."""
+        return self.factor * random_cluster(self.composition, rng, kind).positions
+
+    def push_apart(self, positions: np.ndarray) -> np.ndarray:
+        """Positions [n_atoms, 3] with no pair closer than three quarters of its bond length."""
+        return self.factor * push_apart(positions / self.factor, self.composition.numbers, shortest=0.75)
+
+    def atoms(self, positions: np.ndarray) -> Atoms:
+        return Atoms(self.composition.numbers, positions)

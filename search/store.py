@@ -1,0 +1,134 @@
+"""The file under an archive: one ASE database that also holds the searcher's state, written in one transaction.
+
+`ase gui` and `ase db` open it as any other. Besides ASE's tables there is `search_state` (key, value):
+format, composition, signature and the state of the search, so minima and state never disagree,
+whenever the process is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import ase.db
+from ase import Atoms
+from ase.db.row import AtomsRow
+from ase.io.jsonio import encode
+
+FORMAT = "search archive 1"
+
+
+class Store:
+    """One archive file, held by this process alone.
+
+    Raises
+    ------
+    BlockingIOError : another process has the file.
+    ValueError : the file is not a search archive. It is left as it was.
+    """
+
+    def __init__(self, path: Path, create_with: Mapping[str, str] | None) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(path.with_name(path.name + ".lock"))
+        try:
+            if path.exists() and path.stat().st_size:
+                self.values = _read_values(path)
+            elif create_with is None:
+                raise ValueError(f"{path} does not exist yet; give the composition that it is for")
+            else:
+                self.values = {"format": FORMAT, **create_with}
+                _create(path, self.values)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        self._database = ase.db.connect(path, use_lock_file=False)
+
+    def rows(self) -> Iterator[AtomsRow]:
+        """All minima, in the order in which they were stored."""
+        with self._database as database:
+            yield from database.select(sort="id")
+
+    def write(
+        self,
+        minima: list[tuple[int | None, Atoms, dict[str, float]]],
+        counts: list[tuple[int, dict[str, float]]],
+        values: Mapping[str, str],
+    ) -> list[int]:
+        """All of it or nothing.
+
+        minima : (row or None for a new one, atoms with energy, key-value pairs). counts : (row, key-value
+        pairs) where only `times_found` changed. values : into `search_state`. Returned: rows of `minima`.
+        """
+        with self._database as database:
+            rows = [database.write(atoms, key_value_pairs=pairs, id=row) for row, atoms, pairs in minima]
+            cursor = database.connection
+            # What database.update does, without reading the row back; the + keeps SQLite off the index on key.
+            cursor.executemany(
+                "UPDATE systems SET key_value_pairs=? WHERE id=?", [(encode(pairs), row) for row, pairs in counts]
+            )
+            cursor.executemany(
+                "UPDATE number_key_values SET value=? WHERE id=? AND +key='times_found'",
+                [(float(pairs["times_found"]), row) for row, pairs in counts],
+            )
+            cursor.executemany("INSERT OR REPLACE INTO search_state VALUES (?, ?)", list(values.items()))
+        self.values.update(values)
+        return rows
+
+    def close(self) -> None:
+        """Let others have the file."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+
+def _lock(path: Path) -> int:
+    """A lock that the system lets go when the process ends, however it ends."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
+        os.close(handle)
+        raise BlockingIOError(
+            f"another search (process {owner}) is running in {path.parent}; wait for it or choose another folder"
+        ) from error
+    os.ftruncate(handle, 0)
+    os.write(handle, f"{os.getpid()}\n".encode())
+    return handle
+
+
+def _read_values(path: Path) -> dict[str, str]:
+    with open(path, "rb") as file:
+        if file.read(16) != b"SQLite format 3\0":
+            raise ValueError(f"{path} is not a search archive (not an SQLite file); choose another name or folder")
+    connection = sqlite3.connect(path, timeout=20)
+    try:
+        values = dict(connection.execute("SELECT key, value FROM search_state"))
+    except sqlite3.OperationalError as error:
+        raise ValueError(f"{path} is a database of something else, not a search archive; choose another name") from error
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{path} cannot be read as a search archive ({error}); restore it or choose another") from error
+    finally:
+        connection.close()
+    if values.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {values.get('format')!r}, this version reads {FORMAT!r}")
+    return values
+
+
+def _create(path: Path, values: Mapping[str, str]) -> None:
+    """Made beside and moved into place, so that a file of this name is always whole."""
+    made = path.with_name(f".{path.stem}.{os.getpid()}.db")
+    made.unlink(missing_ok=True)
+    with ase.db.connect(made, use_lock_file=False) as database:
+        database.count()
+        connection = database.connection
+        # ASE indexes keys only; changing one row must not scan all of them.
+        for table in ("species", "keys", "text_key_values", "number_key_values"):
+            connection.execute(f"CREATE INDEX {table}_by_id ON {table}(id)")
+        connection.execute("CREATE TABLE search_state (key TEXT PRIMARY KEY, value TEXT)")
+        connection.executemany("INSERT INTO search_state VALUES (?, ?)", list(values.items()))
+    os.replace(made, path)
