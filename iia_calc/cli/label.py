@@ -1,0 +1,71 @@
+"""`iia label`: energies and forces from xTB or DFT into an ASE database."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("label")(label)
+
+
+def label(
+    formulas: Annotated[
+        list[str] | None,
+        typer.Argument(help="Formulas whose random starts are sampled, e.g. SeB8 B12; by default SeB3..24 and B3..24."),
+    ] = None,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="ASE database; the same command goes on where it was.")
+    ] = Path("labels.db"),
+    level: Annotated[str, typer.Option(help="gfn1, gfn2 or dft.")] = "gfn1",
+    n_labels: Annotated[int, typer.Option("--n-labels", "-n", help="How many labels the database is to hold.")] = 1000,
+    structures: Annotated[
+        Path | None, typer.Option(help="Label the structures of this file (anything ASE reads) instead.")
+    ] = None,
+    minima_of: Annotated[
+        str | None,
+        typer.Option(help="Label what random starts of FORMULAS relax to on this model: the error a search meets."),
+    ] = None,
+    functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
+    basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
+    charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
+    multiplicity: Annotated[int | None, typer.Option(help="2S+1; by default the lowest possible.")] = None,
+    temperature: Annotated[float, typer.Option(help="Electronic temperature of xTB, K.")] = 1500.0,
+    seed: Annotated[int, typer.Option(help="Seed of the random starts.")] = 0,
+    workers: Annotated[int, typer.Option("--workers", "-j", help="Processes.")] = 1,
+) -> None:
+    """Make labels: energies and forces of structures, into an ASE database.
+
+    Random starts are relaxed, and their path, their minimum and distorted copies are labelled. DFT
+    starts are relaxed with GFN1-xTB first, so that the costly labels lie near minima. A killed job
+    goes on where it was; an SCF that does not converge is noted in LABELS.failed.jsonl and is never
+    a label.
+
+        iia label -n 50000 -o xtb.db -j 2                     # for pretraining
+
+        iia label SeB6 SeB8 B8 --level dft -n 200 -o dft.db   # PBE0/3-21G
+
+        iia label SeB8 --level dft --minima-of seb-1 -n 20 -o check.db
+    """
+    from iia_calc.labels.run import LabelRequest, run_labels
+
+    run_labels(
+        LabelRequest(
+            formulas=tuple(formulas or ()),
+            out=out,
+            level=level,
+            n_labels=n_labels,
+            structures=structures,
+            minima_of=minima_of,
+            functional=functional,
+            basis=basis,
+            charge=charge,
+            multiplicity=multiplicity,
+            temperature=temperature,
+            seed=seed,
+            workers=workers,
+        )
+    )

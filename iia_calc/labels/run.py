@@ -1,0 +1,122 @@
+"""A label job as the user asks for it: which structures, which level, how many, with progress."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.executors import process_pool
+from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
+from iia_calc.labels.level import LevelOfTheory
+from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
+from iia_calc.labels.store import LabelStore
+from iia_calc.labels.xtb import XTBLevel
+from search.composition import Composition
+from search.seeds import random_cluster
+
+_XTB_METHODS = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
+
+
+@dataclass(frozen=True)
+class LabelRequest:
+    """What `iia label` was asked for; its help says what each field means."""
+
+    formulas: tuple[str, ...] = ()
+    out: Path = Path("labels.db")
+    level: str = "gfn1"
+    n_labels: int = 1000
+    structures: Path | None = None
+    minima_of: str | None = None
+    functional: str = "PBE0"
+    basis: str = "3-21G"
+    charge: int = 0
+    multiplicity: int | None = None
+    temperature: float = 1500.0
+    seed: int = 0
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        if self.level not in (*_XTB_METHODS, "dft"):
+            raise ValueError(f"level {self.level!r} is not known; choose gfn1, gfn2 or dft")
+        if self.n_labels < 1:
+            raise ValueError(f"the number of labels must be at least 1, not {self.n_labels}")
+        if self.structures is not None and self.minima_of is not None:
+            raise ValueError("give either a file of structures or a model whose minima are labelled, not both")
+        if self.minima_of is not None and not self.formulas:
+            raise ValueError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")
+        for formula in self.formulas:
+            Composition.parse(formula)
+
+    def level_of_theory(self) -> LevelOfTheory:
+        if self.level == "dft":
+            return DFTLevel(self.functional, self.basis, self.charge, self.multiplicity, threads=1)
+        return XTBLevel(_XTB_METHODS[self.level], self.temperature, self.charge, self.multiplicity)
+
+
+def run_labels(request: LabelRequest) -> int:
+    """Do the job (or go on with it); returns how many labels the database holds."""
+    level = request.level_of_theory()
+    given = _given_structures(request)
+    store = LabelStore(request.out, level.name)
+    n_wanted = request.n_labels if given is None else len(given)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn()) as progress, process_pool(request.workers) as executor:
+        bar = progress.add_task(level.name, total=n_wanted, completed=len(store))
+
+        def show(n: int) -> None:
+            progress.update(bar, completed=n)
+
+        if given is not None:
+            origin = "given" if request.minima_of is None else "model-minimum"
+            return run_structures(store, given, level, origin=origin, executor=executor, on_progress=show)
+        weights = dict.fromkeys((Composition.parse(f).formula for f in request.formulas), 1) or boron_plan()
+        return run_starts(
+            store,
+            plan_starts(weights, request.seed),
+            level,
+            n_labels=request.n_labels,
+            executor=executor,
+            workers=request.workers,
+            sampling=DFT_SAMPLING if request.level == "dft" else Sampling(),
+            guide=XTBLevel(charge=request.charge) if request.level == "dft" else None,
+            on_progress=show,
+        )
+
+
+def _given_structures(request: LabelRequest) -> list[tuple[str, Atoms]] | None:
+    if request.structures is not None:
+        from ase.io import read
+
+        frames = read(request.structures, index=":")
+        return [(f"{request.structures.stem}-{k:06d}", frame) for k, frame in enumerate(frames)]
+    if request.minima_of is not None:
+        return model_minima(request.minima_of, request.formulas, request.n_labels, request.seed)
+    return None
+
+
+def model_minima(model: str, formulas: tuple[str, ...], n: int, seed: int) -> list[tuple[str, Atoms]]:
+    """What `n` random starts, spread over `formulas`, relax to on `model`: (start name, Atoms).
+
+    Only those that converged in one piece: a search would report no others.
+    """
+    from iia_calc import storage
+    from iia_calc.relax import PotentialRelaxer
+
+    compositions = [Composition.parse(formula) for formula in formulas]
+    names, seeds = [], []
+    for k in range(n):
+        composition = compositions[k % len(compositions)]
+        names.append(f"{composition.formula}-minimum-{seed}-{k // len(compositions):06d}")
+        rng = np.random.default_rng([seed, 1_000_003, k])  # other starts than those of `plan_starts`
+        seeds.append(random_cluster(composition, rng))
+    relaxed = PotentialRelaxer(storage.load(model), fmax=0.02).relax(seeds)
+    return [
+        (name, result.atoms)
+        for name, result in zip(names, relaxed, strict=True)
+        if result.converged and not result.fragmented
+    ]

@@ -1,0 +1,131 @@
+"""Labels in an ASE database: one level of theory per file, written a batch at a time, never twice."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db import connect
+
+from iia_calc.labels.level import Label
+
+
+@dataclass(frozen=True)
+class LabelledStructure:
+    """A structure with its label and where it comes from.
+
+    start : name of the random start it descends from, e.g. "SeB12-7-000041": the unit in which
+        training, validation and test are split.
+    origin : path, minimum, rattled, compressed, expanded, pulled, pressed, dimer, model-minimum, ...
+    """
+
+    atoms: Atoms
+    label: Label
+    start: str
+    origin: str
+    charge: int = 0
+    multiplicity: int = 1
+
+
+class LabelStore:
+    """An ASE database of labels of one level of theory (`ase gui labels.db` opens it).
+
+    Raises
+    ------
+    ValueError : the file holds another level of theory, or is not such a database.
+    """
+
+    def __init__(self, path: str | Path, level: str | None = None) -> None:
+        self.path = Path(path)
+        if self.path.suffix != ".db":
+            raise ValueError(f"{self.path} is not named like an ASE database; name it {self.path.name}.db")
+        existed = self.path.exists()
+        if not existed and level is None:
+            raise FileNotFoundError(f"there is no label database at {self.path}")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = connect(self.path, append=True)
+        try:
+            self.metadata = dict(self._db.metadata)
+        except Exception as error:
+            raise ValueError(f"{self.path} is not a readable ASE database: {error}") from error
+        found = self.metadata.get("level")
+        if existed and found is None and self._db.count():
+            raise ValueError(f"{self.path} is an ASE database, but not one of labels: it names no level of theory")
+        if found is None:
+            self.metadata = {"level": level, "units": {"positions": "Å", "energy": "eV", "forces": "eV/Å"}}
+            self._db.metadata = self.metadata
+        elif level is not None and level != found:
+            raise ValueError(f"{self.path} holds labels of {found!r}; labels of {level!r} need another file")
+        self.level: str = self.metadata["level"]
+
+    def __len__(self) -> int:
+        return self._db.count()
+
+    @property
+    def element_energies(self) -> dict[str, float]:
+        """Energies, eV, of the free atoms of every element in the store, at its level."""
+        return dict(self.metadata.get("element_energies", {}))
+
+    def add_element_energies(self, energies: Mapping[str, float]) -> None:
+        known = self.element_energies
+        if any(symbol not in known for symbol in energies):
+            self.metadata["element_energies"] = known | dict(energies)
+            self._db.metadata = self.metadata
+
+    @property
+    def failures_path(self) -> Path:
+        return self.path.with_suffix(".failed.jsonl")
+
+    def finished_starts(self) -> set[str]:
+        """Starts that need no more work: labelled, or tried in vain."""
+        done = {row.start for row in self._db.select(columns=["id", "key_value_pairs"], include_data=False)}
+        if self.failures_path.exists():
+            for line in self.failures_path.read_text().splitlines():
+                try:
+                    done.add(json.loads(line)["start"])
+                except json.JSONDecodeError:
+                    continue  # the last line of a killed run
+        return done
+
+    def add(self, labelled: Iterable[LabelledStructure]) -> int:
+        """Write a batch in one transaction; returns how many."""
+        count = 0
+        with self._db:
+            for item in labelled:
+                atoms = Atoms(item.atoms.numbers, item.atoms.positions)
+                atoms.calc = SinglePointCalculator(
+                    atoms, energy=item.label.energy, free_energy=item.label.energy, forces=item.label.forces
+                )
+                self._db.write(
+                    atoms,
+                    start=item.start,
+                    origin=item.origin,
+                    label_charge=item.charge,
+                    label_multiplicity=item.multiplicity,
+                )
+                count += 1
+        return count
+
+    def add_failure(self, start: str, reason: str) -> None:
+        with self.failures_path.open("a") as out:
+            out.write(json.dumps({"start": start, "reason": reason}) + "\n")
+
+    def read(self) -> Iterator[LabelledStructure]:
+        for row in self._db.select(include_data=False):
+            yield LabelledStructure(
+                Atoms(row.numbers, row.positions),
+                Label(row.energy, row.forces),
+                row.start,
+                row.origin,
+                row.label_charge,
+                row.label_multiplicity,
+            )
+
+    def counts(self) -> dict[str, int]:
+        """Number of labels per formula."""
+        return dict(Counter(row.formula for row in self._db.select(columns=["id", "numbers", "key_value_pairs"])))

@@ -1,0 +1,100 @@
+"""How wrong a potential is on labels it has not seen, by formula."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from iia_calc.labels.store import LabelledStructure
+from iia_calc.potential import Potential
+from search.composition import Composition
+
+NEAR_MINIMUM = 2.0
+"""eV/Å: a structure whose largest DFT force is smaller counts as near a minimum."""
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Mean absolute errors over `count` structures: energy in meV/atom, force components in eV/Å."""
+
+    count: int
+    energy: float
+    forces: float
+
+    def as_dict(self) -> dict[str, float]:
+        return asdict(self)
+
+
+def predict(
+    potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64
+) -> Iterator[tuple[LabelledStructure, float, np.ndarray]]:
+    """(item, energy in eV, forces [n_atoms, 3] in eV/Å), in batches of like sizes."""
+    order = sorted(range(len(labelled)), key=lambda k: len(labelled[k].atoms))
+    for begin in range(0, len(order), batch_size):
+        items = [labelled[k] for k in order[begin : begin + batch_size]]
+        sizes = torch.tensor([len(item.atoms) for item in items])
+        prediction = potential(
+            torch.from_numpy(np.concatenate([item.atoms.numbers for item in items])).to(potential.device),
+            torch.from_numpy(np.concatenate([item.atoms.positions for item in items])).to(
+                potential.device, potential.dtype
+            ),
+            torch.arange(len(items)).repeat_interleave(sizes).to(potential.device),
+        )
+        forces = np.split(prediction.forces.double().cpu().numpy(), np.cumsum(sizes.numpy())[:-1])
+        yield from zip(items, prediction.energy.tolist(), forces, strict=True)
+
+
+def held_out_errors(
+    potential: Potential, labelled: Sequence[LabelledStructure], near_minimum: float | None = NEAR_MINIMUM
+) -> dict[str, Errors]:
+    """Errors by formula, and under "all".
+
+    near_minimum : count only structures whose largest labelled force, eV/Å, is below; None for all.
+
+    Raises
+    ------
+    ValueError : nothing is left to measure.
+    """
+    if near_minimum is not None:
+        labelled = [item for item in labelled if largest_force(item) < near_minimum]
+    if not labelled:
+        raise ValueError("there are no held-out labels near a minimum to measure errors on")
+    rows: dict[str, list[tuple[float, float, int]]] = {}
+    for item, energy, forces in predict(potential, labelled):
+        n = len(item.atoms)
+        row = (
+            1e3 * abs(energy - item.label.energy) / n,
+            float(np.abs(forces - item.label.forces).sum()),
+            3 * n,
+        )
+        for key in (Composition.parse(item.atoms).formula, "all"):
+            rows.setdefault(key, []).append(row)
+    return {key: _mean(rows[key]) for key in sorted(rows, key=_by_host_and_size)}
+
+
+def largest_force(item: LabelledStructure) -> float:
+    return float(np.linalg.norm(item.label.forces, axis=1).max())
+
+
+def _mean(rows: list[tuple[float, float, int]]) -> Errors:
+    energy, forces, components = np.array(rows).T
+    return Errors(len(rows), float(energy.mean()), float(forces.sum() / components.sum()))
+
+
+def _by_host_and_size(formula: str) -> tuple:
+    if formula == "all":
+        return (1,)
+    composition = Composition.parse(formula)
+    return (0, composition.dopants, composition.n_atoms)
+
+
+def print_errors(errors: Mapping[str, Errors], title: str, console: Console | None = None) -> None:
+    table = Table("formula", "structures", "energy MAE, meV/atom", "force MAE, eV/Å", title=title)
+    for formula, error in errors.items():
+        table.add_row(formula, str(error.count), f"{error.energy:.1f}", f"{error.forces:.3f}")
+    (console or Console()).print(table)
