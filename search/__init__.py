@@ -1,14 +1,16 @@
 """Find the minima of a cluster with any relaxer: seeds, moves, archive, basin hopping, bee colony."""
 
-from search.archive import Archive, Minimum
+from search.archive import Archive
 from search.ase_relaxer import ASERelaxer
 from search.basin_hopping import BasinHopping, BasinHoppingSettings
 from search.bee_colony import BeeColony, BeeColonySettings
-from search.campaign import METHODS, Progress, SearchResult, find_minima
+from search.campaign import METHODS, find_minima
 from search.composition import Composition
 from search.fingerprint import Sameness
 from search.lennard_jones import LennardJones
+from search.minimum import Minimum
 from search.relaxer import Relaxed, Relaxer
+from search.result import Progress, SearchResult
 
 __all__ = [
     "METHODS",

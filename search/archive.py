@@ -4,74 +4,21 @@ from __future__ import annotations
 
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
 from search.composition import Composition
 from search.fingerprint import Fingerprint, Sameness, same
+from search.minimum import Minimum, sound
 from search.relaxer import Relaxed
 from search.scale import LengthScale
 from search.store import Store
 
 # A copy replaces the stored geometry when it is lower by more than this, so that rounding writes nothing.
 LOWER_BY = 1e-6
-
-
-@dataclass
-class Minimum:
-    """One distinct minimum.
-
-    Attributes
-    ----------
-    positions : [n_atoms, 3], in the order of the composition; the lowest copy found.
-    energy, fmax, energy_std, forces_std : as the relaxer gave them for that copy.
-    times_found : quenches that ended here.
-    first_quench : 1-based number of the first of them.
-    row : in the database; None in memory.
-    """
-
-    positions: np.ndarray
-    numbers: np.ndarray
-    energy: float
-    fmax: float
-    times_found: int
-    first_quench: int
-    energy_std: float | None = None
-    forces_std: float | None = None
-    row: int | None = None
-
-    @cached_property
-    def fingerprint(self) -> Fingerprint:
-        return Fingerprint(self.positions, self.numbers)
-
-    @property
-    def pairs(self) -> dict[str, float]:
-        """Key-value pairs of the database row."""
-        pairs: dict[str, float] = {
-            "times_found": self.times_found,
-            "first_quench": self.first_quench,
-            "converged": True,
-            "residual_force": self.fmax,
-        }
-        if self.energy_std is not None:
-            pairs["energy_std"] = self.energy_std
-        if self.forces_std is not None:
-            pairs["forces_std"] = self.forces_std
-        return pairs
-
-    @property
-    def atoms(self) -> Atoms:
-        """A copy with its energy on it, the rest in `info`."""
-        atoms = Atoms(self.numbers, self.positions)
-        atoms.calc = SinglePointCalculator(atoms, energy=self.energy)
-        atoms.info.update(self.pairs)
-        return atoms
 
 
 class Archive:
@@ -151,7 +98,8 @@ class Archive:
             return
         if known is not None:
             raise ValueError(
-                f"{self.path or 'this archive'} belongs to another search.\n  there: {known}\n  now:   {signature}\n"
+                f"{self.path or 'this archive'} belongs to another search.\n"
+                f"  there: {known}\n  now:   {signature}\n"
                 "Use the same settings to go on with it, or another folder"
             )
         if self._store is not None:
@@ -173,7 +121,7 @@ class Archive:
         return None
 
     def add(self, relaxed: Relaxed, quench: int) -> tuple[Minimum | None, bool]:
-        """Store one result: (its minimum, whether that is new); (None, False) where it is no sound minimum."""
+        """Store one result: (its minimum, whether it is new); (None, False) for what is no sound minimum."""
         entry = self.enter(relaxed, quench)
         self.commit()
         return entry
@@ -229,7 +177,9 @@ class Archive:
     def _check_composition(self) -> None:
         stored = self._values.get("composition")
         if stored is not None and stored != self.composition.formula:
-            raise ValueError(f"{self.path} holds minima of {stored}, not of {self.composition}; use another folder")
+            raise ValueError(
+                f"{self.path} holds minima of {stored}, not of {self.composition}; use another folder"
+            )
 
     def _load(self) -> None:
         if self._store is None:
@@ -264,28 +214,15 @@ class Archive:
     def _ordered(self, atoms: Atoms) -> np.ndarray:
         """Positions in the order of the composition."""
         if not self.composition.matches(atoms):
-            raise ValueError(f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}")
+            raise ValueError(
+                f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}"
+            )
         if (atoms.numbers == self.composition.numbers).all():
             return atoms.positions.copy()
         order = np.empty(len(atoms), dtype=int)
         for z in np.unique(atoms.numbers):
             order[self.composition.numbers == z] = np.flatnonzero(atoms.numbers == z)
         return atoms.positions[order]
-
-
-def sound(relaxed: Relaxed) -> bool:
-    """Converged, in one piece, and finite: what counts as a minimum."""
-    return bool(
-        relaxed.converged
-        and not relaxed.fragmented
-        and np.isfinite(relaxed.energy)
-        and np.isfinite(relaxed.atoms.positions).all()
-    )
-
-
-def minima_as_atoms(archive: Archive | Sequence[Minimum]) -> list[Atoms]:
-    """Lowest first, energy on each."""
-    return [entry.atoms for entry in archive]
 
 
 def _float(value: float | None) -> float | None:

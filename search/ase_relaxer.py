@@ -38,7 +38,7 @@ class ASERelaxer:
         max_step: float = 0.2,
         bond_length: float | None = None,
     ) -> None:
-        if not hasattr(calculator, "get_potential_energy"):
+        if isinstance(calculator, Atoms | type) or not hasattr(calculator, "get_potential_energy"):
             raise TypeError(f"{calculator!r} is not an ASE calculator")
         settings = {"fmax": fmax, "max_steps": max_steps, "max_step": max_step}
         for name, value in settings.items():
@@ -59,7 +59,7 @@ class ASERelaxer:
         steps, energy, fmax, reason = 0, float("nan"), float("nan"), "step limit"
         last = atoms.positions.copy()
         try:
-            optimizer = LBFGS(atoms, logfile=None, maxstep=self.max_step)
+            optimizer = LBFGS(atoms, logfile=None, maxstep=self.max_step)  # type: ignore[arg-type]
             while True:
                 energy, forces = float(atoms.get_potential_energy()), atoms.get_forces()
                 fmax = float(np.sqrt((forces**2).sum(1).max()))
@@ -72,7 +72,7 @@ class ASERelaxer:
                     break
                 if steps >= self.max_steps:
                     break
-                optimizer.step(forces)
+                optimizer.step()
                 steps += 1
         except Exception as error:  # a calculator may raise anything; it is this structure's result
             reason = f"failed: {type(error).__name__}: {error}"

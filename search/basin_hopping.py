@@ -1,4 +1,7 @@
-"""Basin hopping: many walkers in step, each a Metropolis walk over minima (Wales & Doye, J. Phys. Chem. A 1997, 101, 5111)."""
+"""Basin hopping: many walkers in step, each a Metropolis walk over minima.
+
+Wales & Doye, J. Phys. Chem. A 1997, 101, 5111.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from search.archive import sound
+from search.minimum import sound
 from search.moves import check_shares
 from search.relaxer import Relaxed
 from search.searcher import Searcher, check_at_least, from_plain, to_plain
@@ -37,11 +40,19 @@ class BasinHoppingSettings:
     largest_step: float = 0.8
     patience: int = 250
     moves: dict[str, float] = field(
-        default_factory=lambda: {"rattle": 0.6, "surface": 0.25, "twist": 0.15, "swap": 0.25, "relocate": 0.25}
+        default_factory=lambda: {
+            "rattle": 0.6,
+            "surface": 0.25,
+            "twist": 0.15,
+            "swap": 0.25,
+            "relocate": 0.25,
+        }
     )
 
     def __post_init__(self) -> None:
-        check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})
+        check_at_least(
+            self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1}
+        )
         if not 0 < self.target_acceptance < 1:
             raise ValueError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
         check_shares(self.moves)

@@ -1,4 +1,7 @@
-"""Artificial bee colony over minima (Karaboga 2005; for clusters Zhang & Dolg, PCCP 2015, 17, 24173), parents aligned."""
+"""Artificial bee colony over minima, parents aligned before they are mixed.
+
+Karaboga, TR06, Erciyes University 2005; for clusters Zhang & Dolg, PCCP 2015, 17, 24173.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from search.archive import sound
 from search.fingerprint import Fingerprint, Sameness, align, same
+from search.minimum import sound
 from search.moves import check_shares
 from search.relaxer import Relaxed
 from search.searcher import Searcher, check_at_least, from_plain, to_plain
@@ -36,7 +39,13 @@ class BeeColonySettings:
     selection: float = 3.0
     move_share: float = 0.6
     moves: dict[str, float] = field(
-        default_factory=lambda: {"rattle": 0.5, "surface": 0.35, "twist": 0.15, "swap": 0.25, "relocate": 0.25}
+        default_factory=lambda: {
+            "rattle": 0.5,
+            "surface": 0.35,
+            "twist": 0.15,
+            "swap": 0.25,
+            "relocate": 0.25,
+        }
     )
 
     def __post_init__(self) -> None:
@@ -80,11 +89,11 @@ class BeeColony(Searcher):
         source = self.sources[k]
         if source.positions is None:
             return (k, None), self.scale.seed(self.rng)
-        others = [j for j, other in enumerate(self.sources) if j != k and other.positions is not None]
+        others = [s.positions for j, s in enumerate(self.sources) if j != k and s.positions is not None]
         if not others or (kind == "onlooker" and self.rng.random() < self.settings.move_share):
             move = self.moves.draw(self.rng)
             return (k, move), self.moves.apply(move, source.positions, self.scale, self.rng)
-        partner = self.sources[others[int(self.rng.integers(len(others)))]].positions
+        partner = others[int(self.rng.integers(len(others)))]
         return (k, MIX), self._mix(source.positions, partner)
 
     def _plan(self) -> None:
@@ -131,7 +140,9 @@ class BeeColony(Searcher):
         near = [s for s in self.sources if abs(s.energy - energy) < sameness.energy_tolerance]
         numbers = self.scale.composition.numbers
         return any(
-            same(Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness)
+            same(
+                Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness
+            )
             for s in near
             if s.positions is not None
         )

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -16,77 +16,19 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from search.archive import Archive, minima_as_atoms, sound
+from search.archive import Archive
 from search.ase_relaxer import ASERelaxer
 from search.basin_hopping import BasinHopping
 from search.bee_colony import BeeColony
 from search.composition import Composition
+from search.minimum import minima_as_atoms, sound
 from search.relaxer import Relaxed, Relaxer
+from search.result import Progress, SearchResult, Tally
 from search.scale import LengthScale
 from search.searcher import Searcher, settings_from
 
 METHODS: dict[str, type[Searcher]] = {method.name: method for method in (BasinHopping, BeeColony)}
 TARGET_WITHIN = 1e-4
-
-
-@dataclass(frozen=True)
-class Progress:
-    """What a callback sees after each batch: everything in it is stored already."""
-
-    n_quenches: int
-    n_evaluations: int
-    best_energy: float | None
-    n_minima: int
-    quenches_per_second: float
-    seconds: float
-
-
-@dataclass(frozen=True)
-class SearchResult:
-    """What a search found.
-
-    Attributes
-    ----------
-    minima : ASE Atoms, lowest first, energy on each; times_found, first_quench, energy_std in `info`.
-    n_quenches, n_evaluations : over all continuations of this search.
-    n_failed, n_unconverged, n_fragmented : quenches that gave no minimum: the potential failed or gave
-        no finite number; the step limit came first; the cluster fell apart.
-    first_hit : 1-based quench at which `target_energy` was reached within 1e-4, else None.
-    stopped_by : "quenches", "time", "target" or "interrupted".
-    moves : name -> tries, accepted, improved.
-    seconds, seconds_relaxing : of this call, and the part of them spent in the relaxer.
-    """
-
-    minima: list[Atoms]
-    formula: str
-    method: str
-    seed: int
-    stopped_by: str
-    n_quenches: int
-    n_evaluations: int
-    n_failed: int
-    n_unconverged: int
-    n_fragmented: int
-    first_hit: int | None
-    moves: dict[str, dict[str, int]]
-    seconds: float
-    seconds_relaxing: float
-
-    @property
-    def best_energy(self) -> float | None:
-        return self.minima[0].get_potential_energy() if self.minima else None
-
-
-@dataclass
-class Tally:
-    """Counts that are stored with the searcher's state."""
-
-    n_quenches: int = 0
-    n_evaluations: int = 0
-    n_failed: int = 0
-    n_unconverged: int = 0
-    n_fragmented: int = 0
-    hits: dict[str, int] = field(default_factory=dict)  # target energy -> quench
 
 
 def find_minima(
@@ -150,8 +92,10 @@ def find_minima(
         },
         sort_keys=True,
     )  # fmt: skip
-    own = not isinstance(archive, Archive)
-    store = Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)) if own else archive
+    if isinstance(archive, Archive):
+        store, own = archive, False
+    else:
+        store, own = Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)), True
     try:
         if store.composition != composition:
             raise ValueError(f"the archive is for {store.composition}, the search for {composition}")
@@ -167,19 +111,29 @@ def find_minima(
 def as_relaxer(relaxer: Any) -> Relaxer:
     """`relaxer` itself if it relaxes, an `ASERelaxer` of it if it is an ASE calculator; else a TypeError."""
     if isinstance(relaxer, type):
-        raise TypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
+        raise TypeError(
+            f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()"
+        )
     if callable(getattr(relaxer, "relax", None)):
         return relaxer
     if hasattr(relaxer, "get_potential_energy") and not isinstance(relaxer, Atoms):
         return ASERelaxer(relaxer)
-    raise TypeError(f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator")
+    raise TypeError(
+        f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator"
+    )
 
 
 class _Campaign:
     """One call of `find_minima`: a searcher, a relaxer, an archive and the counts."""
 
     def __init__(
-        self, archive: Archive, relaxer: Relaxer, kind: type[Searcher], scale: LengthScale, settings: Any, seed: int
+        self,
+        archive: Archive,
+        relaxer: Relaxer,
+        kind: type[Searcher],
+        scale: LengthScale,
+        settings: Any,
+        seed: int,
     ) -> None:
         self.archive, self.relaxer = archive, relaxer
         state = archive.state
@@ -274,7 +228,8 @@ class _Campaign:
                 tally.n_unconverged += 1
         if tally.n_failed == tally.n_quenches >= 10:
             raise RuntimeError(
-                f"the relaxer failed for each of the first {tally.n_quenches} structures; the last: {results[-1].reason}"
+                f"the relaxer failed for each of the first {tally.n_quenches} structures; "
+                f"the last: {results[-1].reason}"
             )
         self.archive.commit({"searcher": self.searcher.state(), "tally": asdict(tally)})
 

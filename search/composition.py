@@ -40,7 +40,9 @@ class Composition:
             try:
                 counted = dict(Formula(source.strip(), strict=True).count())
             except (ValueError, KeyError, AttributeError) as error:
-                raise ValueError(f"{source!r} is not a chemical formula; write for example SeB16, B12 or Se2B10") from error
+                raise ValueError(
+                    f"{source!r} is not a chemical formula; write for example SeB16, B12 or Se2B10"
+                ) from error
         if sum(counted.values()) < 1:
             raise ValueError(f"{source!r} has no atoms; write for example SeB16, B12 or Se2B10")
         unknown = [symbol for symbol in counted if symbol not in atomic_numbers or symbol == "X"]

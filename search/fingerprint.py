@@ -167,9 +167,10 @@ def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: f
 def _image_rotations(
     a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: float, mirror: bool
 ) -> np.ndarray:
-    """Rotations [c, 3, 3], b onto a, that map the centroid and some pair of b's atoms on a chosen pair of a's.
+    """Rotations [c, 3, 3], b onto a: those that bring some pair of b's atoms onto a chosen pair of a's.
 
-    alike : [n, n] bool, atom of b may be the image of the atom of a. Principal axes where all atoms are in line.
+    The centroid stays. alike : [n, n] bool, atom of b may be the image of the atom of a. Where all
+    atoms are in line, the principal axes do.
     """
     radius = np.linalg.norm(a.positions, axis=1)
     count = alike.sum(1)
@@ -225,7 +226,9 @@ def _assign(a: np.ndarray, b: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [c, n, n] between a [n, 3] and each of b [c, n, 3]."""
-    return np.clip((a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None)
+    return np.clip(
+        (a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None
+    )
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

@@ -30,9 +30,15 @@ class LennardJones:
         for name, value in {"epsilon": epsilon, "sigma": sigma, "fmax": fmax, "max_steps": max_steps}.items():
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value!r}; it must be above 0")
-        self.epsilon, self.sigma, self.fmax, self.max_steps = float(epsilon), float(sigma), float(fmax), int(max_steps)
+        self.epsilon, self.sigma, self.fmax, self.max_steps = (
+            float(epsilon),
+            float(sigma),
+            float(fmax),
+            int(max_steps),
+        )
         self.bond_length = 2.0 ** (1.0 / 6.0) * self.sigma
-        self.signature = f"LennardJones(epsilon={self.epsilon}, sigma={self.sigma}, fmax={self.fmax}, max_steps={self.max_steps})"
+        values = f"epsilon={self.epsilon}, sigma={self.sigma}, fmax={self.fmax}, max_steps={self.max_steps}"
+        self.signature = f"LennardJones({values})"
 
     def evaluate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Energies [b] and forces [b, n, 3] of clusters positions [b, n, 3]."""
@@ -56,14 +62,17 @@ class LennardJones:
         """
         for atoms in structures:
             if len(set(atoms.numbers)) > 1:
-                raise ValueError(f"Lennard-Jones here knows one kind of atom; {atoms.get_chemical_formula()} has several")
+                formula = atoms.get_chemical_formula()
+                raise ValueError(f"Lennard-Jones here knows one kind of atom; {formula} has several")
             if atoms.pbc.any():
                 raise ValueError("Lennard-Jones here is for clusters; set pbc to False")
         results: list[Relaxed | None] = [None] * len(structures)
         for size in sorted({len(atoms) for atoms in structures}):
             members = [k for k, atoms in enumerate(structures) if len(atoms) == size]
             stack = np.stack([structures[k].positions - structures[k].positions.mean(0) for k in members])
-            for k, relaxed in zip(members, self._relax_stack(structures[members[0]].numbers, stack), strict=True):
+            for k, relaxed in zip(
+                members, self._relax_stack(structures[members[0]].numbers, stack), strict=True
+            ):
                 results[k] = relaxed
         return [relaxed for relaxed in results if relaxed is not None]
 
@@ -101,18 +110,27 @@ class LennardJones:
         longest = np.sqrt((step**2).sum(2).max(1))[:, None, None]
         return step * np.minimum(1.0, 0.3 * self.sigma / np.maximum(longest, 1e-300))
 
-    def _result(self, numbers: np.ndarray, x: np.ndarray, energy: float, fmax: float, evaluations: int) -> Relaxed:
+    def _result(
+        self, numbers: np.ndarray, x: np.ndarray, energy: float, fmax: float, evaluations: int
+    ) -> Relaxed:
         finite = bool(np.isfinite(energy) and np.isfinite(fmax))
         converged = finite and bool(fmax < self.fmax)
         reason = "converged" if converged else "step limit" if finite else "non-finite"
         broken = finite and fragmented(x, np.full((len(x), len(x)), 1.5 * self.bond_length))
         return Relaxed(
-            Atoms(numbers, x), float(energy), float(fmax), converged, evaluations - 1, evaluations, broken, reason
+            Atoms(numbers, x),
+            float(energy),
+            float(fmax),
+            converged,
+            evaluations - 1,
+            evaluations,
+            broken,
+            reason,
         )
 
 
 class _History:
-    """The last m steps and force changes of b structures, [m, b, d]; ones with curvature ≤ 0 count for nothing."""
+    """The last m steps and force changes of b structures, [m, b, d]; rho is 0 where there is none."""
 
     def __init__(self, b: int, d: int, m: int = 8) -> None:
         self.s, self.y, self.rho = np.zeros((m, b, d)), np.zeros((m, b, d)), np.zeros((m, b))
@@ -142,7 +160,8 @@ class _History:
         norm = np.sqrt((force**2).sum((1, 2)))
         squares = np.einsum("bd,bd->b", self.y[0], self.y[0])
         known = self.rho[0] != 0
-        scale = np.where(known, 1.0 / np.where(known, self.rho[0] * squares, 1.0), np.minimum(0.1, 1.0 / np.maximum(norm, 1e-12)))
+        short = np.minimum(0.1, 1.0 / np.maximum(norm, 1e-12))
+        scale = np.where(known, 1.0 / np.where(known, self.rho[0] * squares, 1.0), short)
         q *= scale[:, None]
         for k in reversed(range(depth)):
             beta = self.rho[k] * np.einsum("bd,bd->b", self.y[k], q)

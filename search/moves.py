@@ -87,7 +87,9 @@ class MoveSet:
         ValueError : an unknown move, a negative weight, or nothing left.
         """
         check_shares(shares)
-        usable = {name: share for name, share in shares.items() if share > 0 and MOVES[name].applicable(composition)}
+        usable = {
+            name: share for name, share in shares.items() if share > 0 and MOVES[name].applicable(composition)
+        }
         total = sum(usable.values())
         usable = {name: share / total for name, share in usable.items()}
         steps = {name: Step(size) for name in usable if (size := MOVES[name].step) is not None}
@@ -98,13 +100,21 @@ class MoveSet:
         names = list(self.shares)
         return names[int(rng.choice(len(names), p=list(self.shares.values())))] if names else None
 
-    def apply(self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator) -> np.ndarray:
+    def apply(
+        self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator
+    ) -> np.ndarray:
         if name is None:
             return positions.copy()
         return MOVES[name](positions, scale, rng, self.steps[name].size if name in self.steps else None)
 
     def record(
-        self, name: str, accepted: bool, improved: bool, target: float = 0.5, interval: int = 50, largest: float = 0.8
+        self,
+        name: str,
+        accepted: bool,
+        improved: bool,
+        target: float = 0.5,
+        interval: int = 50,
+        largest: float = 0.8,
     ) -> None:
         count = self.counts.setdefault(name, MoveCount())
         count.tries += 1
@@ -132,7 +142,7 @@ def check_shares(shares: dict[str, float]) -> None:
     if any(not share >= 0 for share in shares.values()) or not sum(shares.values()) > 0:
         raise ValueError(f"move shares are {shares}; they must be 0 or above, and not all 0")
     if all(MOVES[name].min_elements > 1 for name, share in shares.items() if share > 0):
-        raise ValueError(f"move shares are {shares}; at least one move must suit a single element (rattle, for example)")
+        raise ValueError(f"move shares are {shares}; at least one must suit a single element, such as rattle")
 
 
 def coordination(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
@@ -168,11 +178,12 @@ def surface(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator,
 
 
 def twist(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """One side of a random plane near the centroid turned about the plane's normal by up to `step` half turns."""
+    """One side of a random plane turned about the plane's normal by up to `step` half turns."""
     normal = rng.normal(size=3)
     normal /= np.linalg.norm(normal)
     centred = positions - positions.mean(0)
-    side = centred @ normal > rng.normal(scale=0.3 * scale.bond)
+    along, quarter = centred @ normal, len(centred) // 4
+    side = along > np.sort(along)[rng.integers(max(quarter - 1, 0), len(centred) - max(quarter, 1))]
     angle = np.pi * step * rng.uniform(-1.0, 1.0)
     x = centred[side]
     turned = np.cos(angle) * x + np.sin(angle) * np.cross(normal, x)

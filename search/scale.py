@@ -68,7 +68,23 @@ class LengthScale:
 
     def push_apart(self, positions: np.ndarray) -> np.ndarray:
         """Positions [n_atoms, 3] with no pair closer than three quarters of its bond length."""
-        return self.factor * push_apart(positions / self.factor, self.composition.numbers, shortest=0.75)
+        shortest = 0.75 * self.bonds
+        np.fill_diagonal(shortest, 0.0)
+        positions = positions - positions.mean(0)
+        for _ in range(100):
+            norms = (positions**2).sum(1)
+            squares = norms[:, None] + norms[None, :] - 2.0 * positions @ positions.T
+            distances = np.sqrt(np.maximum(squares, 1e-12))
+            overlaps = np.maximum(shortest - distances, 0.0)
+            if overlaps.max() <= 1e-3 * self.bond:
+                break
+            if overlaps.max() > 0.999 * shortest.max():  # coincident: no direction to push in
+                return self.factor * push_apart(
+                    positions / self.factor, self.composition.numbers, shortest=0.75
+                )
+            push = 0.35 * overlaps / distances
+            positions = positions + push.sum(1)[:, None] * positions - push @ positions
+        return positions
 
     def atoms(self, positions: np.ndarray) -> Atoms:
         return Atoms(self.composition.numbers, positions)

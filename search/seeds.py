@@ -20,7 +20,7 @@ KINDS = ("compact", "planar", "tubular", "cage")
 
 
 def random_cluster(composition: Composition, rng: np.random.Generator, kind: str | None = None) -> Atoms:
-    """One random structure in one piece (or nearly) without overlaps, atoms in the order of `composition.symbols`.
+    """One random structure in one piece (or nearly) without overlaps, in the order of `composition.symbols`.
 
     kind : one of `KINDS`; by default drawn at random, compact half of the time.
     """
@@ -39,7 +39,8 @@ def random_cluster(composition: Composition, rng: np.random.Generator, kind: str
     order = rng.permutation(len(skeleton))
     positions = np.concatenate([skeleton[order[n_replacing:]], skeleton[order[:n_replacing]]])
     dopants = rng.permutation(np.array(composition.dopants, dtype="U2"))
-    placed = np.concatenate([numbers[:n_host], [atomic_numbers[s] for s in dopants[:n_replacing]]]).astype(int)
+    replacing = [atomic_numbers[s] for s in dopants[:n_replacing]]
+    placed = np.concatenate([numbers[:n_host], replacing]).astype(int)
     for symbol in dopants[n_replacing:]:
         placed = np.append(placed, atomic_numbers[symbol])
         positions = _attach(positions, placed, rng, planar=kind == "planar" and rng.random() < 0.6)
@@ -53,7 +54,9 @@ def seed_structures(
     return [random_cluster(composition, rng, kinds[k % len(kinds)] if kinds else None) for k in range(n)]
 
 
-def push_apart(positions: np.ndarray, numbers: np.ndarray, shortest: float = 0.85, steps: int = 200) -> np.ndarray:
+def push_apart(
+    positions: np.ndarray, numbers: np.ndarray, shortest: float = 0.85, steps: int = 200
+) -> np.ndarray:
     """Move overlapping atoms apart until no pair is closer than `shortest` times its bond length.
 
     positions : [n, 3] Å; returned anew. Coincident atoms are separated along a fixed direction, so
@@ -116,15 +119,16 @@ def _planar(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
             vacancies.clear()
             continue
         sites = sorted(rim)
-        neighbours = np.array([sum((a + da, b + db) in taken for da, db in steps) for a, b in sites], dtype=float)
-        weights = neighbours**roundness
+        neighbours = np.array([sum((a + da, b + db) in taken for da, db in steps) for a, b in sites])
+        weights = neighbours.astype(float) ** roundness
         site = sites[int(rng.choice(len(sites), p=weights / weights.sum()))]
         if rng.random() < vacancy_share and len(taken) > 3:
             vacancies.add(site)
         else:
             taken.append(site)
     lattice = np.array(taken, dtype=float)
-    flat = bond * np.column_stack([lattice[:, 0] + 0.5 * lattice[:, 1], np.sqrt(0.75) * lattice[:, 1], np.zeros(n)])
+    x, y = lattice[:, 0] + 0.5 * lattice[:, 1], np.sqrt(0.75) * lattice[:, 1]
+    flat = bond * np.column_stack([x, y, np.zeros(n)])
     flat -= flat.mean(0)
     if rng.random() < 0.5:
         flat[:, 2] = rng.uniform(0.0, 0.12) / bond * (flat[:, :2] ** 2).sum(1)
@@ -148,7 +152,10 @@ def _tubular(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     tube = np.concatenate(rings)[:n]
     tube -= tube.mean(0)
     end = np.abs(tube[:, 2]).max() + 0.6 * bond
-    caps = [[*rng.normal(scale=0.35 * radius, size=2), end * rng.choice([-1.0, 0.0, 1.0])] for _ in range(n - len(tube))]
+    caps = [
+        [*rng.normal(scale=0.35 * radius, size=2), end * rng.choice([-1.0, 0.0, 1.0])]
+        for _ in range(n - len(tube))
+    ]
     return np.vstack([tube, np.reshape(caps, (-1, 3))])
 
 
@@ -172,7 +179,8 @@ def _attach(positions: np.ndarray, numbers: np.ndarray, rng: np.random.Generator
         outward = positions[near].mean(0) - centre + rng.normal(scale=0.8, size=3)
         if planar:
             outward[2] = 0.0
-        site = positions[near].mean(0) + lengths[near].mean() * 0.85 * outward / max(np.linalg.norm(outward), 1e-9)
+        outward /= max(np.linalg.norm(outward), 1e-9)
+        site = positions[near].mean(0) + lengths[near].mean() * 0.85 * outward
         if (np.linalg.norm(positions - site, axis=1) > 0.8 * lengths).all():
             break
     return np.vstack([positions, site])

@@ -1,4 +1,4 @@
-"""The file under an archive: one ASE database that also holds the searcher's state, written in one transaction.
+"""The file under an archive: an ASE database that holds the searcher's state too, in one transaction.
 
 `ase gui` and `ase db` open it as any other. Besides ASE's tables there is `search_state` (key, value):
 format, composition, signature and the state of the search, so minima and state never disagree,
@@ -11,11 +11,12 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import ase.db
 from ase import Atoms
-from ase.db.row import AtomsRow
 from ase.io.jsonio import encode
 
 FORMAT = "search archive 1"
@@ -45,12 +46,16 @@ class Store:
         except BaseException:
             os.close(self._lock)
             raise
+        # One connection throughout, or ASE makes a new one for every row.
+        self._connection = sqlite3.connect(path, timeout=20, check_same_thread=False)
         self._database = ase.db.connect(path, use_lock_file=False)
+        self._database.connection = self._connection
+        self._database.change_count = 0
+        self._writing = False
 
-    def rows(self) -> Iterator[AtomsRow]:
+    def rows(self) -> Iterator[Any]:
         """All minima, in the order in which they were stored."""
-        with self._database as database:
-            yield from database.select(sort="id")
+        yield from self._database.select(sort="id")
 
     def write(
         self,
@@ -63,12 +68,18 @@ class Store:
         minima : (row or None for a new one, atoms with energy, key-value pairs). counts : (row, key-value
         pairs) where only `times_found` changed. values : into `search_state`. Returned: rows of `minima`.
         """
-        with self._database as database:
-            rows = [database.write(atoms, key_value_pairs=pairs, id=row) for row, atoms, pairs in minima]
-            cursor = database.connection
-            # What database.update does, without reading the row back; the + keeps SQLite off the index on key.
+        if not self._writing:
+            # With the write-ahead log a transaction is one append; it is folded in as it grows and at the end.
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._writing = True
+        self._database.change_count = 0  # ASE would commit in between at every 5000th write
+        with self._connection as cursor:
+            rows = [self._database.write(atoms, key_value_pairs=pairs, id=row) for row, atoms, pairs in minima]
+            # What database.update does, without reading the row; the + keeps SQLite off the index on key.
             cursor.executemany(
-                "UPDATE systems SET key_value_pairs=? WHERE id=?", [(encode(pairs), row) for row, pairs in counts]
+                "UPDATE systems SET key_value_pairs=? WHERE id=?",
+                [(encode(pairs), row) for row, pairs in counts],
             )
             cursor.executemany(
                 "UPDATE number_key_values SET value=? WHERE id=? AND +key='times_found'",
@@ -81,6 +92,11 @@ class Store:
     def close(self) -> None:
         """Let others have the file."""
         if self._lock >= 0:
+            with suppress(
+                sqlite3.OperationalError
+            ):  # refused while someone reads it: the last to close folds the log in
+                self._connection.execute("PRAGMA journal_mode=DELETE")  # one plain file again
+            self._connection.close()
             os.close(self._lock)
             self._lock = -1
 
@@ -109,9 +125,13 @@ def _read_values(path: Path) -> dict[str, str]:
     try:
         values = dict(connection.execute("SELECT key, value FROM search_state"))
     except sqlite3.OperationalError as error:
-        raise ValueError(f"{path} is a database of something else, not a search archive; choose another name") from error
+        raise ValueError(
+            f"{path} is a database of something else, not a search archive; choose another name or folder"
+        ) from error
     except sqlite3.DatabaseError as error:
-        raise ValueError(f"{path} cannot be read as a search archive ({error}); restore it or choose another") from error
+        raise ValueError(
+            f"{path} cannot be read as a search archive ({error}); restore it or choose another name or folder"
+        ) from error
     finally:
         connection.close()
     if values.get("format") != FORMAT:

@@ -1,0 +1,67 @@
+"""What a search tells: while it runs, and when it has ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ase import Atoms
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback sees after each batch: everything in it is stored already."""
+
+    n_quenches: int
+    n_evaluations: int
+    best_energy: float | None
+    n_minima: int
+    quenches_per_second: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found.
+
+    Attributes
+    ----------
+    minima : ASE Atoms, lowest first, energy on each; times_found, first_quench, energy_std in `info`.
+    n_quenches, n_evaluations : over all continuations of this search.
+    n_failed, n_unconverged, n_fragmented : quenches that gave no minimum: the potential failed or gave
+        no finite number; the step limit came first; the cluster fell apart.
+    first_hit : 1-based quench at which `target_energy` was reached within 1e-4, else None.
+    stopped_by : "quenches", "time", "target" or "interrupted".
+    moves : name -> tries, accepted, improved.
+    seconds, seconds_relaxing : of this call, and the part of them spent in the relaxer.
+    """
+
+    minima: list[Atoms]
+    formula: str
+    method: str
+    seed: int
+    stopped_by: str
+    n_quenches: int
+    n_evaluations: int
+    n_failed: int
+    n_unconverged: int
+    n_fragmented: int
+    first_hit: int | None
+    moves: dict[str, dict[str, int]]
+    seconds: float
+    seconds_relaxing: float
+
+    @property
+    def best_energy(self) -> float | None:
+        return self.minima[0].get_potential_energy() if self.minima else None
+
+
+@dataclass
+class Tally:
+    """Counts that are stored with the searcher's state."""
+
+    n_quenches: int = 0
+    n_evaluations: int = 0
+    n_failed: int = 0
+    n_unconverged: int = 0
+    n_fragmented: int = 0
+    hits: dict[str, int] = field(default_factory=dict)  # target energy -> quench

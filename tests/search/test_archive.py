@@ -1,0 +1,162 @@
+"""The archive: what enters, what merges, what it refuses, and that ASE reads it."""
+
+import sqlite3
+
+import ase.db
+import numpy as np
+import pytest
+from ase import Atoms
+
+from search import Archive, Composition, Relaxed
+from search.scale import LengthScale
+
+SCALE = LengthScale(Composition.parse("SeB8"))
+
+
+def quench(energy, seed=0, **changes):
+    atoms = SCALE.atoms(SCALE.seed(np.random.default_rng(seed), "compact"))
+    values = {"fmax": 0.01, "converged": True, "n_steps": 5, "n_evaluations": 6, **changes}
+    return Relaxed(atoms, energy, **values)
+
+
+def contents(archive):
+    return [(m.energy, m.times_found, m.first_quench, m.energy_std, m.positions.tolist()) for m in archive]
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_copies_count_and_the_lowest_geometry_stays(tmp_path, stored):
+    with Archive(tmp_path if stored else None, "SeB8") as archive:
+        first, new = archive.add(quench(-1.0), 1)
+        assert new
+        lower = quench(-1.0004)
+        lower.atoms.positions[:] = -lower.atoms.positions[[1, 0, *range(2, 9)]] + 0.003  # a mirrored copy
+        again, new = archive.add(lower, 2)
+        assert not new
+        assert again is first
+        assert archive.add(quench(-0.9999), 3) == (first, False)
+        assert (first.energy, first.times_found, first.first_quench) == (-1.0004, 3, 1)
+        assert (first.positions == lower.atoms.positions).all()
+        archive.add(quench(-1.0001, seed=1), 4)  # other geometry, same energy
+        archive.add(quench(-2.0), 5)  # same geometry, other energy
+        assert [m.energy for m in archive] == [-2.0, -1.0004, -1.0001]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"converged": False}, {"fragmented": True}, {"energy": float("nan")}, {"energy": -np.inf}],
+)
+def test_only_sound_results_enter(changes):
+    archive = Archive(None, "SeB8")
+    assert archive.add(quench(**{"energy": -1.0, **changes}), 1) == (None, False)
+    assert len(archive) == 0
+    assert archive.add(quench(-1.0), 2)[1]
+
+
+def test_reopened_it_is_what_it_was(tmp_path):
+    with Archive(tmp_path, "SeB8", signature="mine") as archive:
+        for k in range(12):
+            archive.add(quench(-1.0 - 0.1 * (k % 7), seed=k % 7, energy_std=0.02), k + 1)
+        archive.commit({"n": 3})
+        before = contents(archive)
+    with Archive(tmp_path, signature="mine") as archive:
+        assert contents(archive) == before
+        assert archive.state == {"n": 3}
+        assert archive.composition.formula == "SeB8"
+        assert archive.add(quench(-1.3, seed=3), 13)[1] is False
+    assert len(before) == 7
+
+
+def test_ase_reads_it_while_it_is_open_and_after(tmp_path):
+    with Archive(tmp_path, "SeB8") as archive:
+        for k in (1, 2, 3, 4):
+            archive.add(quench(-1.0 - k % 2, seed=k % 2, energy_std=0.5), k)
+        for _ in range(2):
+            rows = list(ase.db.connect(tmp_path / "archive.db").select("times_found=2", sort="energy"))
+            assert [row.energy for row in rows] == [-2.0, -1.0]
+            assert [row.first_quench for row in rows] == [1, 2]
+            assert rows[0].energy_std == 0.5
+            assert rows[0].toatoms().get_potential_energy() == -2.0
+            archive.close()
+
+
+def test_what_was_entered_and_not_committed_is_not_there(tmp_path):
+    with Archive(tmp_path, "SeB8") as archive:
+        archive.add(quench(-1.0), 1)
+        archive.enter(quench(-2.0, seed=1), 2)
+    with Archive(tmp_path) as archive:
+        assert [m.energy for m in archive] == [-1.0]
+
+
+def test_a_transaction_that_fails_leaves_nothing(tmp_path):
+    with Archive(tmp_path, "SeB8") as archive:
+        archive.add(quench(-1.0), 1)
+        archive.enter(quench(-2.0, seed=1), 2)
+        with pytest.raises(TypeError):
+            archive.commit({"not plain": object()})
+        with pytest.raises(sqlite3.Error):
+            archive._store.write([(None, quench(-3.0).atoms, {"times_found": 1})], [], {"state": object()})
+    with Archive(tmp_path) as archive:
+        assert [m.energy for m in archive] == [-1.0]
+
+
+def test_held_by_one(tmp_path):
+    with Archive(tmp_path, "SeB8"), pytest.raises(BlockingIOError, match="wait for it or choose another"):
+        Archive(tmp_path, "SeB8")
+    Archive(tmp_path, "SeB8").close()
+    with Archive(tmp_path, "SeB8"), Archive(tmp_path / "other", "SeB8"):
+        pass  # two folders don't disturb each other
+
+
+def foreign_text(path):
+    path.write_text("energies of last summer, do not lose")
+
+
+def foreign_sqlite(path):
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE diary (day TEXT)")
+    connection.close()
+
+
+def foreign_ase(path):
+    ase.db.connect(path).write(Atoms("B2", [[0, 0, 0], [0, 0, 1.6]]))
+
+
+def damaged(path):
+    with Archive(path, "SeB8") as archive:
+        archive.add(quench(-1.0), 1)
+    path.write_bytes(path.read_bytes()[:1500])
+
+
+@pytest.mark.parametrize("make", [foreign_text, foreign_sqlite, foreign_ase, damaged])
+def test_foreign_files_are_refused_and_left_alone(tmp_path, make):
+    path = tmp_path / "a.db"
+    make(path)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"a\.db"):
+        Archive(path, "SeB8")
+    assert path.read_bytes() == before
+
+
+def test_other_composition_or_signature_is_refused(tmp_path):
+    with Archive(tmp_path, "SeB8", signature="seed 1") as archive:
+        archive.add(quench(-1.0), 1)
+    before = (tmp_path / "archive.db").read_bytes()
+    with pytest.raises(ValueError, match="minima of SeB8, not of SeB9"):
+        Archive(tmp_path, "SeB9")
+    with pytest.raises(ValueError, match="there: seed 1\n  now:   seed 2"):
+        Archive(tmp_path, "SeB8", signature="seed 2")
+    assert (tmp_path / "archive.db").read_bytes() == before
+    Archive(tmp_path, "SeB8", signature="seed 1").close()  # control, and no lock was left behind
+
+
+def test_needs_a_composition(tmp_path):
+    with pytest.raises(ValueError, match="needs a composition"):
+        Archive()
+    with pytest.raises(ValueError, match="does not exist yet"):
+        Archive(tmp_path)
+
+
+def test_atoms_of_another_cluster_are_refused():
+    archive = Archive(None, "SeB9")
+    with pytest.raises(ValueError, match="does not belong in an archive of SeB9"):
+        archive.add(quench(-1.0), 1)

@@ -1,0 +1,119 @@
+"""Moves: no overlaps, input untouched, elements kept, and what each is for."""
+
+import numpy as np
+import pytest
+
+from search import Composition, LennardJones
+from search.moves import MOVES, MoveSet, Step, coordination, dopant_sites
+from search.scale import LengthScale
+
+
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.parametrize("formula", ["B12", "SeB16", "Se2B10", "SeB2", "B4"])
+def test_no_overlaps_and_input_untouched(name, formula):
+    move, scale = MOVES[name], LengthScale(Composition.parse(formula))
+    if not move.applicable(scale.composition):
+        assert name in ("swap", "relocate") or scale.composition.n_atoms < 4
+        return
+    rng = np.random.default_rng(1)
+    for _ in range(15):
+        positions = scale.seed(rng)
+        before = positions.copy()
+        moved = move(positions, scale, rng)
+        assert (positions == before).all()
+        assert moved.shape == before.shape
+        assert np.isfinite(moved).all()
+        gaps = np.linalg.norm(moved[:, None] - moved[None, :], axis=-1) / scale.bonds
+        assert gaps[np.triu_indices(len(gaps), 1)].min() > 0.7
+        gaps = np.linalg.norm(before[:, None] - before[None, :], axis=-1)
+        assert np.abs(np.linalg.norm(moved[:, None] - moved[None, :], axis=-1) - gaps).max() > 1e-3
+
+
+def test_dopant_moves_need_a_dopant():
+    shares = {"rattle": 1.0, "swap": 1.0, "relocate": 1.0}
+    assert set(MoveSet.of(Composition.parse("B12"), shares).shares) == {"rattle"}
+    assert set(MoveSet.of(Composition.parse("SeB11"), shares).shares) == set(shares)
+
+
+def test_swap_exchanges_two_elements_and_nothing_else():
+    scale = LengthScale(Composition.parse("Se2B10"))
+    rng = np.random.default_rng(0)
+    positions = scale.seed(rng)
+    for _ in range(20):
+        moved = MOVES["swap"].change(positions.copy(), scale, rng, 0.0)
+        changed = np.flatnonzero((moved != positions).any(1))
+        assert len(changed) == 2
+        assert len(set(scale.composition.numbers[changed])) == 2
+
+
+def test_surface_moves_the_worst_bound_atom_to_where_it_touches():
+    scale = LengthScale(Composition.parse("B13"))
+    rng = np.random.default_rng(0)
+    positions = scale.seed(rng, "compact")
+    positions[4] = positions.mean(0) + np.array([0.0, 0.0, 9.0])
+    assert coordination(positions, scale).argmin() == 4
+    hits = 0
+    for _ in range(40):
+        moved = MOVES["surface"].change(positions.copy(), scale, rng, 0.0)
+        if (moved[4] != positions[4]).any():
+            hits += 1
+            nearest = np.linalg.norm(np.delete(moved, 4, 0) - moved[4], axis=1).min()
+            assert nearest == pytest.approx(scale.bond, rel=1e-6)
+    assert hits > 15
+
+
+def test_sites_on_a_triangle():
+    """Two caps, three bridges and three rim sites, each at the bond length; inside a wall there is none."""
+    side = 1.68
+    triangle = side / np.sqrt(3) * np.array([[1, 0, 0], [-0.5, 0.75**0.5, 0], [-0.5, -(0.75**0.5), 0]])
+    sites = dopant_sites(triangle, np.full((3, 3), side), np.full(3, side))
+    assert {kind: len(found) for kind, found in sites.items()} == {"rim": 3, "bridge": 3, "cap": 2}
+    for found in sites.values():
+        nearest = np.linalg.norm(found[:, None] - triangle[None], axis=-1).min(1)
+        assert np.allclose(nearest, side)
+
+
+def test_relocate_moves_a_dopant_only():
+    scale = LengthScale(Composition.parse("SeB12"))
+    rng = np.random.default_rng(3)
+    positions = scale.seed(rng, "planar")
+    for _ in range(10):
+        moved = MOVES["relocate"].change(positions.copy(), scale, rng, 0.0)
+        assert (np.flatnonzero((moved != positions).any(1)) == [12]).all()
+
+
+def test_length_scale_of_the_relaxer():
+    composition = Composition.parse("Ar13")
+    assert LengthScale.of(composition, LennardJones(sigma=2.0)).bond == pytest.approx(2.0 * 2 ** (1 / 6))
+    assert LengthScale.of(composition).bond == pytest.approx(2.12)
+    with pytest.raises(ValueError, match="bond_length is -1"):
+        LengthScale.with_bond(composition, -1.0)
+
+
+def test_coincident_atoms_are_separated():
+    scale = LengthScale(Composition.parse("B6"))
+    apart = scale.push_apart(np.zeros((6, 3)))
+    gaps = np.linalg.norm(apart[:, None] - apart[None, :], axis=-1)[np.triu_indices(6, 1)]
+    assert gaps.min() > 0.7 * scale.bond
+
+
+def test_step_follows_the_acceptance():
+    short, long = Step(0.4), Step(0.4)
+    for _ in range(100):
+        short.record(False, 0.5, 50, 0.8)
+        long.record(True, 0.5, 50, 0.8)
+    assert short.size == pytest.approx(0.4 * 0.81)
+    assert long.size == pytest.approx(0.4 / 0.81)
+
+
+@pytest.mark.parametrize(
+    ("shares", "message"),
+    [
+        ({"jump": 1.0}, "jump .* choose among rattle, surface"),
+        ({"rattle": -1.0}, "0 or above"),
+        ({"swap": 1.0}, "single element"),
+    ],
+)
+def test_bad_shares(shares, message):
+    with pytest.raises(ValueError, match=message):
+        MoveSet.of(Composition.parse("SeB11"), shares)
