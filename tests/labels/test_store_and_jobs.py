@@ -1,0 +1,162 @@
+"""Label databases: one level each, nothing twice, and a killed job goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.db import connect
+
+from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
+from iia_calc.labels.level import LabelFailed
+from iia_calc.labels.run import LabelRequest
+from iia_calc.labels.sampling import Sampling, Start, sample_start
+from iia_calc.labels.store import LabelStore
+from iia_calc.labels.xtb import XTBLevel
+from search.composition import bond_lengths
+
+LEVEL = XTBLevel()
+
+
+def test_round_trip(tmp_path):
+    labelled = sample_start(Start("SeB4", 0), LEVEL)
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    assert store.add(labelled) == len(labelled)
+    back = list(LabelStore(tmp_path / "labels.db").read())
+    for before, after in zip(labelled, back, strict=True):
+        assert after.label.energy == pytest.approx(before.label.energy, abs=1e-9)
+        assert np.allclose(after.label.forces, before.label.forces, atol=1e-9)
+        assert np.allclose(after.atoms.positions, before.atoms.positions, atol=1e-9)
+        assert (after.start, after.origin) == (before.start, before.origin)
+    assert store.counts() == {"B4Se": len(labelled)}
+    assert connect(tmp_path / "labels.db").get(1).toatoms().get_potential_energy() == pytest.approx(
+        labelled[0].label.energy
+    )
+
+
+def test_another_level_is_refused(tmp_path):
+    LabelStore(tmp_path / "labels.db", LEVEL.name)
+    with pytest.raises(ValueError, match="need another file"):
+        LabelStore(tmp_path / "labels.db", XTBLevel("GFN2-xTB").name)
+
+
+def test_foreign_files_are_refused_and_left_alone(tmp_path):
+    text = tmp_path / "notes.db"
+    text.write_text("these are my notes, not a database\n" * 20)
+    with pytest.raises(ValueError, match="not a readable ASE database"):
+        LabelStore(text, LEVEL.name)
+    assert text.read_text().startswith("these are my notes")
+    connect(tmp_path / "mine.db").write(Atoms("B2", [[0, 0, 0], [0, 0, 1.6]]))
+    with pytest.raises(ValueError, match="names no level of theory"):
+        LabelStore(tmp_path / "mine.db", LEVEL.name)
+    with pytest.raises(FileNotFoundError):
+        LabelStore(tmp_path / "absent.db")
+    with pytest.raises(ValueError, match="name it"):
+        LabelStore(tmp_path / "labels.json", LEVEL.name)
+
+
+def test_a_start_samples_walls_and_torn_bonds_as_well_as_the_minimum():
+    labelled = sample_start(Start("SeB8", 3), LEVEL, Sampling(max_steps=150))
+    origins = {item.origin for item in labelled}
+    assert {"path", "minimum", "rattled", "pulled"} <= origins
+    minimum = next(item for item in labelled if item.origin == "minimum")
+    assert np.linalg.norm(minimum.label.forces, axis=1).max() < 0.08
+    assert all(item.label.energy > minimum.label.energy - 1e-6 for item in labelled if item.origin != "path")
+    for item in labelled:
+        distance = item.atoms.get_all_distances() / bond_lengths(item.atoms.numbers) + 9 * np.eye(9)
+        assert distance.min() > 0.62
+
+
+def test_the_same_start_gives_the_same_labels_and_others_differ():
+    once, again, other = (sample_start(Start("B5", k, seed=4), LEVEL) for k in (1, 1, 2))
+    assert [item.label.energy for item in once] == [item.label.energy for item in again]
+    assert once[0].label.energy != other[0].label.energy
+
+
+def test_plan_covers_every_size():
+    plan = boron_plan()
+    assert {f"SeB{n}" for n in range(3, 25)} | {f"B{n}" for n in range(3, 25)} <= set(plan)
+    names = [start.name for start in islice(plan_starts({"B3": 2, "SeB3": 1}), 7)]
+    assert len(set(names)) == 7
+    assert names[:3] == ["B3-0-000000", "B3-0-000001", "SeB3-0-000000"]
+    with pytest.raises(ValueError, match="at least one formula"):
+        next(plan_starts({}))
+
+
+def test_failures_are_noted_and_not_tried_again(tmp_path):
+    class Failing(XTBLevel):
+        def label(self, atoms):
+            raise LabelFailed("no")
+
+    store = LabelStore(tmp_path / "labels.db", "never")
+    starts = [Start("B3", k) for k in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        assert run_starts(store, starts, Failing(), n_labels=10, executor=pool, workers=1) == 0
+    assert LabelStore(tmp_path / "labels.db").finished_starts() == {start.name for start in starts}
+
+
+def test_given_structures_are_labelled_once(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    structures = [(f"dimer-{k}", Atoms("B2", [[0, 0, 0], [0, 0, 1.5 + 0.1 * k]])) for k in range(3)]
+    with ThreadPoolExecutor(1) as pool:
+        for _ in range(2):
+            assert run_structures(store, structures, LEVEL, origin="given", executor=pool) == 3
+    assert store.element_energies["B"] == pytest.approx(LEVEL.element_energy("B"))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"level": "ccsd"}, "choose gfn1, gfn2 or dft"),
+        ({"formulas": ("SeBx",)}, "not a chemical formula"),
+        ({"n_labels": 0}, "at least 1"),
+        ({"minima_of": "seb"}, "which formulas"),
+    ],
+)
+def test_nonsense_requests(values, message):
+    with pytest.raises(ValueError, match=message):
+        LabelRequest(**values)
+
+
+def test_a_killed_job_goes_on_where_it_was(tmp_path):
+    script = (
+        "from pathlib import Path; from iia_calc.labels.run import LabelRequest, run_labels; import sys\n"
+        "run_labels(LabelRequest(('SeB4', 'B5'), Path(sys.argv[1]), n_labels=int(sys.argv[2]), seed=5))"
+    )
+
+    def job(path, n):
+        return [sys.executable, "-c", script, str(path), str(n)]
+
+    killed, whole = tmp_path / "killed.db", tmp_path / "whole.db"
+    process = subprocess.Popen(job(killed, 100_000), start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (killed.exists() and _count(killed) > 40):
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = _count(killed)
+    assert before > 40
+    subprocess.run(job(killed, before + 60), check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(job(whole, before + 60), check=True, stdout=subprocess.DEVNULL)
+    rows = [_rows(path) for path in (killed, whole)]
+    assert rows[0] == rows[1]
+    assert len(rows[0]) == len(set(rows[0])) >= before + 60
+
+
+def _count(path) -> int:
+    try:
+        return connect(path).count()
+    except Exception:  # being created
+        return 0
+
+
+def _rows(path) -> list[tuple]:
+    return sorted((item.start, item.origin, round(item.label.energy, 6)) for item in LabelStore(path).read())
