@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,8 @@ class Archive:
     path : database file (ending in .db), or a folder, in which it is called archive.db; None: in memory.
     composition : formula, Atoms or Composition; may be left out for a file that exists.
     signature : what the search was asked for; a file with another signature is refused. None accepts any.
-    sameness : when two minima are one.
-    bond_length : the host's bond length where it isn't that of covalent radii (see `LengthScale`).
+    sameness : when two minima are one; kept in the file.
+    bond_length : the host's bond length where it isn't that of covalent radii (see `LengthScale`); kept too.
 
     Raises
     ------
@@ -47,21 +48,27 @@ class Archive:
         bond_length: float | None = None,
     ) -> None:
         wanted = None if composition is None else Composition.parse(composition)
-        self.sameness = sameness or Sameness()
+        told = {}
+        if sameness is not None:
+            told["sameness"] = json.dumps(asdict(sameness))
+        if bond_length is not None:
+            told["bond_length"] = repr(float(bond_length))
         self._store: Store | None = None
         self._values: dict[str, str] = {}
         if path is not None:
             file = Path(path)
             file = file if file.suffix == ".db" else file / "archive.db"
-            self._store = Store(file, None if wanted is None else {"composition": wanted.formula})
+            self._store = Store(file, None if wanted is None else {"composition": wanted.formula, **told})
             self._values = self._store.values
         elif wanted is None:
             raise ValueError("an archive in memory needs a composition, for example SeB16")
         try:
             self.composition = wanted or Composition.parse(self._values["composition"])
-            self._check_composition()
+            self._check({"composition": self.composition.formula, **told})
+            self.sameness = sameness or Sameness(**json.loads(self._values.get("sameness", "{}")))
+            length = bond_length if "bond_length" not in self._values else float(self._values["bond_length"])
             self.bind(signature)
-            self.scale = LengthScale.with_bond(self.composition, bond_length)
+            self.scale = LengthScale.with_bond(self.composition, length)
             self._minima: list[Minimum] = []  # by energy
             self._energies: list[float] = []
             self._new: list[Minimum] = []  # to be written whole
@@ -114,7 +121,7 @@ class Archive:
         )
         if not window:
             return None
-        print_ = Fingerprint(positions, self.composition.numbers)
+        print_ = Fingerprint(positions, self.scale.numbers)
         for k in sorted(window, key=lambda k: abs(self._energies[k] - energy)):
             if same(self._minima[k].fingerprint, print_, self.scale.bond, self.sameness):
                 return self._minima[k]
@@ -134,7 +141,7 @@ class Archive:
         energy = float(relaxed.energy)
         known = self.find(energy, positions)
         if known is None:
-            entry = Minimum(positions, self.composition.numbers, energy, float(relaxed.fmax), 1, int(quench))
+            entry = Minimum(positions, self.scale.numbers, energy, float(relaxed.fmax), 1, int(quench))
             entry.energy_std, entry.forces_std = _float(relaxed.energy_std), _float(relaxed.forces_std)
             self._insert(entry)
             self._new.append(entry)
@@ -174,12 +181,17 @@ class Archive:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _check_composition(self) -> None:
-        stored = self._values.get("composition")
-        if stored is not None and stored != self.composition.formula:
-            raise ValueError(
-                f"{self.path} holds minima of {stored}, not of {self.composition}; use another folder"
-            )
+    def _check(self, told: dict[str, str]) -> None:
+        """Refuse a file that was made for something else than `told`."""
+        if self._store is None:
+            return
+        stored, wanted = self._values["composition"], told.pop("composition")
+        if stored != wanted:
+            raise ValueError(f"{self.path} holds minima of {stored}, not of {wanted}; use another folder")
+        for name, value in told.items():
+            if self._values.get(name) != value:
+                known = self._values.get(name, "the default")
+                raise ValueError(f"{self.path} was made with {name} {known}, not {value}; use another folder")
 
     def _load(self) -> None:
         if self._store is None:
@@ -214,14 +226,12 @@ class Archive:
     def _ordered(self, atoms: Atoms) -> np.ndarray:
         """Positions in the order of the composition."""
         if not self.composition.matches(atoms):
-            raise ValueError(
-                f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}"
-            )
-        if (atoms.numbers == self.composition.numbers).all():
+            raise ValueError(f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}")
+        if (atoms.numbers == self.scale.numbers).all():
             return atoms.positions.copy()
         order = np.empty(len(atoms), dtype=int)
         for z in np.unique(atoms.numbers):
-            order[self.composition.numbers == z] = np.flatnonzero(atoms.numbers == z)
+            order[self.scale.numbers == z] = np.flatnonzero(atoms.numbers == z)
         return atoms.positions[order]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
-from ase.optimize import LBFGS
+from ase.optimize import BFGS
 
 from search.composition import bond_lengths
 from search.lennard_jones import fragmented
@@ -15,7 +15,7 @@ from search.relaxer import Relaxed
 
 
 class ASERelaxer:
-    """Relaxes with ASE's LBFGS under `calculator`.
+    """Relaxes with ASE's BFGS under `calculator`.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class ASERelaxer:
         steps, energy, fmax, reason = 0, float("nan"), float("nan"), "step limit"
         last = atoms.positions.copy()
         try:
-            optimizer = LBFGS(atoms, logfile=None, maxstep=self.max_step)  # type: ignore[arg-type]
+            optimizer = BFGS(atoms, logfile=None, maxstep=self.max_step)  # type: ignore[arg-type]
             while True:
                 energy, forces = float(atoms.get_potential_energy()), atoms.get_forces()
                 fmax = float(np.sqrt((forces**2).sum(1).max()))

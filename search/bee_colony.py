@@ -110,7 +110,7 @@ class BeeColony(Searcher):
 
     def _mix(self, x: np.ndarray, partner: np.ndarray) -> np.ndarray:
         """v = x + φ (x − y) with y the partner brought onto x, φ uniform in [−1, 1], one for each atom."""
-        y = align(x, partner, self.scale.composition.numbers)
+        y = align(x, partner, self.scale.numbers)
         phi = self.rng.uniform(-1.0, 1.0, size=(len(x), 1))
         return self.scale.push_apart(x + phi * (x - y))
 
@@ -138,7 +138,7 @@ class BeeColony(Searcher):
         """Whether some source is this minimum."""
         sameness = Sameness()
         near = [s for s in self.sources if abs(s.energy - energy) < sameness.energy_tolerance]
-        numbers = self.scale.composition.numbers
+        numbers = self.scale.numbers
         return any(
             same(
                 Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness

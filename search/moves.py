@@ -194,7 +194,7 @@ def twist(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, s
 
 def swap(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
     """Two atoms of different elements change places (Se and B)."""
-    numbers = scale.composition.numbers
+    numbers = scale.numbers
     i = int(rng.choice(np.flatnonzero(scale.is_dopant)))
     j = int(rng.choice(np.flatnonzero(numbers != numbers[i])))
     positions[[i, j]] = positions[[j, i]]

@@ -48,9 +48,14 @@ class LengthScale:
         return cls(composition, float(bond_length) / cls(composition).bond)
 
     @cached_property
+    def numbers(self) -> np.ndarray:
+        """Atomic numbers [n_atoms]."""
+        return self.composition.numbers
+
+    @cached_property
     def bonds(self) -> np.ndarray:
         """Bond length of every pair [n_atoms, n_atoms]."""
-        return self.factor * bond_lengths(self.composition.numbers)
+        return self.factor * bond_lengths(self.numbers)
 
     @cached_property
     def bond(self) -> float:
@@ -87,4 +92,4 @@ class LengthScale:
         return positions
 
     def atoms(self, positions: np.ndarray) -> Atoms:
-        return Atoms(self.composition.numbers, positions)
+        return Atoms(self.numbers, positions)

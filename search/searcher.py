@@ -82,7 +82,7 @@ class Searcher(ABC):
             raise ValueError(
                 f"{len(self._pending)} structures were asked for, {len(results)} results were told"
             )
-        numbers = self.scale.composition.numbers
+        numbers = self.scale.numbers
         for relaxed in results:
             if len(relaxed.atoms) != len(numbers) or (relaxed.atoms.numbers != numbers).any():
                 raise ValueError(

@@ -141,8 +141,9 @@ def _read_values(path: Path) -> dict[str, str]:
 
 def _create(path: Path, values: Mapping[str, str]) -> None:
     """Made beside and moved into place, so that a file of this name is always whole."""
-    made = path.with_name(f".{path.stem}.{os.getpid()}.db")
-    made.unlink(missing_ok=True)
+    made = path.with_name(f".{path.stem}.new.db")
+    for leftover in (made, made.with_name(made.name + "-journal")):
+        leftover.unlink(missing_ok=True)
     with ase.db.connect(made, use_lock_file=False) as database:
         database.count()
         connection = database.connection

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from search import Archive, Composition, Relaxed
+from search import Archive, Composition, Relaxed, Sameness
 from search.scale import LengthScale
 
 SCALE = LengthScale(Composition.parse("SeB8"))
@@ -147,6 +147,22 @@ def test_other_composition_or_signature_is_refused(tmp_path):
         Archive(tmp_path, "SeB8", signature="seed 2")
     assert (tmp_path / "archive.db").read_bytes() == before
     Archive(tmp_path, "SeB8", signature="seed 1").close()  # control, and no lock was left behind
+
+
+def test_sameness_and_bond_length_are_kept(tmp_path):
+    two = Sameness(enantiomers="two")
+    with Archive(tmp_path, "SeB8", sameness=two, bond_length=1.5) as archive:
+        archive.add(quench(-1.0), 1)
+        mirrored = quench(-1.0)
+        mirrored.atoms.positions *= -1.0
+        assert archive.add(mirrored, 2)[1]
+    with Archive(tmp_path) as archive:
+        assert archive.sameness == two
+        assert archive.scale.bond == pytest.approx(1.5)
+    with pytest.raises(ValueError, match="was made with sameness"):
+        Archive(tmp_path, sameness=Sameness())
+    with pytest.raises(ValueError, match=r"was made with bond_length 1\.5, not 1\.6"):
+        Archive(tmp_path, bond_length=1.6)
 
 
 def test_needs_a_composition(tmp_path):

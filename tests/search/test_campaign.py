@@ -136,7 +136,7 @@ def test_two_processes_in_one_folder(tmp_path):
     code = """
         import sys
         from search import Archive
-        with Archive(sys.argv[1], "Ar9"):
+        with Archive(sys.argv[1], "Ar9", bond_length=2 ** (1 / 6)):
             print("held", flush=True)
             sys.stdin.read()
     """
