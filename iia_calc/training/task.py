@@ -77,7 +77,5 @@ class PotentialTask(AtomisticTask):
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # SchNetPack's hyperparameters pickle the whole model; the weights are in the state dict already.
-        checkpoint.pop("hyper_parameters", None)
-        checkpoint.pop("hparams_name", None)
+    def save_hyperparameters(self, *args, **kwargs) -> None:
+        """Nothing: SchNetPack's would pickle the whole model into every checkpoint."""

@@ -1,0 +1,112 @@
+"""From label databases to a model folder: fit each member, measure it on held-out starts, write the card."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+
+from iia_calc import storage
+from iia_calc.committee import Committee
+from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.network import NetworkSettings
+from iia_calc.potential import Potential
+from iia_calc.training.evaluate import Errors, held_out_errors
+from iia_calc.training.fit import TrainingSettings, fit
+from search.composition import Composition
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """What `iia train` was asked for.
+
+    labels : label databases, all of one level of theory.
+    out : the model folder; fits and checkpoints go to `out`-fit beside it.
+    test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
+    start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
+    """
+
+    labels: tuple[Path, ...]
+    out: Path
+    test: tuple[Path, ...] = ()
+    start_from: str | None = None
+    members: int = 1
+    network: NetworkSettings = field(default_factory=NetworkSettings)
+    training: TrainingSettings = field(default_factory=TrainingSettings)
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            raise ValueError("give at least one database of labels (iia label makes them)")
+        if self.members < 1:
+            raise ValueError(f"a potential has at least one member, not {self.members}")
+
+
+def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str, Errors]:
+    """Fit, measure and save; a stopped call goes on. Returns the held-out errors by formula (empty without test).
+
+    Raises
+    ------
+    ValueError : mixed levels of theory, a test start that is also a training start, unreadable databases.
+    """
+    stores = [LabelStore(path) for path in (*request.labels, *request.test)]
+    levels = {store.level for store in stores}
+    if len(levels) > 1:
+        raise ValueError(f"labels of different levels of theory can't be mixed: {'; '.join(sorted(levels))}")
+    energies = {symbol: value for store in stores for symbol, value in store.element_energies.items()}
+    labelled = [item for store in stores[: len(request.labels)] for item in store.read()]
+    held_out = [item for store in stores[len(request.labels) :] for item in store.read()]
+    if shared := {item.start for item in labelled} & {item.start for item in held_out}:
+        raise ValueError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
+    if not labelled:
+        raise ValueError(f"no labels in {', '.join(map(str, request.labels))}")
+
+    work = request.out.with_name(request.out.name + "-fit")
+    members = []
+    for k in range(request.members):
+        potential = _initial(request, energies, k)
+        settings = replace(request.training, seed=request.training.seed + k)
+        fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
+        members.append(potential)
+    errors = held_out_errors(members[0], held_out) if held_out else {}
+    storage.save(
+        request.out,
+        members,
+        {
+            "level_of_theory": stores[0].level,
+            "label_counts": count_by_formula(labelled),
+            "data_hash": _data_hash(labelled),
+            "held_out_errors": {formula: error.as_dict() for formula, error in errors.items()},
+            "notes": request.notes,
+        },
+    )
+    return errors
+
+
+def _initial(request: BuildRequest, energies: dict[str, float], member: int) -> Potential:
+    if request.start_from is None:
+        torch.manual_seed(request.training.seed + member)
+        return Potential(request.network, energies)
+    source = storage.load(request.start_from)
+    source = source.leader if isinstance(source, Committee) else source
+    if missing := set(energies) - set(source.elements):
+        raise ValueError(
+            f"{request.start_from} knows {', '.join(source.elements)}, but not {', '.join(sorted(missing))}"
+        )
+    potential = Potential(source.settings, energies, source.repulsion.settings)
+    potential.load_state_dict(source.state_dict())
+    return potential
+
+
+def count_by_formula(labelled: Sequence[LabelledStructure]) -> dict[str, int]:
+    counts = Counter(Composition.parse(item.atoms).formula for item in labelled)
+    return {formula: counts[formula] for formula in sorted(counts, key=lambda f: Composition.parse(f).n_atoms)}
+
+
+def _data_hash(labelled: Sequence[LabelledStructure]) -> str:
+    from iia_calc.training.dataset import data_hash
+
+    return data_hash(labelled)

@@ -1,0 +1,178 @@
+"""Fitting: it learns, it is SchNetPack that fits, it goes on after a kill, and splits keep starts apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from iia_calc import storage
+from iia_calc.labels.sampling import Start, sample_start
+from iia_calc.labels.store import LabelStore
+from iia_calc.labels.xtb import XTBLevel
+from iia_calc.network import NetworkSettings
+from iia_calc.potential import Potential
+from iia_calc.training.build import BuildRequest, build_potential
+from iia_calc.training.dataset import SizeBuckets, data_hash, split_by_start
+from iia_calc.training.evaluate import held_out_errors, predict
+from iia_calc.training.fit import TrainingSettings, fit, read_curve
+
+SMALL = NetworkSettings(n_atom_basis=16, n_interactions=2, n_rbf=12, n_heads=2)
+LEVEL = XTBLevel()
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    return [item for f in ("B3", "SeB3") for k in range(12) for item in sample_start(Start(f, k, seed=3), LEVEL)]
+
+
+@pytest.fixture(scope="module")
+def energies():
+    return {symbol: LEVEL.element_energy(symbol) for symbol in ("B", "Se")}
+
+
+def _potential(energies) -> Potential:
+    torch.manual_seed(1)
+    return Potential(SMALL, energies)
+
+
+def test_it_learns(tmp_path, labelled, energies):
+    potential = _potential(energies)
+    before = held_out_errors(potential.freeze(), labelled, None)["all"]
+    result = fit(potential, labelled, tmp_path, TrainingSettings(epochs=12, learning_rate=4e-3), progress=False)
+    after = held_out_errors(potential, labelled, None)["all"]
+    assert after.energy < 0.2 * before.energy
+    assert after.forces < 0.5 * before.forces
+    curve = read_curve(tmp_path / "curve.csv")
+    assert len(curve) == 12
+    assert min(row["loss"] for row in curve) == curve[int(result["epoch"])]["loss"]
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_errors_are_counted_right(labelled, energies):
+    potential = _potential(energies).freeze()
+    items = labelled[:7]
+    by_hand = [
+        (1e3 * abs(energy - item.label.energy) / len(item.atoms), np.abs(forces - item.label.forces).ravel())
+        for item, energy, forces in predict(potential, items, batch_size=3)
+    ]
+    errors = held_out_errors(potential, items, None)["all"]
+    assert errors.count == 7
+    assert errors.energy == pytest.approx(np.mean([row[0] for row in by_hand]))
+    assert errors.forces == pytest.approx(np.concatenate([row[1] for row in by_hand]).mean())
+    with pytest.raises(ValueError, match="no held-out labels"):
+        held_out_errors(potential, items, near_minimum=0.0)
+
+
+def test_splits_keep_starts_apart_and_reproduce():
+    starts = [f"s{k // 5}" for k in range(100)]
+    train, held = split_by_start(starts, 0.2, np.random.default_rng(3))
+    again = split_by_start(starts, 0.2, np.random.default_rng(3))
+    assert len(train) + len(held) == 100
+    assert len(held) == 20
+    assert not {starts[k] for k in train} & {starts[k] for k in held}
+    assert np.array_equal(held, again[1])
+    assert not np.array_equal(held, split_by_start(starts, 0.2, np.random.default_rng(4))[1])
+    with pytest.raises(ValueError, match="at least two starts"):
+        split_by_start(["a", "a"], 0.5, np.random.default_rng(0))
+
+
+def test_buckets_visit_all_once_in_batches_of_like_sizes():
+    sizes = np.random.default_rng(0).integers(3, 25, size=205)
+    sampler = SizeBuckets(None, 205, sizes, batch_size=10, seed=1)
+    first, second = list(sampler), list(sampler)
+    assert sorted(first) == list(range(205))
+    assert first != second
+    spread = [np.ptp(sizes[first[k : k + 10]]) for k in range(0, 200, 10)]
+    assert np.mean(spread) < 3  # 18 in random order
+
+
+def test_data_hash_sees_labels_not_order(labelled):
+    assert data_hash(labelled[:9]) == data_hash(labelled[:9][::-1])
+    assert data_hash(labelled[:9]) != data_hash(labelled[:8])
+
+
+def test_a_folder_of_another_fit_is_refused(tmp_path, labelled, energies):
+    settings = TrainingSettings(epochs=1)
+    fit(_potential(energies), labelled[:120], tmp_path, settings, progress=False)
+    with pytest.raises(ValueError, match="other settings or labels"):
+        fit(_potential(energies), labelled[:100], tmp_path, settings, progress=False)
+
+
+def test_nonsense_settings_are_refused():
+    with pytest.raises(ValueError, match="unknown training settings epoch"):
+        TrainingSettings.from_dict({"epoch": 3})
+    with pytest.raises(ValueError, match="at least 1"):
+        TrainingSettings(epochs=0)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        TrainingSettings(validation_share=1.5)
+
+
+def _store(path, labelled, energies):
+    store = LabelStore(path, LEVEL.name)
+    store.add(labelled)
+    store.add_element_energies(energies)
+    return path
+
+
+def test_build_saves_a_committee_with_its_card(tmp_path, labelled, energies):
+    starts = sorted({item.start for item in labelled})
+    held = set(starts[::4])
+    train = _store(tmp_path / "train.db", [i for i in labelled if i.start not in held], energies)
+    test = _store(tmp_path / "test.db", [i for i in labelled if i.start in held], energies)
+    request = BuildRequest(
+        (train,), tmp_path / "model", (test,), members=2, network=SMALL, training=TrainingSettings(epochs=2)
+    )
+    errors = build_potential(request, progress=False)
+    committee = storage.load(tmp_path / "model")
+    assert len(committee.members) == 2
+    card = committee.card
+    assert card.level_of_theory == LEVEL.name
+    assert card.label_counts["SeB3"] + card.label_counts["B3"] == sum(i.start not in held for i in labelled)
+    assert card.held_out_errors["all"]["energy"] == pytest.approx(errors["all"].energy)
+    weights = [member.network.embedding.weight for member in committee.members]
+    assert not torch.equal(*weights)
+
+    further = BuildRequest(
+        (train,), tmp_path / "finer", start_from=str(tmp_path / "model"), training=TrainingSettings(epochs=1)
+    )
+    build_potential(further, progress=False)
+    assert storage.load(tmp_path / "finer").settings == SMALL
+    with pytest.raises(ValueError, match="both in the labels and in the test set"):
+        build_potential(BuildRequest((train,), tmp_path / "x", (train,)), progress=False)
+    other = LabelStore(tmp_path / "other.db", "another level")
+    with pytest.raises(ValueError, match="can't be mixed"):
+        build_potential(BuildRequest((train, other.path), tmp_path / "x"), progress=False)
+
+
+def test_a_killed_fit_goes_on(tmp_path, labelled, energies):
+    path = _store(tmp_path / "train.db", labelled, energies)
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from iia_calc.training.build import *\n"
+        "build_potential(BuildRequest((Path(sys.argv[1]),), Path(sys.argv[2]), "
+        "network=NetworkSettings(n_atom_basis=16, n_interactions=2, n_rbf=12, n_heads=2), "
+        "training=TrainingSettings(epochs=30)), progress=False)"
+    )
+    command = [sys.executable, "-W", "ignore", "-c", script, str(path), str(tmp_path / "model")]
+    curve = tmp_path / "model-fit" / "member-0" / "curve.csv"
+    process = subprocess.Popen(command, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline and len(read_curve(curve)) < 4:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    before = read_curve(curve)
+    assert 4 <= len(before) < 30
+    subprocess.run(command, check=True)
+    after = read_curve(curve)
+    assert [row["epoch"] for row in after] == list(range(30))
+    assert after[:3] == before[:3]  # what was learned was kept, not learned again
+    assert after[-1]["loss"] < before[0]["loss"]
+    assert storage.load(tmp_path / "model").elements == ("B", "Se")
