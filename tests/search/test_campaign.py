@@ -12,6 +12,7 @@ from ase import Atoms
 from ase.calculators.emt import EMT
 
 from search import METHODS, Archive, LennardJones, find_minima
+from search.store import Store
 
 LITERATURE = {13: -44.326801, 19: -72.659782}  # Cambridge Cluster Database, ε
 
@@ -93,6 +94,23 @@ def test_interrupted_and_continued_is_undisturbed(tmp_path, method):
     assert summary(ended) == summary(straight)
     assert stored(tmp_path / "a") == stored(tmp_path / "b")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_while_storing_waits_until_it_is_stored(tmp_path, monkeypatch):
+    write, calls = Store.write, []
+
+    def interrupted_write(self, *arguments):
+        calls.append(1)
+        if len(calls) == 4:  # the signature, two batches, and in the third:
+            os.kill(os.getpid(), signal.SIGINT)
+        return write(self, *arguments)
+
+    monkeypatch.setattr(Store, "write", interrupted_write)
+    result = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path)
+    assert result.stopped_by == "interrupted"
+    minima, state = stored(tmp_path)
+    assert result.n_quenches == state["tally"]["n_quenches"] == 48
+    assert [(energy, times) for energy, times, *_ in minima] == [item[:2] for item in summary(result)]
 
 
 RUN = """
