@@ -69,7 +69,7 @@ class _FromVectors(torch.autograd.Function):
     @staticmethod
     def forward(ctx, g, pairs):
         ctx.pairs = pairs
-        slots = _Expand.apply(g, pairs) * pairs.sign[:, None]  # [A K, 3]
+        slots = _Expand.apply(g, pairs) * pairs.sign(g.dtype)[:, None]  # [A K, 3]
         return slots.view(-1, pairs.n_slots, 3).sum(1).index_select(0, pairs.atoms)
 
     @staticmethod
@@ -85,35 +85,56 @@ class Pairs:
     first, second : [P] atoms (unpadded) of each pair.
     atoms : [n_atoms] padded place of each atom.
     structure : [n_atoms] the structure each atom belongs to; `n_structures` of them.
+    within : [n_atoms] each atom's number in its structure.
     shifts : [P, 3] Å added to r_j - r_i (periodic images), or None.
     """
 
-    def __init__(self, first, second, slot_forth, slot_back, atoms, n_padded, n_slots, structure, sizes, shifts=None):
+    def __init__(
+        self,
+        *,
+        first,
+        second,
+        slot_forth,  # [P] the slot of i that holds j
+        slot_back,  # [P] the slot of j that holds i
+        own_slot,  # [A] the slot of each atom that holds no neighbour but itself
+        atoms,
+        within,
+        n_padded,
+        n_slots,
+        structure,
+        sizes,
+        shifts=None,
+    ):
         self.first, self.second = first, second
-        self.slot_forth, self.slot_back = slot_forth, slot_back  # [P] slot of i that holds j, and of j that holds i
-        self.atoms, self.n_padded, self.n_slots = atoms, n_padded, n_slots
+        self.slot_forth, self.slot_back = slot_forth, slot_back
+        self.atoms, self.within, self.n_padded, self.n_slots = atoms, within, n_padded, n_slots
         self.structure, self.sizes, self.n_structures = structure, tuple(sizes), len(sizes)
         self.shifts = shifts
         number = torch.arange(len(first), device=first.device)
         self.pair_of_slot = first.new_zeros(n_padded * n_slots)  # [A K]
         self.pair_of_slot[slot_forth] = number
         self.pair_of_slot[slot_back] = number
-        sign = torch.zeros(n_padded * n_slots, dtype=torch.float64, device=first.device)
+        sign = torch.zeros(n_padded * n_slots, dtype=torch.float64, device=first.device)  # [A K]
         sign[slot_forth] = -1.0
         sign[slot_back] = 1.0
         self.empty_slots = (sign == 0).nonzero()[:, 0]
-        self._sign = sign
+        others = torch.ones_like(sign)
+        others[own_slot] = 0.0
+        self._sign, self._others = sign, others.view(n_padded, n_slots)
+        self._typed: dict[torch.dtype, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    @property
-    def sign(self) -> torch.Tensor:
-        return self._sign
+    def _constants(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        if dtype not in self._typed:
+            self._typed[dtype] = self._sign.to(dtype), self._others.to(dtype)
+        return self._typed[dtype]
 
-    def to(self, dtype: torch.dtype) -> Pairs:
-        """Set the floating-point type of the constants, in place."""
-        if self._sign.dtype != dtype:
-            self._sign = self._sign.to(dtype)
-            self.shifts = None if self.shifts is None else self.shifts.to(dtype)
-        return self
+    def sign(self, dtype: torch.dtype) -> torch.Tensor:
+        """[A K] -1 where a slot's atom is the first of its pair, 1 where it is the second, 0 if empty."""
+        return self._constants(dtype)[0]
+
+    def others(self, dtype: torch.dtype) -> torch.Tensor:
+        """[A, K] 0 in each atom's own slot, 1 elsewhere."""
+        return self._constants(dtype)[1]
 
     def pad(self, values: torch.Tensor) -> torch.Tensor:
         """[n_atoms, ...] -> [A, ...] with zeros in the padding (no gradient)."""
@@ -122,7 +143,7 @@ class Pairs:
     def vectors(self, R: torch.Tensor) -> torch.Tensor:
         """r_j - r_i [P, 3] Å from positions [n_atoms, 3] Å."""
         vectors = _Vectors.apply(R, self)
-        return vectors if self.shifts is None else vectors + self.shifts
+        return vectors if self.shifts is None else vectors + self.shifts.to(R.dtype)
 
     def distances(self, R: torch.Tensor) -> torch.Tensor:
         """[P] Å, at least 1e-4 Å (coincident atoms have no direction to move in)."""
@@ -160,17 +181,20 @@ class ClusterPairs(Pairs):
             slot_forth=(padded + i) * largest + j,
             slot_back=(padded + j) * largest + i,
             atoms=structure * largest + within,
+            within=within,
             n_padded=n_structures * largest,
             n_slots=largest,
+            own_slot=torch.arange(n_structures * largest, device=device) * largest
+            + torch.arange(largest, device=device).repeat(n_structures),
             structure=structure,
             sizes=sizes,
         )
 
-    def neighbour(self, x: torch.Tensor) -> torch.Tensor:
-        """x_j in each slot: [A, C] -> [A, K, C]."""
-        x = x.view(self.n_structures, 1, self.n_slots, -1)
-        x = x.expand(-1, self.n_slots, -1, -1)  # [B, N, N, C]
-        return x.reshape(self.n_padded, self.n_slots, -1)
+    def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """centre_i + other_j per head: [H, A], [H, A] -> [H, A, K]."""
+        b, n = self.n_structures, self.n_slots
+        both = centre.view(-1, b, n, 1) + other.view(-1, b, 1, n)  # [H, B, N, N]
+        return both.view(-1, b * n, n)
 
     def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Σ_j filters_ij ∘ x_j: [A, K, F], [A, F] -> [A, F]."""
@@ -178,11 +202,9 @@ class ClusterPairs(Pairs):
         return (filters * x.view(self.n_structures, 1, self.n_slots, -1)).sum(2).view(self.n_padded, -1)
 
     def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        """Σ_j w_ij h_j per head: [A, K, H], [A, H, D] -> [A, H, D]."""
-        b, n, heads = self.n_structures, self.n_slots, weights.shape[-1]
-        weights = weights.view(b, n, n, heads).permute(0, 3, 1, 2)  # [B, H, N, N]
-        h = h.view(b, n, heads, -1).transpose(1, 2)  # [B, H, N, D]
-        return (weights @ h).transpose(1, 2).reshape(b * n, heads, -1)
+        """Σ_j w_ij h_j per head: [H, A, K], [H, A, D] -> [H, A, D]."""
+        weights = weights.view(-1, self.n_slots, self.n_slots)  # [H B, N, N]
+        return torch.bmm(weights, h.view(len(weights), self.n_slots, -1)).view(h.shape)
 
 
 class _Neighbour(torch.autograd.Function):
@@ -237,10 +259,10 @@ class NeighbourPairs(Pairs):
         ends = np.concatenate([i, j])  # [2 P] the atom each direction belongs to
         order = np.argsort(ends, kind="stable")
         degree = np.bincount(ends, minlength=n_atoms)
-        n_slots = max(1, int(degree.max(initial=0)))
+        n_slots = 1 + int(degree.max(initial=0))  # slot 0 is the atom's own
         rank = np.empty(len(ends), dtype=np.int64)
         rank[order] = np.arange(len(ends)) - np.repeat(degree.cumsum() - degree, degree)
-        slot = ends * n_slots + rank
+        slot = ends * n_slots + 1 + rank
 
         def tensor(array):
             return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64, device=device)
@@ -251,10 +273,12 @@ class NeighbourPairs(Pairs):
             slot_forth=tensor(slot[: len(i)]),
             slot_back=tensor(slot[len(i) :]),
             atoms=torch.arange(n_atoms, device=device),
+            within=torch.arange(n_atoms, device=device),
             n_padded=n_atoms,
             n_slots=n_slots,
             structure=torch.zeros(n_atoms, dtype=torch.int64, device=device),
             sizes=(n_atoms,),
+            own_slot=torch.arange(n_atoms, device=device) * n_slots,
             shifts=torch.as_tensor(S @ cell, dtype=torch.float64, device=device) if np.any(pbc) else None,
         )
         own = torch.arange(n_atoms * n_slots, device=device)
@@ -271,7 +295,10 @@ class NeighbourPairs(Pairs):
     def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return (filters * self.neighbour(x)).sum(1)  # [A, F]
 
+    def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return centre[..., None] + self.neighbour(other.T).permute(2, 0, 1)  # [H, A, K]
+
     def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        heads = weights.shape[-1]
-        h_j = self.neighbour(h.reshape(self.n_padded, -1)).view(self.n_padded, self.n_slots, heads, -1)
-        return (weights[..., None] * h_j).sum(1)  # [A, H, D]
+        n_heads, n_atoms, width = h.shape
+        h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
+        return torch.einsum("hak,akhd->had", weights, h_j)

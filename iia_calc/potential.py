@@ -58,17 +58,20 @@ class Potential(nn.Module):
         self.head = AtomwiseHead(self.settings.n_atom_basis)
         self.repulsion = Repulsion(repulsion)
         if not element_energies:
-            raise ValueError("a potential needs the energy of at least one element, for example {'B': -660.1}")
+            raise ValueError("a potential needs at least one element energy, for example {'B': -660.1}")
         self.elements = tuple(sorted(element_energies, key=lambda symbol: atomic_numbers[symbol]))
         table = torch.full((N_ELEMENTS,), torch.nan, dtype=torch.float64)  # NaN: not fitted for this element
         for symbol in self.elements:
             if atomic_numbers[symbol] >= self.settings.n_embedding:
-                raise ValueError(f"{symbol} needs more than the {self.settings.n_embedding} rows of the embedding")
+                raise ValueError(
+                    f"{symbol} has no row in an embedding of {self.settings.n_embedding} rows; raise n_embedding"
+                )
             table[atomic_numbers[symbol]] = float(element_energies[symbol])
         # float64 in any potential: they are 10³ eV and more, and float32 keeps 7 digits
         self._element_energies = table  # not a buffer, so that .to(float32) leaves it alone
         self._isolated_cache: torch.Tensor | None = None
-        self._pairs: OrderedDict[tuple, Pairs] = OrderedDict()
+        self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
+        self.card = None  # set by storage.load
 
     @property
     def cutoff(self) -> float:
@@ -148,7 +151,7 @@ class Potential(nn.Module):
         with torch.enable_grad():
             R = R.detach().requires_grad_(True)
             per_pair = self.repulsion(Z[pairs.first], Z[pairs.second], pairs.distances(R))
-            atomic = 0.5 * pairs.to(R.dtype).expand(per_pair).sum(1).index_select(0, pairs.atoms)
+            atomic = 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
             (gradient,) = torch.autograd.grad(atomic.sum(), R)
         return pairs.sum_structures(atomic.detach()), -gradient
 
@@ -156,12 +159,12 @@ class Potential(nn.Module):
         self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor, repulsion: bool = True
     ) -> torch.Tensor:
         """Atomic energies [n_atoms], eV, less those of isolated atoms, on a layout made before."""
-        pairs = pairs.to(R.dtype)
         Z_i, Z_j = Z.index_select(0, pairs.first), Z.index_select(0, pairs.second)  # [P]
         distances = pairs.distances(R)  # [P]
         seen = self.repulsion.saturate(Z_i, Z_j, distances)  # [P]
         x = self.network(pairs.pad(Z), seen, pairs)  # [A, F]
-        energies = self.head(x.index_select(0, pairs.atoms)) - self._isolated().index_select(0, Z)  # [n_atoms]
+        energies = self.head(x.index_select(0, pairs.atoms))  # [n_atoms]
+        energies = energies - self._isolated().index_select(0, Z)
         if repulsion:
             per_pair = self.repulsion(Z_i, Z_j, distances)  # [P]
             energies = energies + 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
@@ -186,7 +189,8 @@ class Potential(nn.Module):
     def pairs_of(self, R: torch.Tensor, batch: torch.Tensor) -> Pairs:
         """The layout for a flat batch: all pairs of clusters, or the list of one large structure."""
         if R.ndim != 2 or R.shape[1] != 3 or batch.shape != R.shape[:1]:
-            raise ValueError(f"R must be [n_atoms, 3] and batch [n_atoms], not {list(R.shape)} and {list(batch.shape)}")
+            given = f"{list(R.shape)} and {list(batch.shape)}"
+            raise ValueError(f"R must be [n_atoms, 3] and batch [n_atoms], not {given}")
         if not len(batch):
             raise ValueError("there are no atoms")
         if bool((batch.diff() < 0).any()):
@@ -213,7 +217,7 @@ class Potential(nn.Module):
         if self._isolated_cache is not None:
             return self._isolated_cache
         Z = torch.tensor([atomic_numbers[symbol] for symbol in self.elements], device=self.device)
-        alone = self.cluster_pairs((1,) * len(Z)).to(self.dtype)
+        alone = self.cluster_pairs((1,) * len(Z))
         x = self.network(Z, torch.empty(0, dtype=self.dtype, device=self.device), alone)  # [n_elements, F]
         table = torch.zeros(N_ELEMENTS, dtype=self.dtype, device=self.device).index_put((Z,), self.head(x))
         if not self.training and not self.head.layers[0].weight.requires_grad:

@@ -25,7 +25,7 @@ class InteratomicAttention(nn.Module):
     Parameters
     ----------
     n_atom_basis : features per atom, F.
-    n_heads : heads; F must be a multiple.
+    n_heads : heads, H; F must be a multiple.
     activation : σ of the output.
     form : "smooth" or "hard", see above.
     n_rbf : with a number, each head's logit gets a learned linear function of the radial basis
@@ -33,7 +33,12 @@ class InteratomicAttention(nn.Module):
     """
 
     def __init__(
-        self, n_atom_basis: int, n_heads: int, activation: nn.Module, form: str = "smooth", n_rbf: int | None = None
+        self,
+        n_atom_basis: int,
+        n_heads: int,
+        activation: nn.Module,
+        form: str = "smooth",
+        n_rbf: int | None = None,
     ):
         super().__init__()
         if n_heads < 1 or n_atom_basis % n_heads:
@@ -46,40 +51,44 @@ class InteratomicAttention(nn.Module):
         self.W = nn.Linear(n_atom_basis, n_atom_basis, bias=False)
         # a LeakyReLU has a kink, which the forces would show as a jump: SMU with the same slope has none
         self.leaky = SMU(alpha=0.2) if form == "smooth" else nn.LeakyReLU(0.2)
-        self.ends = nn.Parameter(torch.empty(2, n_heads, n_atom_basis // n_heads))  # a_dst, a_src
+        self.ends = nn.Parameter(torch.empty(n_heads, n_atom_basis // n_heads, 2))  # a_dst, a_src of each head
         self.by_distance = None if n_rbf is None else nn.Linear(n_rbf, n_heads, bias=False)
         nn.init.xavier_uniform_(self.W.weight)
-        nn.init.xavier_uniform_(self.ends)
+        bound = (6 / (n_atom_basis // n_heads + 1)) ** 0.5  # Xavier, per head
+        nn.init.uniform_(self.ends, -bound, bound)
         if self.by_distance is not None:
             nn.init.zeros_(self.by_distance.weight)
 
-    def forward(self, x, rbf, fc, pairs):
-        """x [A, F], rbf [P, n_rbf], fc [A, K] (0 where there is no neighbour) -> v [A, F]."""
-        h = self.W(x).view(x.shape[0], self.n_heads, -1)  # [A, H, D]
-        dst, src = (h[:, None] * self.ends).sum(-1).unbind(1)  # [A, H] each
-        logits = self.leaky(dst[:, None] + pairs.neighbour(src))  # [A, K, H]
-        own = self.leaky(dst + src)  # [A, H]
+    def forward(self, x, rbf, log_fc, pairs):
+        """x [A, F], rbf [P, n_rbf], log_fc [A, K] of `log_weights` -> v [A, F]."""
+        h = self.W(x).view(x.shape[0], self.n_heads, -1).transpose(0, 1).contiguous()  # [H, A, D]
+        dst, src = torch.bmm(h, self.ends).unbind(-1)  # [H, A] each
+        logits = self.leaky(pairs.outer_sum(dst, src))  # [H, A, K]
         if self.by_distance is not None:
-            logits = logits + pairs.expand(self.by_distance(rbf))
-        inside = fc[..., None] > 0  # [A, K, 1]
-        # the shift cancels exactly, so it carries no gradient and leaves the energy smooth
-        shift = torch.where(inside, logits.detach(), logits.new_full((), -torch.inf)).amax(1)  # [A, H]
-        if self.form == "smooth":
-            shift = torch.maximum(shift, own.detach())
-            weights = fc[..., None] * torch.exp(self._below(logits - shift[:, None], inside))
-            total = torch.exp(own - shift) + weights.sum(1)  # [A, H]
-        else:
-            shift = torch.where(inside.any(1), shift, torch.zeros_like(shift))
-            weights = torch.exp(self._below(logits - shift[:, None], inside)) * inside
-            total = weights.sum(1)
-            total = torch.where(total > 0, total, torch.ones_like(total))  # an isolated atom attends to nothing
-        attended = pairs.attend(weights / total[:, None], h)  # [A, H, D]
-        return self.activation(attended.reshape(x.shape))  # [A, F]
+            logits = logits + pairs.expand(self.by_distance(rbf)).permute(2, 0, 1)
+        # an atom's own slot takes part in the sum of the softmax and gives nothing to the output
+        weights = torch.softmax(logits + log_fc, dim=-1) * pairs.others(x.dtype)  # [H, A, K]
+        attended = pairs.attend(weights, h)  # [H, A, D]
+        return self.activation(attended.transpose(0, 1).reshape(x.shape))  # [A, F]
 
-    @staticmethod
-    def _below(exponent, inside):
-        """Zero where there is no neighbour: such a logit may be large, and inf · 0 is not 0."""
-        return torch.where(inside, exponent, torch.zeros_like(exponent))
+
+def log_weights(fc: torch.Tensor, form: str | None, pairs) -> torch.Tensor:
+    """What a pair's distance adds to its logit: [A, K], -inf where an atom takes no part.
+
+    fc [A, K] is the cutoff function, 0 in slots without a neighbour. Smooth: ln fc, and 0 in the atom's
+    own slot. Hard: 0 for every neighbour inside the cutoff.
+    """
+    own = 1.0 - pairs.others(fc.dtype)  # [A, K]
+    if form == "smooth":
+        fc = fc + own
+        inside = fc > 0
+        log_fc = torch.log(torch.where(inside, fc, torch.ones_like(fc)))
+    else:
+        inside = fc.detach() > 0
+        # an atom without neighbours attends to itself, that is to nothing: a softmax needs one term
+        inside = inside | ((own > 0) & ~inside.any(1, keepdim=True))
+        log_fc = torch.zeros_like(fc)
+    return torch.where(inside, log_fc, torch.full_like(fc, -torch.inf))
 
 
 class UntrainedAttention(nn.Module):
@@ -93,9 +102,9 @@ class UntrainedAttention(nn.Module):
         super().__init__()
         self.n_atom_basis, self.n_heads, self.activation = n_atom_basis, n_heads, activation
 
-    def forward(self, x, rbf, fc, pairs):
+    def forward(self, x, rbf, log_fc, pairs):
         fresh = InteratomicAttention(self.n_atom_basis, self.n_heads, self.activation, "hard")
-        return fresh.requires_grad_(False).to(x)(x, rbf, fc, pairs)
+        return fresh.requires_grad_(False).to(x)(x, rbf, log_fc, pairs)
 
 
 def make_attention(

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from iia_calc.network.activation import make_activation
-from iia_calc.network.attention import make_attention
+from iia_calc.network.attention import log_weights, make_attention
 from iia_calc.network.radial import CosineCutoff, GaussianBasis
 from iia_calc.network.settings import NetworkSettings
 
@@ -47,15 +47,13 @@ class Interaction(nn.Module):
             settings.n_rbf if settings.distance_logits else None,
         )
 
-    def forward(self, x, rbf, fc, fc_slots, pairs):
-        """x [A, F], rbf [P, n_rbf], fc [P], fc_slots [A, K] -> [A, F]."""
-        filters = self.filter_network[1](self.activation(self.filter_network[0](rbf)))  # [P, F]
-        filters = pairs.expand(filters * fc[:, None])  # [A, K, F]
-        m = pairs.convolve(filters, self.in2f(x))  # [A, F]
+    def forward(self, x, filters, rbf, log_fc, pairs):
+        """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K] -> [A, F]."""
+        m = pairs.convolve(pairs.expand(filters), self.in2f(x))  # [A, F]
         m = self.f2out[1](self.activation(self.f2out[0](m)))  # [A, F]
         if self.attention is None:
             return x + m
-        return x + m + self.attention(x, rbf, fc_slots, pairs)
+        return x + m + self.attention(x, rbf, log_fc, pairs)
 
 
 class SchNetIIA(nn.Module):
@@ -77,10 +75,31 @@ class SchNetIIA(nn.Module):
         x = self.embedding(Z)  # [A, F]
         rbf = self.radial_basis(distances)  # [P, n_rbf]
         fc = self.cutoff_fn(distances)  # [P]
-        fc_slots = pairs.expand(fc)  # [A, K]
-        for interaction in self.interactions:
-            x = interaction(x, rbf, fc, fc_slots, pairs)  # [A, F]
+        form = self.settings.attention
+        log_fc = None if form is None else log_weights(pairs.expand(fc), form, pairs)  # [A, K]
+        for interaction, filters in zip(self.interactions, self.filters(rbf, fc), strict=True):
+            x = interaction(x, filters, rbf, log_fc, pairs)  # [A, F]
         return x
+
+    def filters(self, rbf: torch.Tensor, fc: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The convolution filters of every block [P, F], all blocks in two products.
+
+        They depend on distances alone, so no block has to wait for the one before.
+        """
+        blocks = self.interactions
+        first = [block.filter_network[0] for block in blocks]
+        second = [block.filter_network[1] for block in blocks]
+        weight = torch.cat([layer.weight for layer in first])
+        hidden = torch.addmm(torch.cat([layer.bias for layer in first]), rbf, weight.T)  # [P, T F]
+        if self.settings.activation == "smu-trainable":  # each block has bent its own
+            parts = hidden.chunk(len(blocks), 1)
+            hidden = torch.cat([block.activation(h) for block, h in zip(blocks, parts, strict=True)], 1)
+        else:
+            hidden = blocks[0].activation(hidden)
+        hidden = hidden.unflatten(1, (len(blocks), first[0].out_features)).transpose(0, 1)  # [T, P, F]
+        weight = torch.stack([layer.weight for layer in second]).transpose(1, 2)
+        bias = torch.stack([layer.bias for layer in second])[:, None]
+        return (torch.baddbmm(bias, hidden, weight) * fc[:, None]).unbind(0)
 
 
 class AtomwiseHead(nn.Module):

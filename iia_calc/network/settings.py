@@ -45,11 +45,11 @@ class NetworkSettings:
         if not self.cutoff > 0:
             raise ValueError(f"cutoff must be positive, not {self.cutoff} Å")
         if self.attention is not None and self.attention not in FORMS:
-            raise ValueError(f"unknown attention {self.attention!r}; choose one of {', '.join(FORMS)}, or None")
+            raise ValueError(f"unknown attention {self.attention!r}; choose {', '.join(FORMS)} or None")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {self.activation!r}; choose one of {', '.join(ACTIVATIONS)}")
+            raise ValueError(f"unknown activation {self.activation!r}; choose {', '.join(ACTIVATIONS)}")
         if self.attention is not None and self.n_atom_basis % self.n_heads:
-            raise ValueError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads; take a divisor")
+            raise ValueError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:

@@ -1,0 +1,158 @@
+"""IIACalculator: the potential as an ASE calculator. A thin shell, and a strict one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
+from ase.neighborlist import neighbor_list
+
+from iia_calc import storage
+from iia_calc.committee import Committee
+from iia_calc.pairs import NeighbourPairs
+from iia_calc.potential import Potential
+
+COINCIDENT = 0.1  # Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input
+INFO_KEYS = ("charge", "spin", "multiplicity")
+
+
+class IIACalculator(Calculator):
+    """Energies (eV), forces (eV/Å) and energies per atom of a SchNet-IIA.
+
+    Parameters
+    ----------
+    model : a folder, the name of a shipped model, a `Potential` or a `Committee`; None for the shipped
+        default.
+    device : "cpu", "cuda", ...; the CPU by default.
+    dtype : "float32" or "float64". In float32 energies are good to 0.1 meV and forces to 0.01 meV/Å,
+        far below the potential's own error, at half the time; take float64 for finite differences.
+    energy_from : of a committee, "leader" (one member's price) or "mean" (all members').
+
+    A committee also offers `energy_std` (eV) and `forces_std` ([n_atoms], eV/Å), computed when asked
+    for: `calc.get_property("energy_std", atoms)`.
+
+    Raises
+    ------
+    ValueError : at first use: elements it doesn't know, positions that are not finite, coincident atoms,
+        a charge or spin (in `atoms.info`, or as initial charges and magnetic moments) that is not what
+        the potential was fitted for. `atoms.info["spin"]` is a multiplicity.
+    """
+
+    implemented_properties = ["energy", "free_energy", "forces", "energies"]  # noqa: RUF012 (ASE's way)
+
+    def __init__(
+        self,
+        model: str | Path | Potential | Committee | None = None,
+        *,
+        device: str | torch.device | None = None,
+        dtype: str = "float32",
+        energy_from: str = "leader",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if dtype not in ("float32", "float64"):
+            raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+        if energy_from not in ("leader", "mean"):
+            raise ValueError(f"energy_from must be leader or mean, not {energy_from!r}")
+        if not isinstance(model, Potential | Committee):
+            model = storage.load(model, dtype=getattr(torch, dtype), device=device)
+        self.model = model
+        self.energy_from = energy_from
+        if isinstance(model, Committee):
+            self.implemented_properties = [*self.implemented_properties, "energy_std", "forces_std"]
+
+    @property
+    def card(self) -> storage.Card | None:
+        """What the model says of itself."""
+        return self.model.card
+
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """ASE's changes, and "info" if charge or spin were changed there."""
+        changes = super().check_state(atoms, tol)
+        if self.atoms is not None and not changes:
+            before, now = ({key: a.info.get(key) for key in INFO_KEYS} for a in (self.atoms, atoms))
+            if before != now:
+                changes.append("info")
+        return changes
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, list(properties), system_changes)
+        atoms = self.atoms
+        self.check(atoms)
+        leader = self.model.leader if isinstance(self.model, Committee) else self.model
+        device = leader.device
+        Z = torch.as_tensor(atoms.numbers, dtype=torch.int64, device=device)  # [n_atoms]
+        R = torch.as_tensor(atoms.positions, dtype=leader.dtype, device=device)  # [n_atoms, 3]
+        if atoms.pbc.any():
+            pairs = NeighbourPairs(atoms.positions, leader.cutoff, atoms.cell.array, atoms.pbc, device)
+        else:
+            pairs = leader.pairs_of(R, torch.zeros_like(Z))
+        spread = {"energy_std", "forces_std"} & set(properties)
+        if isinstance(self.model, Committee) and (spread or self.energy_from == "mean"):
+            mean = self.model.spread(pairs, Z, R)
+            self.results["energy_std"] = float(mean.energy_std[0])
+            self.results["forces_std"] = mean.forces_std.double().cpu().numpy()
+            if self.energy_from == "mean":
+                self._store(mean.atomic_energies, mean.forces)
+                return
+        interaction, forces = leader.evaluate(pairs, Z, R)
+        self._store(interaction.double() + leader.reference(Z), forces)
+
+    def _store(self, atomic: torch.Tensor, forces: torch.Tensor) -> None:
+        energies = atomic.cpu().numpy()
+        energy = float(energies.sum())
+        self.results.update(
+            energy=energy, free_energy=energy, energies=energies, forces=forces.double().cpu().numpy()
+        )
+
+    def check(self, atoms: Atoms) -> None:
+        """ValueError for anything the potential would answer with a meaningless number."""
+        if len(atoms) == 0:
+            raise ValueError("there are no atoms")
+        unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.model.elements))
+        if unknown:
+            raise ValueError(
+                f"this potential was not fitted for {', '.join(unknown)}; it knows {', '.join(self.model.elements)}"
+            )
+        if not np.isfinite(atoms.positions).all():
+            wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+            raise ValueError(f"positions of atoms {wrong.tolist()} are not finite")
+        i, j = _coincident(atoms)
+        if len(i):
+            raise ValueError(f"atoms {i[0]} and {j[0]} coincide (closer than {COINCIDENT} Å)")
+        self._check_electrons(atoms)
+
+    def _check_electrons(self, atoms: Atoms) -> None:
+        if self.card is None:
+            return
+        charge = atoms.info.get("charge")
+        if charge is None and atoms.has("initial_charges"):
+            charge = float(atoms.get_initial_charges().sum())
+        if charge is not None and abs(charge - self.card.charge) > 1e-6:
+            raise ValueError(
+                f"these atoms have charge {charge:g}; the potential was fitted for charge {self.card.charge}"
+            )
+        electrons = int(atoms.numbers.sum()) - self.card.charge
+        lowest = self.card.spin == "lowest"
+        fitted = 1 + electrons % 2 if lowest else int(self.card.spin)
+        asked = next((atoms.info[key] for key in ("multiplicity", "spin") if atoms.info.get(key) is not None), None)
+        if asked is None and atoms.has("initial_magmoms") and np.ndim(atoms.get_initial_magnetic_moments()) == 1:
+            unpaired = abs(float(atoms.get_initial_magnetic_moments().sum()))
+            asked = unpaired + 1 if unpaired > 1e-6 else None
+        if asked is not None and abs(asked - fitted) > 1e-6:
+            raise ValueError(
+                f"these atoms have multiplicity {asked:g}; the potential was fitted for multiplicity {fitted}"
+                + (" (the lowest that their electrons allow)" if lowest else "")
+            )
+
+
+def _coincident(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+    if atoms.pbc.any() or len(atoms) > 200:
+        return neighbor_list("ij", atoms, COINCIDENT)
+    R = atoms.positions
+    squared = np.square(R[:, None] - R[None]).sum(-1)  # [n_atoms, n_atoms]
+    i, j = np.nonzero(squared < COINCIDENT**2)
+    return i[i < j], j[i < j]
