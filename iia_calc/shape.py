@@ -23,6 +23,7 @@ Piazza et al., Nat. Commun. 2014, 5, 3113 (B36); Zhai et al., Nat. Chem. 2014, 6
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from ase import Atoms
@@ -140,7 +141,7 @@ def _is_tube_along(x: np.ndarray, axis: np.ndarray) -> bool:
     if len(rings) < 2 or len(x) - len(members) > TUBE_LEFT_OVER * len(x):
         return False
     sizes = [len(ring) for ring in rings]
-    if max(abs(p - q) for p, q in zip(sizes, sizes[1:], strict=False)) > 1:
+    if max(abs(p - q) for p, q in pairwise(sizes)) > 1:
         return False
     if any(np.ptp(height[ring]) > RING_LEVEL or _has_gap(around[ring], axis) for ring in rings):
         return False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from ase import Atoms
@@ -23,8 +23,11 @@ class LabelFailed(RuntimeError):
 class LevelOfTheory(Protocol):
     """Charge, multiplicity and method are explicit; two levels with the same `name` give the same numbers."""
 
-    charge: int
-    multiplicity: int | None
+    @property
+    def charge(self) -> int: ...
+
+    @property
+    def multiplicity(self) -> int | None: ...
 
     @property
     def name(self) -> str: ...
@@ -71,8 +74,9 @@ class LevelCalculator(Calculator):
         self.level = level
         self.frames: list[tuple[Atoms, Label]] = []
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
+    def calculate(self, atoms: Any = None, properties=("energy",), system_changes=all_changes) -> None:
         super().calculate(atoms, properties, system_changes)
-        label = self.level.label(self.atoms)
-        self.frames.append((Atoms(self.atoms.numbers, self.atoms.positions), label))
+        structure = Atoms(atoms.numbers, atoms.positions)
+        label = self.level.label(structure)
+        self.frames.append((structure, label))
         self.results = {"energy": label.energy, "free_energy": label.energy, "forces": label.forces}

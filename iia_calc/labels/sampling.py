@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from ase.optimize import LBFGS
 
-from iia_calc.labels.level import LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
+from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure
 from search.composition import Composition, bond_lengths
 from search.seeds import random_cluster
@@ -59,8 +59,8 @@ class Sampling:
     shortest: float = 0.62
 
 
-DFT_SAMPLING = Sampling(max_steps=4, path_frames=3, rattles=(0.05, 0.1, 0.15), keep_distorted=1)
-"""A DFT label costs a thousand xTB ones: three frames of a short relaxation and one distorted copy per start."""
+DFT_SAMPLING = Sampling(max_steps=4, path_frames=9, rattles=(0.05, 0.1, 0.15), keep_distorted=1)
+"""A DFT label costs a thousand xTB ones: every frame of a short relaxation and one distorted copy per start."""
 
 
 def sample_start(
@@ -80,9 +80,9 @@ def sample_start(
     LabelFailed : not even the first structure could be labelled.
     """
     composition, rng = Composition.parse(start.formula), start.rng
-    seed = random_cluster(composition, rng)
     if composition.n_atoms == 1:
         raise LabelFailed("a single atom has its element energy and needs no label")
+    seed = random_cluster(composition, rng)
     if guide is not None:
         seed = _relaxed_with(guide, seed)
     calculator = LevelCalculator(level)
@@ -90,7 +90,8 @@ def sample_start(
     atoms.calc = calculator
     converged = False
     try:
-        converged = bool(LBFGS(atoms, logfile=None, maxstep=0.15).run(fmax=sampling.fmax, steps=sampling.max_steps))
+        optimiser = LBFGS(atoms, logfile=None, maxstep=0.15)  # type: ignore[arg-type]
+        converged = bool(optimiser.run(fmax=sampling.fmax, steps=sampling.max_steps))
     except LabelFailed:
         if not calculator.frames:
             raise
@@ -98,11 +99,11 @@ def sample_start(
     kept = np.unique(np.geomspace(1, len(frames), sampling.path_frames).round().astype(int) - 1)
     multiplicity = multiplicity_of(seed, level.charge, level.multiplicity)
 
-    def pack(atoms: Atoms, label, origin: str) -> LabelledStructure:
+    def pack(atoms: Atoms, label: Label, origin: str) -> LabelledStructure:
         return LabelledStructure(atoms, label, start.name, origin, level.charge, multiplicity)
 
-    labelled = [pack(*frames[k], "path") for k in kept[:-1]]
-    labelled.append(pack(*frames[-1], "minimum" if converged else "path"))
+    labelled = [pack(frames[k][0], frames[k][1], "path") for k in kept[:-1]]
+    labelled.append(pack(frames[-1][0], frames[-1][1], "minimum" if converged else "path"))
     distortions = list(distort(frames[-1][0], rng, sampling))
     if sampling.keep_distorted is not None:
         distortions = [distortions[k] for k in rng.permutation(len(distortions))[: sampling.keep_distorted]]
@@ -148,7 +149,7 @@ def distort(minimum: Atoms, rng: np.random.Generator, sampling: Sampling) -> Ite
 def _relaxed_with(guide: LevelOfTheory, seed: Atoms, fmax: float = 0.05, max_steps: int = 250) -> Atoms:
     atoms = seed.copy()
     atoms.calc = LevelCalculator(guide)
-    LBFGS(atoms, logfile=None, maxstep=0.15).run(fmax=fmax, steps=max_steps)
+    LBFGS(atoms, logfile=None, maxstep=0.15).run(fmax=fmax, steps=max_steps)  # type: ignore[arg-type]
     return Atoms(atoms.numbers, atoms.positions)
 
 

@@ -17,6 +17,7 @@ from ase.db import connect
 
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LabelFailed
+from iia_calc.labels.packed import open_labels, pack
 from iia_calc.labels.run import LabelRequest
 from iia_calc.labels.sampling import Sampling, Start, sample_start
 from iia_calc.labels.store import LabelStore
@@ -40,6 +41,28 @@ def test_round_trip(tmp_path):
     assert connect(tmp_path / "labels.db").get(1).toatoms().get_potential_energy() == pytest.approx(
         labelled[0].label.energy
     )
+
+
+def test_packed_labels_hold_the_same(tmp_path):
+    labelled = [item for k in range(3) for item in sample_start(Start("SeB4", k), LEVEL)]
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    store.add(labelled)
+    store.add_element_energies({"B": -1.5, "Se": -2.5})
+    assert pack(store, tmp_path / "labels.npz.xz") == len(labelled)
+    packed = open_labels(tmp_path / "labels.npz.xz")
+    assert (packed.level, packed.element_energies, len(packed)) == (store.level, store.element_energies, len(store))
+    for before, after in zip(store.read(), packed.read(), strict=True):
+        assert np.array_equal(before.atoms.numbers, after.atoms.numbers)
+        assert np.allclose(before.atoms.positions, after.atoms.positions, atol=6e-6)
+        assert np.allclose(before.label.forces, after.label.forces, atol=6e-4)
+        assert after.label.energy == pytest.approx(before.label.energy, abs=1e-6)
+        assert (before.start, before.origin, before.multiplicity) == (after.start, after.origin, after.multiplicity)
+    torn = tmp_path / "torn.npz.xz"
+    torn.write_bytes((tmp_path / "labels.npz.xz").read_bytes()[:500])
+    with pytest.raises(ValueError, match="not a sound file"):
+        open_labels(torn)
+    with pytest.raises(ValueError, match="are named"):
+        pack(store, tmp_path / "labels.npz")
 
 
 def test_another_level_is_refused(tmp_path):

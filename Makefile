@@ -1,0 +1,33 @@
+# make demo: search SeB16 with the shipped potential for two minutes and show the isomers
+# make test: the test suite; make lint: ruff and mypy; make bench: speed against the peers
+# Each sets up the project's own virtual environment first (.venv, Python 3.12 or newer).
+
+VENV  := .venv
+READY := $(VENV)/.ready
+PYTHON ?= $(shell for p in python3.12 python3.13 python3.14 python3 python; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$p && break; done)
+
+.PHONY: demo test lint bench clean
+
+demo: $(READY)
+	$(VENV)/bin/iia search SeB16 --time 2m --seed 0 --out runs/demo-SeB16
+
+test: $(READY)
+	$(VENV)/bin/pytest
+
+lint: $(READY)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/mypy
+
+bench: $(READY)
+	$(VENV)/bin/python benchmarks/speed.py
+
+$(READY): pyproject.toml
+	@test -n "$(PYTHON)" || { echo "Python 3.12 or newer is needed (SchNetPack 2.2 needs it); none was found"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --upgrade pip
+	$(VENV)/bin/pip install --quiet --editable '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) runs

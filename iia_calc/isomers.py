@@ -1,0 +1,207 @@
+"""From a formula to a folder of ranked isomers: the search with its settings, files and continuation."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.io import write
+
+from iia_calc.record import RunRecord, versions
+from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
+from search import METHODS, Progress, Relaxer, SearchResult, find_minima
+from search.composition import Composition
+
+DEFAULT_TIME = 120.0
+"""Seconds a search takes where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Isomer:
+    """One distinct minimum of a search.
+
+    Attributes
+    ----------
+    rank : 1 is the lowest.
+    atoms : the structure, its energy (eV) on it.
+    energy, relative : eV, absolute and above the lowest.
+    shape : planar, tubular, cage or compact (`iia_calc.shape`).
+    bonds : of each dopant atom.
+    deviation : standard deviation of the committee's energies, eV; None without a committee.
+    times_found, first_quench : how often quenches ended here, and the first that did.
+    """
+
+    rank: int
+    atoms: Atoms
+    energy: float
+    relative: float
+    shape: str
+    bonds: tuple[DopantBonds, ...]
+    deviation: float | None
+    times_found: int
+    first_quench: int
+
+    @property
+    def relative_per_atom(self) -> float:
+        """eV/atom above the lowest."""
+        return self.relative / len(self.atoms)
+
+
+@dataclass(frozen=True)
+class IsomerSearch:
+    """What `search_isomers` found and where it lies."""
+
+    isomers: list[Isomer]
+    result: SearchResult
+    folder: Path
+    run: dict[str, Any]
+
+
+def search_isomers(
+    formula: str,
+    *,
+    out: str | Path | None = None,
+    method: str = "basin-hopping",
+    quenches: int | None = None,
+    time_limit: float | None = None,
+    seed: int = 0,
+    model: str | Path | None = None,
+    device: str | None = None,
+    batch_size: int | None = None,
+    fmax: float = 0.02,
+    relaxer: Relaxer | None = None,
+    callback: Callable[[Progress], object] | None = None,
+    drawn: bool = True,
+) -> IsomerSearch:
+    """Search the minima of `formula` and write them to a folder.
+
+    The folder receives `archive.db` (every minimum, as it is found), and at the end `isomers.extxyz`,
+    `isomers.png` and `run.json`. The same call on the same folder goes on where it ended: `quenches`
+    counts those of earlier calls, `time_limit` (seconds) is for this call.
+
+    Parameters
+    ----------
+    formula : of the elements that the model knows.
+    out : the folder, by default `<formula>-search`.
+    quenches, time_limit : when to stop, whichever is first; two minutes where neither is given.
+    model : name of a shipped model or a model's folder; None for the default.
+    device : "cpu", "cuda", ...; None for the GPU where there is one.
+    fmax : largest force of a converged minimum, eV/Å.
+    relaxer : relaxes instead of a model (which is then not loaded).
+    callback : called with a `Progress` after each batch.
+
+    Raises
+    ------
+    ValueError : formula, elements, method, limits or model make no sense; nothing was computed.
+    ValueError, BlockingIOError : the folder belongs to another search, or one is running in it.
+    """
+    composition = Composition.parse(formula)
+    if method not in METHODS:
+        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    if quenches is None and time_limit is None:
+        time_limit = DEFAULT_TIME
+    described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
+    if relaxer is None:
+        relaxer, described = model_relaxer(composition, model, device, fmax)
+    folder = Path(out) if out is not None else Path(f"{composition.formula}-search")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
+    settings = {
+        "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
+        "seed": seed, "batch_size": batch_size, "fmax": fmax,
+    }  # fmt: skip
+    record = RunRecord(folder / "run.json", {**described, "settings": settings, "versions": versions()})
+
+    def after_batch(progress: Progress) -> None:
+        record.running(progress)
+        if callback is not None:
+            callback(progress)
+
+    result = find_minima(
+        composition, relaxer, method, quenches=quenches, time_limit=time_limit, seed=seed,
+        archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
+    )  # fmt: skip
+    isomers = rank_isomers(result.minima)
+    run = record.ended(result)
+    if isomers:
+        write_isomers(isomers, folder / "isomers.extxyz")
+        if drawn:
+            from iia_calc.picture import draw_isomers
+
+            draw_isomers([i.atoms for i in isomers], [i.energy for i in isomers], folder / "isomers.png")
+    return IsomerSearch(isomers, result, folder, run)
+
+
+def model_relaxer(
+    composition: Composition, model: str | Path | None, device: str | None, fmax: float
+) -> tuple[Relaxer, dict[str, Any]]:
+    """A batched relaxer over a model, and what run.json says of it.
+
+    Raises
+    ------
+    ValueError : no such model or device, or the model doesn't know an element of `composition`.
+    """
+    from iia_calc.relax import PotentialRelaxer
+    from iia_calc.storage import find, load, read_card
+
+    path = find(model)
+    card = read_card(path)
+    Composition.parse(composition.formula, allowed=card.elements)
+    used = checked_device(device)
+    relaxer = PotentialRelaxer(load(path, device=used), fmax=fmax)
+    return relaxer, {
+        "model": {
+            "name": card.name, "sha256": [member["sha256"] for member in card.members],
+            "level_of_theory": card.level_of_theory, "data_hash": card.data_hash,
+        },
+        "device": used,
+    }  # fmt: skip
+
+
+def checked_device(device: str | None) -> str:
+    """The device's name; the GPU where there is one and nothing is asked for.
+
+    Raises
+    ------
+    ValueError : torch doesn't know or doesn't have it.
+    """
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        have = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise ValueError(f"device {device!r} is not available here; there is {have}") from error
+    return device
+
+
+def rank_isomers(minima: Sequence[Atoms]) -> list[Isomer]:
+    """Minima of a search, lowest first, with what a chemist asks about each."""
+    energies = [atoms.get_potential_energy() for atoms in minima]
+    return [
+        Isomer(
+            rank=k + 1, atoms=atoms, energy=energies[k], relative=energies[k] - energies[0],
+            shape=shape_of(atoms), bonds=tuple(dopant_bonds(atoms)), deviation=atoms.info.get("energy_std"),
+            times_found=int(atoms.info["times_found"]), first_quench=int(atoms.info["first_quench"]),
+        )
+        for k, atoms in enumerate(minima)
+    ]  # fmt: skip
+
+
+def write_isomers(isomers: Sequence[Isomer], path: Path) -> None:
+    """An extended XYZ file, lowest first, rank, relative energy (eV) and shape in each comment line."""
+    frames = []
+    for isomer in isomers:
+        atoms = isomer.atoms.copy()
+        atoms.calc = isomer.atoms.calc
+        atoms.info.update(rank=isomer.rank, relative_energy=isomer.relative, shape=isomer.shape)
+        frames.append(atoms)
+    partial = path.with_name(f".{path.name}.part")
+    write(partial, frames, format="extxyz")
+    os.replace(partial, path)

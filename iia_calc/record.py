@@ -1,0 +1,85 @@
+"""run.json: with what settings, versions and weights a search ran, and how each call of it ended."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from search import Progress, SearchResult
+
+PACKAGES = ("schnet-iia", "torch", "ase", "numpy", "scipy", "matscipy")
+COUNTS = ("n_quenches", "n_evaluations", "n_failed", "n_unconverged", "n_fragmented")
+
+
+class RunRecord:
+    """Writes the file after the first batch and at the end, so a killed search has it too.
+
+    Earlier calls on the same folder stay listed under `calls`; one that was killed is still "running".
+
+    Parameters
+    ----------
+    path : of run.json.
+    described : what doesn't change while the search runs; plain data.
+    """
+
+    def __init__(self, path: Path, described: dict[str, Any]) -> None:
+        self.path, self.described = path, described
+        self.began = datetime.now(UTC).isoformat(timespec="seconds")
+        self._earlier: list[dict] | None = None
+
+    def running(self, progress: Progress) -> None:
+        """After a batch: the first one writes, the others return at once."""
+        if self._earlier is None:
+            counts = {"n_minima": progress.n_minima, "n_quenches": progress.n_quenches}
+            self._write(counts, {"began": self.began, "stopped_by": "running"})
+
+    def ended(self, result: SearchResult) -> dict[str, Any]:
+        """The whole record, written and returned."""
+        counts = {"n_minima": len(result.minima)} | {name: getattr(result, name) for name in COUNTS}
+        call = {
+            "began": self.began, "seconds": round(result.seconds, 3),
+            "seconds_relaxing": round(result.seconds_relaxing, 3), "n_quenches": result.n_quenches,
+            "stopped_by": result.stopped_by,
+        }  # fmt: skip
+        return self._write(counts, call, {"moves": result.moves})
+
+    def _write(self, counts: dict, call: dict, more: dict | None = None) -> dict[str, Any]:
+        if self._earlier is None:
+            self._earlier = earlier_calls(self.path)
+        run = {
+            **self.described, "counts": counts, **(more or {}), "calls": [*self._earlier, call],
+            "stopped_by": call["stopped_by"],
+        }  # fmt: skip
+        write_json(self.path, run)
+        return run
+
+
+def earlier_calls(path: Path) -> list[dict]:
+    """`calls` of a run.json; none where there is no such file."""
+    try:
+        return list(json.loads(path.read_text(encoding="utf-8"))["calls"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+
+
+def write_json(path: Path, data: object) -> None:
+    """Replaced at once, so that a reader never sees half of it."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(partial, path)
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the packages that a result depends on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
