@@ -1,0 +1,71 @@
+"""Every network variant keeps the contract; the paper's hard attention is smooth everywhere but at the cutoff."""
+
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from clusters import flat, random_cluster, small_potential
+from physics.contract import PotentialContract
+
+
+class TestSmoothAttention(PotentialContract):
+    settings: ClassVar[dict] = {"attention": "smooth", "activation": "smu"}
+
+
+class TestPlainSchNet(PotentialContract):
+    settings: ClassVar[dict] = {"attention": None, "activation": "ssp"}
+
+
+class TestSMUOnly(PotentialContract):
+    settings: ClassVar[dict] = {"attention": None, "activation": "smu"}
+
+
+class TestAttentionOnly(PotentialContract):
+    settings: ClassVar[dict] = {"attention": "smooth", "activation": "ssp"}
+
+
+class TestDistanceLogits(PotentialContract):
+    settings: ClassVar[dict] = {"distance_logits": True, "activation": "smu-trainable"}
+
+
+class TestHardAttention(PotentialContract):
+    settings: ClassVar[dict] = {"attention": "hard", "activation": "smu"}
+    smooth: ClassVar[bool] = False
+
+
+def test_untrained_attention_answers_differently_each_time():
+    potential = small_potential(attention="untrained")
+    cluster = flat([random_cluster(6)])
+    energies = {round(float(potential(*cluster).energy[0]), 9) for _ in range(3)}
+    assert len(energies) == 3
+    assert not any("attention" in name for name, _ in potential.named_parameters())
+
+
+@pytest.mark.parametrize("attention", ["smooth", "hard", None])
+@pytest.mark.parametrize("activation", ["smu", "ssp", "smu-trainable"])
+def test_forces_can_be_trained(attention, activation):
+    """A force loss differentiates twice: by parameters, against differences along a random direction."""
+    potential = small_potential(attention=attention, activation=activation).requires_grad_(True)
+    Z, R, batch = flat([random_cluster(5), random_cluster(3, seed=1)])
+
+    def loss():
+        r = R.clone().requires_grad_(True)
+        energy = potential.atomic_energies(Z, r, batch).sum()
+        (gradient,) = torch.autograd.grad(energy, r, create_graph=True)
+        return gradient.square().sum() + 0.1 * energy
+
+    parameters = list(potential.parameters())
+    gradients = torch.autograd.grad(loss(), parameters, allow_unused=True)
+    generator = torch.Generator().manual_seed(0)
+    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in parameters]
+    slope = sum(float((g * d).sum()) for g, d in zip(gradients, direction, strict=True) if g is not None)
+    step, ends = 1e-5, []
+    for sign in (1, -2, 1):
+        with torch.no_grad():
+            for p, d in zip(parameters, direction, strict=True):
+                p.add_(sign * step * d)
+        ends.append(float(loss().detach()))
+    assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-6)
+    assert np.isfinite(slope)
+    assert abs(slope) > 1e-4

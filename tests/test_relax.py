@@ -1,0 +1,181 @@
+"""Batched relaxation: the same as one by one, the same minimum as ASE's, and honest about its failures."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from ase.optimize import LBFGS
+from clusters import random_cluster, small_potential
+
+from iia_calc.calculator import IIACalculator
+from iia_calc.committee import Committee
+from iia_calc.lbfgs import BatchedLBFGS
+from iia_calc.relax import PotentialRelaxer, soundness
+from search.relaxer import Relaxer
+
+
+@pytest.fixture(scope="module")
+def potential():
+    return small_potential()
+
+
+@pytest.fixture(scope="module")
+def clusters():
+    return [random_cluster(n, seed=n) for n in (4, 1, 7, 12, 2, 9, 3)]
+
+
+@pytest.fixture(scope="module")
+def relaxed(potential, clusters):
+    return PotentialRelaxer(potential, fmax=0.01, batch_size=3).relax(clusters)
+
+
+def test_is_a_relaxer(potential):
+    assert isinstance(PotentialRelaxer(potential), Relaxer)
+    assert PotentialRelaxer(potential).relax([]) == []
+
+
+def test_every_result_is_what_it_says(potential, clusters, relaxed):
+    for start, end in zip(clusters, relaxed, strict=True):
+        assert end.converged
+        assert end.reason == "converged"
+        assert (end.atoms.numbers == start.numbers).all()
+        end.atoms.calc = IIACalculator(potential)
+        forces = end.atoms.get_forces()
+        assert np.linalg.norm(forces, axis=1).max() == pytest.approx(end.fmax, abs=1e-8)
+        assert end.fmax < 0.01
+        assert end.atoms.get_potential_energy() == pytest.approx(end.energy, abs=1e-7)
+        assert end.n_evaluations > end.n_steps >= (len(start) > 1)
+        assert IIACalculator(potential).get_potential_energy(start) >= end.energy - 1e-4
+
+
+def test_input_is_left_alone(potential, clusters):
+    before = [atoms.positions.copy() for atoms in clusters]
+    PotentialRelaxer(potential, max_steps=3).relax(clusters)
+    for atoms, positions in zip(clusters, before, strict=True):
+        np.testing.assert_array_equal(atoms.positions, positions)
+
+
+def test_batch_equals_single(potential, clusters, relaxed):
+    for atoms, end in zip(clusters, relaxed, strict=True):
+        (alone,) = PotentialRelaxer(potential, fmax=0.01).relax([atoms])
+        assert alone.energy == pytest.approx(end.energy, abs=1e-5)
+        assert alone.n_evaluations == end.n_evaluations
+        np.testing.assert_allclose(alone.atoms.positions, end.atoms.positions, atol=1e-4)
+
+
+def test_same_minimum_as_ase(potential, relaxed):
+    rng = np.random.default_rng(0)
+    for end in relaxed:
+        start = end.atoms.copy()
+        start.positions += rng.normal(0, 0.02, start.positions.shape)
+        (ours,) = PotentialRelaxer(potential, fmax=0.001).relax([start])
+        theirs = start.copy()
+        theirs.calc = IIACalculator(potential)
+        LBFGS(theirs, logfile=None).run(fmax=0.001, steps=500)
+        assert ours.energy == pytest.approx(theirs.get_potential_energy(), abs=1e-4)
+
+
+def test_slots_are_taken_by_waiting_clusters(potential, clusters):
+    batch = BatchedLBFGS(potential, fmax=0.01, max_steps=500, max_step=0.2)
+    waiting = list(range(len(clusters)))
+    ends, fullest, widths = [], 0, set()
+    while waiting or len(batch):
+        taken, waiting = waiting[: 3 - len(batch)], waiting[3 - len(batch) :]
+        batch.add(taken, [clusters[k].numbers for k in taken], [clusters[k].positions for k in taken])
+        fullest = max(fullest, len(batch))
+        widths.add(batch.state["x"].shape[1])
+        ends += batch.step()
+    assert sorted(end.key for end in ends) == list(range(len(clusters)))
+    assert fullest == 3
+    assert len(widths) > 1  # padding follows the largest cluster present
+
+
+def test_no_atom_moves_farther_than_the_cap(potential):
+    batch = BatchedLBFGS(potential, fmax=0.01, max_steps=50, max_step=0.1)
+    atoms = random_cluster(9, seed=1, shortest=1.0)
+    batch.add([0], [atoms.numbers], [atoms.positions])
+    before = atoms.positions
+    while len(batch):
+        batch.step()
+        if len(batch):
+            now = batch.state["x"][0].numpy()
+            assert np.linalg.norm(now - before, axis=1).max() < 0.1 + 1e-9
+            before = now.copy()
+
+
+def test_step_limit_is_not_called_converged(potential, clusters):
+    for end in PotentialRelaxer(potential, fmax=1e-6, max_steps=3).relax(clusters[2:4]):
+        assert not end.converged
+        assert end.reason == "step limit"
+        assert end.n_evaluations == 3
+
+
+def test_non_finite_stays_alone(potential, clusters, relaxed):
+    poisoned = clusters[2].copy()
+    poisoned.positions[1, 1] = np.nan
+    batch = [clusters[3], poisoned, clusters[0]]
+    first, bad, last = PotentialRelaxer(potential, fmax=0.01).relax(batch)
+    assert bad.reason == "non-finite"
+    assert not bad.converged
+    assert first.converged
+    assert first.energy == pytest.approx(relaxed[3].energy, abs=1e-5)
+    assert last.energy == pytest.approx(relaxed[0].energy, abs=1e-5)
+
+
+def test_soundness_flags():
+    chain = Atoms("B3", positions=[(0, 0, 0), (1.7, 0, 0), (3.4, 0, 0)])
+    assert soundness(chain.numbers, chain.positions) == (False, False)
+    chain.positions[2, 0] = 4.5
+    assert soundness(chain.numbers, chain.positions) == (False, True)
+    chain.positions[2, 0] = 2.5
+    assert soundness(chain.numbers, chain.positions) == (True, False)
+
+
+def test_collapsed_is_not_converged(potential):
+    class Flat:
+        """A surface without forces: whatever goes in has converged."""
+
+        leader = potential
+
+        def evaluate(self, pairs, Z, R):
+            return torch.zeros(len(Z)), torch.zeros_like(R)
+
+    relaxer = PotentialRelaxer(potential)
+    relaxer.surface = Flat()
+    close = Atoms("B2", positions=[(0, 0, 0), (0, 0, 0.9)])
+    (end,) = relaxer.relax([close])
+    assert (end.reason, end.converged) == ("collapsed", False)
+    (end,) = PotentialRelaxer(potential).relax([close])  # the potential pushes them apart
+    assert end.converged
+    assert end.atoms.get_distance(0, 1) > 1.2
+
+
+def test_fragmented_is_flagged(potential):
+    apart = random_cluster(4) + Atoms("B", positions=[(30, 0, 0)])
+    (end,) = PotentialRelaxer(potential).relax([apart])
+    assert end.converged
+    assert end.fragmented
+
+
+def test_committee_spread_at_the_minimum(clusters):
+    committee = Committee([small_potential(seed) for seed in range(3)]).freeze()
+    ends = PotentialRelaxer(committee, batch_size=2).relax(clusters[:4])
+    for end in ends:
+        calc = IIACalculator(committee)
+        assert end.energy_std == pytest.approx(calc.get_property("energy_std", end.atoms), abs=1e-8)
+        assert end.forces_std == pytest.approx(calc.get_property("forces_std", end.atoms).max(), abs=1e-8)
+    (mean,) = PotentialRelaxer(committee, energy_from="mean").relax([clusters[2]])
+    assert mean.converged
+    assert IIACalculator(committee, energy_from="mean").get_potential_energy(mean.atoms) == pytest.approx(mean.energy)
+
+
+@pytest.mark.parametrize("bad", [Atoms(), Atoms("C2", positions=[(0, 0, 0), (0, 0, 1.5)]), Atoms("B", pbc=True)])
+def test_bad_input(potential, bad):
+    with pytest.raises(ValueError, match=r"empty|not fitted|periodic"):
+        PotentialRelaxer(potential).relax([bad])
+
+
+def test_bad_settings(potential):
+    for settings in ({"fmax": 0}, {"max_steps": 0}, {"max_step": -1}, {"batch_size": 0}, {"energy_from": "best"}):
+        with pytest.raises(ValueError, match="must be"):
+            PotentialRelaxer(potential, **settings)
