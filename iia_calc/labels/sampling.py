@@ -69,7 +69,7 @@ def sample_start(
     sampling: Sampling = Sampling(),
     guide: LevelOfTheory | None = None,
 ) -> list[LabelledStructure]:
-    """Label what one random start leads to.
+    """Label what one random start leads to; of two atoms, a piece of their curve.
 
     guide : a cheaper level that relaxes the start first, so that the labels lie near minima.
 
@@ -82,6 +82,8 @@ def sample_start(
     composition, rng = Composition.parse(start.formula), start.rng
     if composition.n_atoms == 1:
         raise LabelFailed("a single atom has its element energy and needs no label")
+    if composition.n_atoms == 2:
+        return _sample_dimer(start, level)
     seed = random_cluster(composition, rng)
     if guide is not None:
         seed = _relaxed_with(guide, seed)
@@ -153,18 +155,20 @@ def _relaxed_with(guide: LevelOfTheory, seed: Atoms, fmax: float = 0.05, max_ste
     return Atoms(atoms.numbers, atoms.positions)
 
 
-def dimer_scan(formula: str, level: LevelOfTheory, distances: np.ndarray) -> list[LabelledStructure]:
-    """The curve of a diatomic (`formula` of two atoms) at `distances`, Å."""
-    atoms = Atoms(Composition.parse(formula).numbers, np.zeros((2, 3)))
+def _sample_dimer(start: Start, level: LevelOfTheory, n: int = 12) -> list[LabelledStructure]:
+    """The curve of a diatomic at `n` distances drawn between 0.65 and 2.4 bond lengths."""
+    numbers = Composition.parse(start.formula).numbers
+    multiplicity = multiplicity_of(Atoms(numbers), level.charge, level.multiplicity)
     result = []
-    for distance in distances:
-        atoms.positions[1, 0] = distance
+    for distance in np.sort(start.rng.uniform(0.65, 2.4, size=n)) * bond_lengths(numbers)[0, 1]:
+        atoms = Atoms(numbers, [[0.0, 0.0, 0.0], [distance, 0.0, 0.0]])
         try:
             label = level.label(atoms)
         except LabelFailed:
             continue
-        multiplicity = multiplicity_of(atoms, level.charge, level.multiplicity)
-        result.append(LabelledStructure(atoms.copy(), label, f"{formula}-scan", "dimer", level.charge, multiplicity))
+        result.append(LabelledStructure(atoms, label, start.name, "dimer", level.charge, multiplicity))
+    if not result:
+        raise LabelFailed(f"no distance of {start.formula} could be labelled")
     return result
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ import torch
 
 from iia_calc import storage
 from iia_calc.committee import Committee
-from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.labels.packed import open_labels
+from iia_calc.labels.store import LabelledStructure
 from iia_calc.network import NetworkSettings
 from iia_calc.potential import Potential
 from iia_calc.training.evaluate import Errors, held_out_errors
@@ -23,7 +24,7 @@ from search.composition import Composition
 class BuildRequest:
     """What `iia train` was asked for.
 
-    labels : label databases, all of one level of theory.
+    labels : label databases (.db) or packed labels (.npz.xz), all of one level of theory.
     out : the model folder; fits and checkpoints go to `out`-fit beside it.
     test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
     start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
@@ -52,13 +53,14 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     ------
     ValueError : mixed levels of theory, a test start that is also a training start, unreadable databases.
     """
-    stores = [LabelStore(path) for path in (*request.labels, *request.test)]
-    levels = {store.level for store in stores}
-    if len(levels) > 1:
-        raise ValueError(f"labels of different levels of theory can't be mixed: {'; '.join(sorted(levels))}")
+    stores = [open_labels(path) for path in (*request.labels, *request.test)]
     energies = {symbol: value for store in stores for symbol, value in store.element_energies.items()}
-    labelled = [item for store in stores[: len(request.labels)] for item in store.read()]
-    held_out = [item for store in stores[len(request.labels) :] for item in store.read()]
+    levels, labelled = read_labels(request.labels)
+    test_levels, held_out = read_labels(request.test)
+    if len(levels | test_levels) > 1:
+        raise ValueError(
+            f"labels of different levels of theory can't be mixed: {'; '.join(sorted(levels | test_levels))}"
+        )
     if shared := {item.start for item in labelled} & {item.start for item in held_out}:
         raise ValueError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
     if not labelled:
@@ -76,7 +78,7 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
         request.out,
         members,
         {
-            "level_of_theory": stores[0].level,
+            "level_of_theory": min(levels),
             "label_counts": count_by_formula(labelled),
             "data_hash": _data_hash(labelled),
             "held_out_errors": {formula: error.as_dict() for formula, error in errors.items()},
@@ -84,6 +86,12 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
         },
     )
     return errors
+
+
+def read_labels(paths: Iterable[Path]) -> tuple[set[str], list[LabelledStructure]]:
+    """The levels of theory found in `paths`, and all their labels."""
+    stores = [open_labels(path) for path in paths]
+    return {store.level for store in stores}, [item for store in stores for item in store.read()]
 
 
 def _initial(request: BuildRequest, energies: dict[str, float], member: int) -> Potential:

@@ -104,6 +104,15 @@ def test_the_same_start_gives_the_same_labels_and_others_differ():
     assert once[0].label.energy != other[0].label.energy
 
 
+def test_dimers_are_scanned_from_the_wall_to_apart():
+    curve = sample_start(Start("SeB", 0), LEVEL)
+    distances = [item.atoms.get_distance(0, 1) for item in curve]
+    assert min(distances) < 1.7 < 2.4 < max(distances)
+    assert curve[0].label.forces[1, 0] > 5 > -0.5 > min(item.label.forces[1, 0] for item in curve)
+    with pytest.raises(LabelFailed, match="single atom"):
+        sample_start(Start("B", 0), LEVEL)
+
+
 def test_plan_covers_every_size():
     plan = boron_plan()
     assert {f"SeB{n}" for n in range(3, 25)} | {f"B{n}" for n in range(3, 25)} <= set(plan)

@@ -1,0 +1,46 @@
+"""`iia evaluate`: the errors of a potential on label databases."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("evaluate")(evaluate)
+
+
+def evaluate(
+    labels: Annotated[list[Path], typer.Argument(help="Label databases of the model's level of theory.")],
+    model: Annotated[str | None, typer.Option(help="Name or folder; by default the shipped one.")] = None,
+    largest: Annotated[int | None, typer.Option(help="Count clusters of at most this many atoms.")] = None,
+    fmax: Annotated[
+        float | None, typer.Option(help="Count structures whose largest labelled force is below, eV/Å; 0 for all.")
+    ] = 2.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
+) -> None:
+    """Mean absolute errors of energy and forces against labels, by formula.
+
+    iia evaluate models/labels/pbe0-held-out.db
+
+    iia evaluate check.db --fmax 0        # all, however far from a minimum
+    """
+    from iia_calc import storage
+    from iia_calc.training.build import read_labels
+    from iia_calc.training.evaluate import held_out_errors, print_errors
+
+    potential = storage.load(model)
+    levels, items = read_labels(labels)
+    if levels != {potential.card.level_of_theory}:
+        raise ValueError(
+            f"the model is fitted to {potential.card.level_of_theory}; these are {'; '.join(sorted(levels))}"
+        )
+    items = [item for item in items if largest is None or len(item.atoms) <= largest]
+    errors = held_out_errors(getattr(potential, "leader", potential), items, fmax or None)
+    if as_json:
+        typer.echo(json.dumps({formula: error.as_dict() for formula, error in errors.items()}))
+    else:
+        print_errors(errors, f"{potential.card.name} against {len(items)} labels")
