@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.optimize import LBFGS
+from ase.io import write
 
-from iia_calc.labels.level import Label, LabelFailed, LevelOfTheory, multiplicity_of
-from iia_calc.labels.store import LabelledStructure, LabelStore
-from search import Sameness
-from search.composition import Composition, bond_lengths
-from search.fingerprint import Fingerprint, kabsch, same
+from iia_calc.isomers import IsomerSearch
+from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.level import LevelOfTheory, multiplicity_of
+from iia_calc.labels.store import LabelStore
+from iia_calc.stored_relaxation import (
+    CONVERGED,
+    INTERRUPTED,
+    SAME,
+    StoredRelaxation,
+    alike,
+    largest_force,
+    path_of,
+    stored_paths,
+)
+from search.composition import Composition
+from search.fingerprint import kabsch
 
-ON_THE_WAY, MINIMUM = "confirm-path", "confirm-minimum"
-"""Origins in the store: the frames are labels to train on like any others."""
-SAME = Sameness(energy_tolerance=0.01)
-"""Wider in energy than a search's, as DFT relaxations end at looser forces."""
+NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True)
@@ -37,7 +46,7 @@ class Confirmed:
     fmax : eV/Å at the end. steps : evaluations in all, those of earlier calls included.
     rmsd : Å, how far it moved from the model's minimum, after superposition.
     same_as : model rank of the lower isomer that it became, if it did.
-    reason : "converged", "step limit", or why it failed.
+    reason : "converged", "step limit", "interrupted", "not started", or why it failed.
     """
 
     model_rank: int
@@ -53,7 +62,7 @@ class Confirmed:
 
     @property
     def converged(self) -> bool:
-        return self.reason == "converged"
+        return self.reason == CONVERGED
 
 
 def confirm(
@@ -68,10 +77,12 @@ def confirm(
     """Relax `isomers` at `level` and rank them by it, the converged ones first.
 
     Every evaluation goes to the label database `store` (ending in .db) as it is made. The same call
-    goes on from there: what has converged is not repeated, what was stopped starts from its last frame.
+    goes on from there: what has converged is not repeated, what was stopped starts from its last
+    frame. Ctrl-C ends it with what there is.
 
     Parameters
     ----------
+    isomers : lowest first, atoms in one order.
     fmax : largest force of a converged structure, eV/Å.
     max_steps : optimiser steps per isomer in this call.
     callback : called after each evaluation with the model rank, evaluations so far, energy (eV) and
@@ -81,23 +92,21 @@ def confirm(
     ------
     ValueError : the charge and multiplicity don't fit the electrons, or the store holds another level.
     """
+    if not fmax > 0 or max_steps < 1:
+        raise ValueError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
     for atoms in isomers:
         multiplicity_of(atoms, level.charge, level.multiplicity)
     labels = LabelStore(store, level.name)
-    paths: dict[str, list[LabelledStructure]] = {}
-    for item in labels.read():
-        paths.setdefault(item.start, []).append(item)
-    found = []
+    paths = stored_paths(labels)
+    found: list[Confirmed] = []
     for k, atoms in enumerate(isomers):
-        frames = paths.get(start_name(atoms), [])
-        found.append(_relax_one(atoms, k + 1, level, labels, frames, fmax, max_steps, callback))
+        relaxation = StoredRelaxation(atoms, path_of(atoms, paths), level, labels, fmax)
+        reason = CONVERGED if relaxation.converged else NOT_STARTED
+        if not any(c.reason == INTERRUPTED for c in found):
+            told = None if callback is None else partial(callback, k + 1)
+            reason = relaxation.run(max_steps, told)
+        found.append(_as_confirmed(relaxation, k + 1, reason))
     return _ranked(found)
-
-
-def start_name(atoms: Atoms) -> str:
-    """Names an isomer by its formula and a hash of its positions (to 0.001 Å), for the store."""
-    digest = hashlib.sha256(atoms.positions.round(3).tobytes() + atoms.numbers.astype("int64").tobytes())
-    return f"{Composition.parse(atoms).formula}-isomer-{digest.hexdigest()[:12]}"
 
 
 def moved(before: Atoms, after: Atoms) -> float:
@@ -106,79 +115,88 @@ def moved(before: Atoms, after: Atoms) -> float:
     return float(np.sqrt(((a - b @ kabsch(a, b, mirror=False)) ** 2).sum(1).mean()))
 
 
-def _relax_one(
-    isomer: Atoms, model_rank: int, level: LevelOfTheory, labels: LabelStore, frames: list[LabelledStructure],
-    fmax: float, max_steps: int, callback: Callable[[int, int, float, float], object] | None,
-) -> Confirmed:  # fmt: skip
-    frames = list(frames)
-    name, multiplicity = start_name(isomer), multiplicity_of(isomer, level.charge, level.multiplicity)
-    reason = "step limit"
-    if frames and _largest(frames[-1].label) <= fmax:
-        reason = "converged"
-    else:
-        atoms = Atoms(isomer.numbers, frames[-1].atoms.positions if frames else isomer.positions)
-        optimizer = LBFGS(atoms, logfile=None, maxstep=0.15)
-        known = frames[-1].label if frames else None
-        try:
-            for step in range(max_steps + 1):
-                label = known if step == 0 and known is not None else level.label(atoms)
-                if step or known is None:
-                    done = _largest(label) <= fmax
-                    frames.append(
-                        LabelledStructure(
-                            atoms.copy(), label, name, MINIMUM if done else ON_THE_WAY, level.charge, multiplicity
-                        )
-                    )
-                    labels.add(frames[-1:])
-                    if callback is not None:
-                        callback(model_rank, len(frames), label.energy, _largest(label))
-                    if done:
-                        reason = "converged"
-                        break
-                if step < max_steps:
-                    atoms.calc = SinglePointCalculator(atoms, energy=label.energy, forces=label.forces)
-                    optimizer.step(label.forces)
-        except LabelFailed as error:
-            reason = f"failed: {error}"
-    if not frames:
-        return Confirmed(model_rank, None, isomer.copy(), None, None, None, 0, 0.0, None, reason)
-    label = frames[-1].label
-    final = Atoms(isomer.numbers, frames[-1].atoms.positions)
-    final.calc = SinglePointCalculator(final, energy=label.energy, forces=label.forces)
+def _as_confirmed(relaxation: StoredRelaxation, model_rank: int, reason: str) -> Confirmed:
+    if not relaxation.frames:
+        return Confirmed(model_rank, None, relaxation.isomer.copy(), None, None, None, 0, 0.0, None, reason)
+    last = relaxation.frames[-1]
+    final = last.atoms.copy()
+    final.calc = SinglePointCalculator(final, energy=last.label.energy, forces=last.label.forces)
     return Confirmed(
-        model_rank, None, final, label.energy, None, _largest(label), len(frames), moved(isomer, final), None, reason
-    )
+        model_rank, None, final, last.label.energy, None, largest_force(last.label), len(relaxation.frames),
+        moved(relaxation.frames[0].atoms, final), None, reason,
+    )  # fmt: skip
 
 
 def _ranked(found: list[Confirmed]) -> list[Confirmed]:
     """Converged ones by energy, those that became one share a rank; then the others as the model had them."""
     converged = sorted((c for c in found if c.converged), key=lambda c: c.energy)
     ranked: list[Confirmed] = []
-    prints: list[Fingerprint] = []
-    rank = 0
     for c in converged:
-        bond = float(bond_lengths(np.array([c.atoms.numbers[0]] * 2))[0, 1])
-        fingerprint = Fingerprint(c.atoms.positions, c.atoms.numbers)
-        twin = next(
-            (
-                lower
-                for lower, other in zip(ranked, prints, strict=True)
-                if lower.same_as is None
-                and c.energy - lower.energy < SAME.energy_tolerance
-                and same(other, fingerprint, bond, SAME)
-            ),
-            None,
-        )
-        rank = rank if twin else rank + 1
-        ranked.append(
-            replace(
-                c, rank=twin.rank if twin else rank, relative=c.energy - converged[0].energy,
-                same_as=twin.model_rank if twin else None,
-            )
-        )  # fmt: skip
-        prints.append(fingerprint)
+        twins = [
+            r for r in ranked
+            if r.same_as is None and c.energy - r.energy < SAME.energy_tolerance and alike(r.atoms, c.atoms)
+        ]  # fmt: skip
+        rank = twins[0].rank if twins else 1 + sum(r.same_as is None for r in ranked)
+        same_as = twins[0].model_rank if twins else None
+        ranked.append(replace(c, rank=rank, same_as=same_as, relative=c.energy - converged[0].energy))
     return ranked + [c for c in found if not c.converged]
 
 
-def _largest(label: Label) -> float:
-    return float(np.linalg.norm(label.forces, axis=1).max())
+def write_confirmed(confirmed: Sequence[Confirmed], path: Path) -> None:
+    """An extended XYZ file of the relaxed structures, ranks and how far each moved in the comment lines."""
+    frames = []
+    for c in confirmed:
+        if c.energy is not None:
+            atoms = c.atoms.copy()
+            atoms.calc = c.atoms.calc
+            atoms.info.update(model_rank=c.model_rank, converged=c.converged, moved=c.rmsd)
+            if c.rank is not None:
+                atoms.info.update(rank=c.rank, relative_energy=c.relative)
+            frames.append(atoms)
+    partial_file = path.with_name(f".{path.name}.part")
+    write(partial_file, frames, format="extxyz")
+    os.replace(partial_file, path)
+
+
+def dft_level(
+    formula: str, functional: str = "PBE0", basis: str = "3-21G", charge: int = 0, multiplicity: int | None = None
+) -> DFTLevel:
+    """The level for `formula`, checked before anything is computed.
+
+    Raises
+    ------
+    ValueError : PySCF doesn't know functional or basis, or the electrons don't allow charge and multiplicity.
+    ImportError : PySCF isn't installed.
+    """
+    composition = Composition.parse(formula)
+    atoms = Atoms(composition.numbers, np.zeros((composition.n_atoms, 3)))
+    multiplicity_of(atoms, charge, multiplicity)
+    level = DFTLevel(functional, basis, charge, multiplicity)
+    try:
+        from pyscf import dft, gto
+    except ImportError as error:
+        raise ImportError("--dft needs PySCF: pip install 'schnet-iia[dft]'") from error
+    for symbol, _ in composition.counts:
+        try:
+            gto.basis.load(basis, symbol)
+        except Exception as error:
+            raise ValueError(f"PySCF has no basis {basis!r} for {symbol}; take for example 3-21G") from error
+    try:
+        dft.libxc.parse_xc(functional)
+    except Exception as error:
+        raise ValueError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
+    return level
+
+
+def confirm_search(
+    found: IsomerSearch,
+    n_lowest: int,
+    level: LevelOfTheory,
+    callback: Callable[[int, int, float, float], object] | None = None,
+) -> list[Confirmed]:
+    """`confirm` for the lowest of a search; dft.db and confirmed.extxyz go to its folder."""
+    isomers = [isomer.atoms for isomer in found.isomers[:n_lowest]]
+    confirmed = confirm(isomers, level, found.folder / "dft.db", callback=callback)
+    if any(c.energy is not None for c in confirmed):
+        write_confirmed(confirmed, found.folder / "confirmed.extxyz")
+    return confirmed

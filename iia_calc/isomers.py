@@ -8,13 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.io import write
 
 from iia_calc.record import RunRecord, versions
 from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
+from iia_calc.structures import read_structures
 from search import METHODS, Progress, Relaxer, SearchResult, find_minima
 from search.composition import Composition
+from search.minimum import sound
+from search.seeds import seed_structures
 
 DEFAULT_TIME = 120.0
 """Seconds a search takes where nothing else is asked for."""
@@ -153,10 +157,13 @@ def model_relaxer(
     Composition.parse(composition.formula, allowed=card.elements)
     used = checked_device(device)
     relaxer = PotentialRelaxer(load(path, device=used), fmax=fmax)
+    weights = [member["sha256"] for member in card.members]
+    # Ties the archive to these weights: energies of two models must not meet in one ranking.
+    relaxer.signature = f"{card.name} {' '.join(digest[:12] for digest in weights)}, fmax {fmax}"
     return relaxer, {
         "model": {
-            "name": card.name, "sha256": [member["sha256"] for member in card.members],
-            "level_of_theory": card.level_of_theory, "data_hash": card.data_hash,
+            "name": card.name, "sha256": weights, "level_of_theory": card.level_of_theory,
+            "data_hash": card.data_hash,
         },
         "device": used,
     }  # fmt: skip
@@ -205,3 +212,26 @@ def write_isomers(isomers: Sequence[Isomer], path: Path) -> None:
     partial = path.with_name(f".{path.name}.part")
     write(partial, frames, format="extxyz")
     os.replace(partial, path)
+
+
+def first_structure(
+    source: str, *, model: str | Path | None = None, device: str | None = None, seed: int = 0, starts: int = 16
+) -> Atoms:
+    """The first frame of a file; of a formula, the lowest that `starts` random structures relax to.
+
+    Raises
+    ------
+    ValueError, FileNotFoundError : neither a readable file nor a formula of the model's elements.
+    """
+    from iia_calc.storage import find, read_card
+
+    elements = read_card(find(model)).elements
+    if Path(source).exists() or Path(source).suffix or "/" in source:
+        return read_structures(source, elements)[0]
+    composition = Composition.parse(source, allowed=elements)
+    relaxer, _ = model_relaxer(composition, model, device, fmax=0.02)
+    rng = np.random.default_rng(seed)
+    relaxed = [r for r in relaxer.relax(seed_structures(composition, starts, rng)) if sound(r)]
+    if not relaxed:
+        raise ValueError(f"none of {starts} random starts of {composition} relaxed to a sound structure; give a file")
+    return min(relaxed, key=lambda r: r.energy).atoms

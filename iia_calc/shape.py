@@ -7,13 +7,13 @@ criterion that holds decides:
 planar    Quasi-planar included. Root mean square distance from the best plane at most 0.30 b
           (0.50 Å) and thickness, highest to lowest atom, at most 0.85 b (1.43 Å). Convex B12 and
           the bowl B36 (1.2 Å deep) are planar; the two rings of B20 (0.7 Å r.m.s.) aren't.
-tubular   Along a principal axis at least two rings, each of four atoms or more that lie on one
+tubular   Along a principal axis at least two rings, each of five atoms or more that lie on one
           radius (within 15 %) around the axis and level within 0.35 b, leaving no gap of two
           atoms; neighbouring rings differ by one atom at most. Atoms left over, at most a fifth,
           may cap one end; a tube capped at both ends is no tube.
-cage      Hollow: no atom within 0.85 b of the centre (an icosahedron has 0.95 b), and closed: no
-          ray from the centre stays farther than 1.25 b from every atom that it passes (holes of
-          seven atoms are closed, as in B40; larger ones are open).
+cage      Twelve atoms or more; hollow: no atom within 0.85 b of the centre (an icosahedron has
+          0.95 b); and closed: no ray from the centre stays farther than 1.25 b from every atom that
+          it passes (holes of seven atoms are closed, as in B40; larger ones are open).
 compact   Three-dimensional, and none of the above.
 
 The tube rings and bowl depths behind these numbers: Kiran et al., PNAS 2005, 102, 961 (B20);
@@ -34,8 +34,8 @@ from search.composition import Composition, bond_lengths
 SHAPES = ("planar", "tubular", "cage", "compact")
 
 PLANE_RMS, PLANE_THICKNESS = 0.30, 0.85
-RING_SPREAD, RING_LEVEL, RING_ATOMS, TUBE_LEFT_OVER = 0.15, 0.35, 4, 0.2
-CAGE_VOID, CAGE_HOLE = 0.85, 1.25
+RING_SPREAD, RING_LEVEL, RING_ATOMS, TUBE_LEFT_OVER = 0.15, 0.35, 5, 0.2
+CAGE_ATOMS, CAGE_VOID, CAGE_HOLE = 12, 0.85, 1.25
 BONDED = 1.2
 """Two atoms are bonded below this multiple of their covalent radii's sum (2.45 Å for Se–B)."""
 
@@ -113,7 +113,7 @@ def is_tubular(x: np.ndarray) -> bool:
 
 def is_cage(x: np.ndarray) -> bool:
     radius = np.linalg.norm(x, axis=1)
-    if radius.min() < CAGE_VOID:
+    if len(x) < CAGE_ATOMS or radius.min() < CAGE_VOID:
         return False
     along = _directions(800) @ x.T  # [directions, n]
     beside = np.sqrt(np.clip(radius**2 - along**2, 0.0, None))

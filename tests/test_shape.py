@@ -90,7 +90,8 @@ def test_constructed(name):
 
 
 def test_small_solids_are_not_flat():
-    assert shape_of(boron(BOND / np.sqrt(8) * np.array([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)]))) == "compact"
+    tetrahedron = BOND / np.sqrt(8) * np.array([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
+    assert shape_of(boron(tetrahedron)) == "compact"
     assert shape_of(boron(BOND / np.sqrt(2) * np.vstack([np.eye(3), -np.eye(3)]))) == "compact"
 
 

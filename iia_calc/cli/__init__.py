@@ -1,0 +1,54 @@
+"""The command `iia`: parses, calls, prints. Each command is a module; what it does lives elsewhere.
+
+Nothing heavy is imported before a command runs, so `iia --help` is there at once.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from iia_calc.cli import info, label, md, relax, search, train
+from iia_calc.cli.errors import FriendlyGroup
+
+app = typer.Typer(
+    cls=FriendlyGroup, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+for command in (search, relax, md, label, train, info):
+    command.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"schnet-iia {version('schnet-iia')}")
+        raise typer.Exit
+
+
+@app.callback()
+def iia(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show where an error comes from (in any place).")] = False,
+) -> None:
+    """SchNet-IIA: a neural-network potential for doped boron clusters, and the search for their minima.
+
+        iia search SeB16                # two minutes, then a table and the folder SeB16-search
+
+        iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
+
+        iia relax clusters.xyz          # relax any structures
+
+        iia md SeB16 --temperature 500  # molecular dynamics
+
+        iia info                        # the models there are
+    """
+
+
+def main() -> None:
+    """Entry point."""
+    app(prog_name="iia")

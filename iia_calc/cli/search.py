@@ -1,0 +1,115 @@
+"""`iia search`: from a formula to ranked isomers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iia_calc.cli.options import Device, Json, Model, Seed
+
+
+def register(app: typer.Typer) -> None:
+    app.command("search")(search)
+
+
+def search(
+    formula: Annotated[str, typer.Argument(help="For example SeB16, B12 or Se2B10.")],
+    time: Annotated[
+        str | None, typer.Option("--time", "-t", help="How long to search: 90s, 2m, 1h30m. [default: 2m]")
+    ] = None,
+    quenches: Annotated[
+        int | None, typer.Option("--quenches", "-n", help="Relaxations in total, those of earlier calls included.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="basin-hopping or bee-colony.")] = "basin-hopping",
+    seed: Seed = 0,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder. [default: FORMULA-search]")] = None,
+    model: Model = None,
+    device: Device = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Structures relaxed at once. [default: the method's]")
+    ] = None,
+    fmax: Annotated[float, typer.Option(help="Largest force of a converged minimum, eV/Å.")] = 0.02,
+    dft: Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")] = 0,
+    functional: Annotated[str, typer.Option(help="With --dft.")] = "PBE0",
+    basis: Annotated[str, typer.Option(help="With --dft.")] = "3-21G",
+    charge: Annotated[int, typer.Option(help="With --dft: total charge, e.")] = 0,
+    multiplicity: Annotated[int | None, typer.Option(help="With --dft: 2S+1. [default: the lowest possible]")] = None,
+    show: Annotated[int, typer.Option(help="Isomers in the printed table; the files hold all.")] = 20,
+    as_json: Json = False,
+) -> None:
+    """Find the low-lying isomers of a cluster of boron and selenium, and rank them.
+
+    The folder receives isomers.extxyz (lowest first), isomers.png (energy ladder and structures),
+    archive.db (an ASE database, written as minima are found) and run.json (settings, versions,
+    weights). The same command on the same folder goes on; Ctrl-C ends the search and still shows
+    what was found.
+
+        iia search SeB16
+
+        iia search SeB12 --method bee-colony --quenches 2000 --seed 1 --out bees
+
+        iia search SeB8 --time 5m --dft 5      # five lowest relaxed by PBE0/3-21G: dft.db, confirmed.extxyz
+
+        iia search B12 --json | jq '.isomers[0].relative_energy'
+    """
+    from iia_calc.cli.console import Live, output, print_json, remarks, search_line, stdout_kept_clean
+    from iia_calc.cli.duration import parse_time
+    from search import Progress
+    from search.composition import Composition
+
+    Composition.parse(formula)
+    time_limit = None if time is None else parse_time(time)
+    if dft < 0:
+        raise ValueError(f"--dft is {dft}; it must be the number of isomers to relax, 0 for none")
+    if not dft and (charge or multiplicity is not None):
+        raise ValueError(
+            "--charge and --multiplicity are those of the DFT confirmation: add --dft K. "
+            "The potential itself knows neutral clusters only"
+        )
+    with stdout_kept_clean(as_json):
+        from iia_calc import report
+        from iia_calc.isomers import DEFAULT_TIME, search_isomers
+
+        if time_limit is None and quenches is None:
+            time_limit = DEFAULT_TIME
+        level = confirmed = None
+        if dft:
+            from iia_calc.confirm import confirm_search, dft_level
+
+            level = dft_level(formula, functional, basis, charge, multiplicity)
+        total = time_limit if quenches is None else quenches
+        with Live(formula, total) as live:
+
+            def show_progress(progress: Progress) -> None:
+                done = progress.seconds if quenches is None else progress.n_quenches
+                live.update(done, search_line(progress), progress.seconds)
+
+            found = search_isomers(
+                formula, out=out, method=method, quenches=quenches, time_limit=time_limit, seed=seed, model=model,
+                device=device, batch_size=batch_size, fmax=fmax, callback=show_progress,
+            )  # fmt: skip
+        interrupted = found.result.stopped_by == "interrupted"
+        if level is not None and not interrupted:
+            with Live("DFT", min(dft, len(found.isomers))) as live:
+                confirmed = confirm_search(
+                    found, dft, level,
+                    callback=lambda rank, n, energy, force: live.update(
+                        rank - 1, f"isomer {rank}, evaluation {n}: {energy:.3f} eV, largest force {force:.3f} eV/Å"
+                    ),
+                )  # fmt: skip
+            interrupted = any(c.reason == "interrupted" for c in confirmed)
+    if as_json:
+        print_json(report.as_plain(found, confirmed, level.name if level else None))
+    else:
+        console = output()
+        console.print(report.isomer_table(found.isomers, show))
+        if confirmed is not None:
+            console.print()
+            console.print(report.confirmed_table(confirmed, found.isomers, level.name))
+        console.print(f"\n{report.summary(found)}\n{found.folder}: {', '.join(report.files(found.folder))}")
+    if not found.isomers:
+        remarks().print("no minimum was found; give it more time, or look at the counts in run.json")
+    if interrupted:
+        raise typer.Exit(130)

@@ -1,0 +1,150 @@
+"""What a search tells its user: tables for a terminal, JSON for a program."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from iia_calc.confirm import Confirmed
+from iia_calc.isomers import Isomer, IsomerSearch
+from iia_calc.picture import subscripted
+from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
+
+STOPPED = {
+    "time": "time is up",
+    "quenches": "all quenches done",
+    "target": "target energy reached",
+    "interrupted": "interrupted; the same command goes on",
+}
+
+
+def isomer_table(isomers: Sequence[Isomer], limit: int = 20) -> Table:
+    """The lowest `limit` isomers of a search."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    table.add_column("rank", justify="right")
+    table.add_column("relative energy\neV", justify="right")
+    table.add_column("\nmeV/atom", justify="right")
+    table.add_column("shape")
+    table.add_column(f"bonds of {_dopants(isomers)}\nÅ" if _dopants(isomers) else "bonds")
+    table.add_column("committee\n± meV/atom", justify="right")
+    table.add_column("times\nfound", justify="right")
+    for isomer in isomers[:limit]:
+        deviation = "–" if isomer.deviation is None else f"{1e3 * isomer.deviation / len(isomer.atoms):.0f}"
+        table.add_row(
+            str(isomer.rank), f"{isomer.relative:.3f}", f"{1e3 * isomer.relative_per_atom:.1f}", isomer.shape,
+            describe_bonds(isomer.bonds), deviation, str(isomer.times_found),
+        )  # fmt: skip
+    return table
+
+
+def confirmed_table(confirmed: Sequence[Confirmed], isomers: Sequence[Isomer], level: str) -> Table:
+    """Ranks and relative energies before and after; what failed or isn't converged comes last and says so."""
+    model = {isomer.rank: isomer for isomer in isomers}
+    table = Table(title=level, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    for heading in ("rank\nDFT", "rank\nmodel", "relative energy\nDFT, eV", "\nmodel, eV", "moved\nÅ", "steps"):
+        table.add_column(heading, justify="right")
+    for heading in ("shape", "bonds\nÅ", "state"):
+        table.add_column(heading)
+    for c in confirmed:
+        state = c.reason if c.same_as is None else f"became the same as model rank {c.same_as}"
+        computed = c.energy is not None
+        table.add_row(
+            str(c.rank or "–"), str(c.model_rank), "–" if c.relative is None else f"{c.relative:.3f}",
+            f"{model[c.model_rank].relative:.3f}", f"{c.rmsd:.2f}" if computed else "–", str(c.steps),
+            shape_of(c.atoms) if computed else "–", describe_bonds(dopant_bonds(c.atoms)) if computed else "–", state,
+        )  # fmt: skip
+    return table
+
+
+def describe_bonds(bonds: Sequence[DopantBonds]) -> str:
+    """ "3× 1.98"; one entry per dopant atom, with symbols where they are of several elements."""
+    if not bonds:
+        return "–"
+    several = len({b.symbol for b in bonds}) > 1
+    return ", ".join(f"{b.symbol} {b}" if several else str(b) for b in bonds)
+
+
+def summary(found: IsomerSearch) -> str:
+    """One or two lines: what was done, what became of it, and why it ended."""
+    result, shapes = found.result, Counter(isomer.shape for isomer in found.isomers)
+    kinds = ", ".join(f"{count} {shape}" for shape, count in shapes.most_common())
+    lost = [
+        f"{count} {word}"
+        for count, word in (
+            (result.n_unconverged, "not converged"), (result.n_fragmented, "fell apart"), (result.n_failed, "failed"),
+        )
+        if count
+    ]  # fmt: skip
+    return (
+        f"{subscripted(result.formula)}: {len(found.isomers)} distinct minima ({kinds or 'none'}) "
+        f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
+        f"seed {result.seed}; {STOPPED[result.stopped_by]}"
+        + (f"; lowest energy {found.isomers[0].energy:.4f} eV" if found.isomers else "")
+    )
+
+
+def files(folder: Path) -> list[str]:
+    """What a user may want to open, as far as it is there."""
+    names = ("isomers.extxyz", "isomers.png", "confirmed.extxyz", "archive.db", "dft.db", "run.json")
+    return [name for name in names if (folder / name).exists()]
+
+
+def as_plain(found: IsomerSearch, confirmed: Sequence[Confirmed] | None = None, level: str | None = None) -> dict:
+    """The whole result as plain data for JSON: energies in eV, lengths in Å."""
+    result = found.result
+    return {
+        "formula": result.formula,
+        "method": result.method,
+        "seed": result.seed,
+        "stopped_by": result.stopped_by,
+        "seconds": result.seconds,
+        "counts": found.run["counts"],
+        "folder": str(found.folder),
+        "model": found.run.get("model"),
+        "units": {"energy": "eV", "length": "Å"},
+        "isomers": [_isomer(isomer) for isomer in found.isomers],
+        "confirmed": None if confirmed is None else confirmed_as_plain(confirmed, level),
+    }
+
+
+def confirmed_as_plain(confirmed: Sequence[Confirmed], level: str | None) -> dict[str, Any]:
+    """Plain data, in the order of the table."""
+    return {
+        "level_of_theory": level,
+        "isomers": [
+            {
+                "rank": c.rank, "model_rank": c.model_rank, "energy": c.energy, "relative_energy": c.relative,
+                "converged": c.converged, "reason": c.reason, "fmax": c.fmax, "steps": c.steps, "moved": c.rmsd,
+                "same_as_model_rank": c.same_as, **_structure(c.atoms),
+            }
+            for c in confirmed
+        ],
+    }  # fmt: skip
+
+
+def _isomer(isomer: Isomer) -> dict[str, Any]:
+    return {
+        "rank": isomer.rank, "energy": isomer.energy, "relative_energy": isomer.relative,
+        "relative_energy_per_atom": isomer.relative_per_atom, "committee_deviation": isomer.deviation,
+        "times_found": isomer.times_found, "first_quench": isomer.first_quench, **_structure(isomer.atoms),
+    }  # fmt: skip
+
+
+def _structure(atoms) -> dict[str, Any]:
+    return {
+        "shape": shape_of(atoms),
+        "bonds": [
+            {"atom": b.index, "symbol": b.symbol, "lengths": [round(d, 4) for d in b.lengths]}
+            for b in dopant_bonds(atoms)
+        ],
+        "symbols": atoms.get_chemical_symbols(),
+        "positions": atoms.positions.round(6).tolist(),
+    }
+
+
+def _dopants(isomers: Sequence[Isomer]) -> str:
+    return ", ".join(sorted({b.symbol for isomer in isomers for b in isomer.bonds}))
