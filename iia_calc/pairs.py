@@ -121,12 +121,18 @@ class Pairs:
         others = torch.ones_like(sign)
         others[own_slot] = 0.0
         self._sign, self._others = sign, others.view(n_padded, n_slots)
-        self._typed: dict[torch.dtype, tuple[torch.Tensor, torch.Tensor]] = {}
+        self._real = torch.zeros(n_padded, dtype=torch.float64, device=first.device)
+        self._real[atoms] = 1.0
+        self._typed: dict[torch.dtype, tuple[torch.Tensor, ...]] = {}
 
-    def _constants(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+    def _constants(self, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
         if dtype not in self._typed:
-            self._typed[dtype] = self._sign.to(dtype), self._others.to(dtype)
+            self._typed[dtype] = self._sign.to(dtype), self._others.to(dtype), self._real.to(dtype)
         return self._typed[dtype]
+
+    def real(self, dtype: torch.dtype) -> torch.Tensor:
+        """[A] 1 for an atom, 0 for padding."""
+        return self._constants(dtype)[2]
 
     def sign(self, dtype: torch.dtype) -> torch.Tensor:
         """[A K] -1 where a slot's atom is the first of its pair, 1 where it is the second, 0 if empty."""
@@ -152,6 +158,14 @@ class Pairs:
     def expand(self, h: torch.Tensor) -> torch.Tensor:
         """Pairs [P, ...] -> slots [A, K, ...], 0 in empty slots."""
         return _Expand.apply(h, self).view(self.n_padded, self.n_slots, *h.shape[1:])
+
+    def fold(self, g: torch.Tensor) -> torch.Tensor:
+        """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
+        return _Fold.apply(g.reshape(-1), self)
+
+    def gather_forces(self, g: torch.Tensor) -> torch.Tensor:
+        """Pair gradients dE/d(r_j - r_i) [P, 3] -> dE/dR [n_atoms, 3], the adjoint of `vectors`."""
+        return _FromVectors.apply(g, self)
 
     def sum_structures(self, values: torch.Tensor) -> torch.Tensor:
         """Sum over the atoms of each structure: [n_atoms] -> [n_structures]."""
@@ -205,6 +219,31 @@ class ClusterPairs(Pairs):
         """Σ_j w_ij h_j per head: [H, A, K], [H, A, D] -> [H, A, D]."""
         weights = weights.view(-1, self.n_slots, self.n_slots)  # [H B, N, N]
         return torch.bmm(weights, h.view(len(weights), self.n_slots, -1)).view(h.shape)
+
+    # the adjoints that a gradient written by hand needs (network/frozen.py)
+
+    def contract(self, g: torch.Tensor, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Σ_f g_i filters_ij x_j: [A, F], [A, K, F], [A, F] -> [A, K]."""
+        filters = filters.view(self.n_structures, self.n_slots, self.n_slots, -1)
+        products = filters * x.view(self.n_structures, 1, self.n_slots, -1)  # [B, N, N, F]
+        products.mul_(g.view(self.n_structures, self.n_slots, 1, -1))
+        return products.sum(-1).view(self.n_padded, self.n_slots)
+
+    def attend_back(self, weights: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+        """Σ_i w_ij g_i per head: [H, A, K], [H, A, D] -> [H, A, D]."""
+        weights = weights.view(-1, self.n_slots, self.n_slots)
+        return torch.bmm(weights.transpose(1, 2), g.view(len(weights), self.n_slots, -1)).view(g.shape)
+
+    def agreement(self, g: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """g_i · h_j per head: [H, A, D], [H, A, D] -> [H, A, K]."""
+        heads, n_atoms, width = g.shape
+        g, h = g.view(-1, self.n_slots, width), h.view(-1, self.n_slots, width)  # [H B, N, D]
+        return torch.bmm(g, h.transpose(1, 2)).view(heads, n_atoms, -1)
+
+    def sum_centres(self, values: torch.Tensor) -> torch.Tensor:
+        """Σ_i values_ij: [H, A, K] -> [H, A]."""
+        heads = len(values)
+        return values.view(heads, self.n_structures, self.n_slots, self.n_slots).sum(2).view(heads, -1)
 
 
 class _Neighbour(torch.autograd.Function):

@@ -18,6 +18,7 @@ from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
 from iia_calc.network import AtomwiseHead, NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA
+from iia_calc.network.frozen import FrozenNetwork
 from iia_calc.network.repulsion import N_ELEMENTS
 from iia_calc.pairs import ClusterPairs, NeighbourPairs, Pairs
 
@@ -70,6 +71,7 @@ class Potential(nn.Module):
         # float64 in any potential: they are 10³ eV and more, and float32 keeps 7 digits
         self._element_energies = table  # not a buffer, so that .to(float32) leaves it alone
         self._isolated_cache: torch.Tensor | None = None
+        self._frozen_cache: FrozenNetwork | None = None
         self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
         self.card = None  # set by storage.load
 
@@ -120,11 +122,37 @@ class Potential(nn.Module):
 
         Returns atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, both detached.
         """
+        R = R.detach().to(self.dtype)
+        if isinstance(pairs, ClusterPairs) and (frozen := self._frozen()) is not None:
+            return self._evaluate_frozen(frozen, pairs, Z, R)
         with torch.enable_grad():
-            R = R.detach().to(self.dtype).requires_grad_(True)
+            R.requires_grad_(True)
             energies = self.interaction_energies(pairs, Z, R)
             (gradient,) = torch.autograd.grad(energies.sum(), R)
         return energies.detach(), gradient.neg_()
+
+    @torch.no_grad()
+    def _evaluate_frozen(self, frozen, pairs, Z, R):
+        """The same on weights that stay, with every derivative written out."""
+        Z_i, Z_j = Z.index_select(0, pairs.first), Z.index_select(0, pairs.second)  # [P]
+        vectors = pairs.vectors(R)  # [P, 3]
+        distances = vectors.square().sum(-1).clamp_min_(1e-8).sqrt_()  # [P]
+        repulsion, pull, seen, seen_slope = self.repulsion.with_slopes(Z_i, Z_j, distances)  # [P] each
+        energies, slope = frozen(pairs.pad(Z), seen, pairs)  # [A], [P]
+        pull = pull.addcmul_(slope, seen_slope).div_(distances)
+        forces = pairs.gather_forces(vectors * pull[:, None]).neg_()  # [n_atoms, 3]
+        energies = energies.index_select(0, pairs.atoms) - self._isolated().index_select(0, Z)
+        held = pairs.expand(repulsion).sum(1).index_select(0, pairs.atoms)
+        return energies.add_(held, alpha=0.5), forces
+
+    def _frozen(self) -> FrozenNetwork | None:
+        """The network merged for use, once its weights can no longer change; else None."""
+        if self._frozen_cache is None:
+            if not self._is_frozen() or not FrozenNetwork.covers(self.settings):
+                return None
+            closest = self.repulsion.closest_seen([atomic_numbers[symbol] for symbol in self.elements])
+            self._frozen_cache = FrozenNetwork(self.network, self.head, closest)
+        return self._frozen_cache
 
     def atomic_energies(
         self,
@@ -220,25 +248,31 @@ class Potential(nn.Module):
         alone = self.cluster_pairs((1,) * len(Z))
         x = self.network(Z, torch.empty(0, dtype=self.dtype, device=self.device), alone)  # [n_elements, F]
         table = torch.zeros(N_ELEMENTS, dtype=self.dtype, device=self.device).index_put((Z,), self.head(x))
-        if not self.training and not self.head.layers[0].weight.requires_grad:
+        if self._is_frozen():
             self._isolated_cache = table
         return table
 
     # whatever may change the weights or where they lie forgets what was computed from them
 
+    def _is_frozen(self):
+        return not self.training and not any(parameter.requires_grad for parameter in self.parameters())
+
+    def _forget(self):
+        self._isolated_cache = self._frozen_cache = None
+
     def train(self, mode: bool = True) -> Potential:
-        self._isolated_cache = None
+        self._forget()
         return super().train(mode)
 
     def requires_grad_(self, requires_grad: bool = True) -> Potential:
-        self._isolated_cache = None
+        self._forget()
         return super().requires_grad_(requires_grad)
 
     def _apply(self, fn, recurse=True):
-        self._isolated_cache = None
+        self._forget()
         self._pairs.clear()
         return super()._apply(fn, recurse)
 
-    def load_state_dict(self, *args, **kwargs):
-        self._isolated_cache = None
-        return super().load_state_dict(*args, **kwargs)
+    def _load_from_state_dict(self, *args, **kwargs):  # also when a module around this one is loaded
+        self._forget()
+        return super()._load_from_state_dict(*args, **kwargs)

@@ -9,6 +9,8 @@ the network's weights are.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from ase.data import covalent_radii
 from torch import nn
@@ -24,6 +26,8 @@ class Repulsion(nn.Module):
     """ZBL energies of pairs, and the distances that the network is to see."""
 
     radii: torch.Tensor
+    charge_powers: torch.Tensor
+    screening: torch.Tensor
 
     def __init__(self, settings: RepulsionSettings | None = None):
         super().__init__()
@@ -31,6 +35,8 @@ class Repulsion(nn.Module):
         # not in the state_dict: the same for every potential
         radii = torch.tensor(covalent_radii[:N_ELEMENTS], dtype=torch.float64)
         self.register_buffer("radii", radii, persistent=False)
+        self.register_buffer("screening", torch.tensor(SCREENING, dtype=torch.float64).T, persistent=False)
+        self.register_buffer("charge_powers", torch.arange(N_ELEMENTS, dtype=torch.float64) ** 0.23, persistent=False)
 
     def bond_lengths(self, Z_i: torch.Tensor, Z_j: torch.Tensor) -> torch.Tensor:
         """Sum of covalent radii, Å."""
@@ -54,3 +60,36 @@ class Repulsion(nn.Module):
         t = ((distances - end) / width).clamp(0.0, 1.0)
         lag = width * (0.5 - t**3 + 0.5 * t**4)  # the slope of -lag is 3t² - 2t³: from 0 to 1, flat at both
         return torch.where(distances < start, start - lag, distances)  # [P]
+
+    @torch.no_grad()
+    def with_slopes(self, Z_i: torch.Tensor, Z_j: torch.Tensor, distances: torch.Tensor):
+        """`forward` and `saturate` with their derivatives by the distance, written out for use without autograd.
+
+        Returns repulsion [P] eV, its slope [P] eV/Å, distances seen [P] Å, their slope [P].
+        """
+        d = distances
+        bond = self.bond_lengths(Z_i, Z_j).to(d.dtype)  # [P]
+        power = self.charge_powers.to(d.dtype)
+        rate = (power[Z_i] + power[Z_j]).mul_(1 / 0.46850)  # [P] per Å
+        strength = (Z_i * Z_j).to(d.dtype).mul_(COULOMB)
+        u = (d / (self.settings.outer * bond)).clamp_(max=1.0)
+        left = 1 - u
+        envelope = left**3 * (1 + u * (3 + 6 * u))
+        envelope_slope = -30 * (u * left).square() / (self.settings.outer * bond)
+        amounts, rates = self.screening.to(d.dtype)  # [4] each
+        each = torch.exp((d * rate)[:, None] * -rates)  # [P, 4]
+        screening, screening_slope = each @ amounts, (each @ (amounts * -rates)) * rate
+        coulomb = strength / d
+        energy = coulomb * screening * envelope
+        slope = coulomb * (screening_slope * envelope + screening * envelope_slope) - energy / d
+        start, end = self.settings.saturation_start, self.settings.saturation_end
+        t = ((d / bond - end) / (start - end)).clamp_(0.0, 1.0)
+        t2 = t * t
+        lag = (start - end) * bond * (0.5 + t2 * t * (0.5 * t - 1.0))
+        seen = torch.where(t < 1, start * bond - lag, d)
+        return energy, slope, seen, t2 * (3 - 2 * t)
+
+    def closest_seen(self, numbers: Sequence[int]) -> float:
+        """Shortest distance, Å, that `saturate` can return between atoms of these nuclear charges."""
+        shortest = 2 * float(self.radii[list(numbers)].min())
+        return 0.5 * (self.settings.saturation_start + self.settings.saturation_end) * shortest
