@@ -12,7 +12,8 @@ from ase.neighborlist import neighbor_list
 
 from iia_calc import storage
 from iia_calc.committee import Committee
-from iia_calc.pairs import NeighbourPairs
+from iia_calc.neighbours import NeighbourPairs
+from iia_calc.pairs import Pairs
 from iia_calc.potential import Potential
 
 COINCIDENT = 0.1  # Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input
@@ -87,7 +88,7 @@ class IIACalculator(Calculator):
         Z = torch.as_tensor(atoms.numbers, dtype=torch.int64, device=device)  # [n_atoms]
         R = torch.as_tensor(atoms.positions, dtype=leader.dtype, device=device)  # [n_atoms, 3]
         if atoms.pbc.any():
-            pairs = NeighbourPairs(atoms.positions, leader.cutoff, atoms.cell.array, atoms.pbc, device)
+            pairs: Pairs = NeighbourPairs(atoms.positions, leader.cutoff, atoms.cell.array, atoms.pbc, device)
         else:
             pairs = leader.pairs_of(R, torch.zeros_like(Z))
         spread = {"energy_std", "forces_std"} & set(properties)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -41,8 +41,12 @@ class Committee(nn.Module):
         for member in members[1:]:
             if member.element_energies != first.element_energies or member.cutoff != first.cutoff:
                 raise ValueError("the members of a committee must share cutoff, elements and element energies")
-        self.members = nn.ModuleList(members)
-        self.card = None
+        self._members = nn.ModuleList(members)
+        self.card: Any = None  # the storage.Card of a loaded model
+
+    @property
+    def members(self) -> list[Potential]:
+        return [cast(Potential, member) for member in self._members]
 
     @property
     def leader(self) -> Potential:

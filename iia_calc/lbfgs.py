@@ -67,19 +67,19 @@ class BatchedLBFGS:
             Z[row, : len(z)], x[row, : len(z)] = z, r
         zeros = torch.zeros(b, dtype=torch.float64, device=self.device)
         counts = torch.zeros(b, dtype=torch.int64, device=self.device)
-        x = torch.as_tensor(x, device=self.device)
+        start = torch.as_tensor(x, device=self.device)
         new = {
             "Z": torch.as_tensor(Z, device=self.device),  # [B, N]
-            "x": x,  # [B, N, 3] last accepted positions
-            "g": torch.zeros_like(x),  # [B, N, 3] and the gradient there
-            "d": torch.zeros_like(x),  # [B, N, 3] direction of the trial
+            "x": start,  # [B, N, 3] last accepted positions
+            "g": torch.zeros_like(start),  # [B, N, 3] and the gradient there
+            "d": torch.zeros_like(start),  # [B, N, 3] direction of the trial
             "e": torch.full_like(zeros, torch.inf),  # [B] energy; inf before the first evaluation
             "slope": zeros,  # [B] g · d
             "t": torch.ones_like(zeros),  # [B] share of d that is tried
             "gamma": torch.full_like(zeros, SOFTEST),  # [B] inverse curvature along the last step
-            "S": x.new_zeros((b, m, n, 3)),
-            "Y": x.new_zeros((b, m, n, 3)),
-            "rho": x.new_zeros((b, m)),  # 1 / s·y; 0 marks an empty place
+            "S": start.new_zeros((b, m, n, 3)),
+            "Y": start.new_zeros((b, m, n, 3)),
+            "rho": start.new_zeros((b, m)),  # 1 / s·y; 0 marks an empty place
             "place": counts,  # [B] where the next pair goes
             "backtracks": counts.clone(),
             "evaluations": counts.clone(),

@@ -11,16 +11,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
+from iia_calc.neighbours import NeighbourPairs
 from iia_calc.network import AtomwiseHead, NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA
 from iia_calc.network.frozen import FrozenNetwork
 from iia_calc.network.repulsion import N_ELEMENTS
-from iia_calc.pairs import ClusterPairs, NeighbourPairs, Pairs
+from iia_calc.pairs import ClusterPairs, Pairs
 
 LARGEST_CLUSTER = 64  # atoms; beyond, most pairs lie outside the cutoff and the list is faster
 
@@ -73,7 +74,7 @@ class Potential(nn.Module):
         self._isolated_cache: torch.Tensor | None = None
         self._frozen_cache: FrozenNetwork | None = None
         self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
-        self.card = None  # set by storage.load
+        self.card: Any = None  # the storage.Card of a loaded model
 
     @property
     def cutoff(self) -> float:

@@ -54,6 +54,7 @@ class PotentialRelaxer:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
         self.potential = potential
+        self.committee = potential if isinstance(potential, Committee) else None
         self.leader = potential.leader if isinstance(potential, Committee) else potential
         self.surface = potential if energy_from == "mean" else self.leader
         self.fmax, self.max_steps, self.max_step = fmax, max_steps, max_step
@@ -83,7 +84,7 @@ class PotentialRelaxer:
             for end in batch.step():
                 results[end.key] = self._result(structures[end.key], end)
         done = [results[k] for k in range(len(structures))]
-        return self._with_spread(done) if isinstance(self.potential, Committee) else done
+        return self._with_spread(done, self.committee) if self.committee is not None else done
 
     def _result(self, start: Atoms, end: End) -> Relaxed:
         atoms = Atoms(start.numbers, positions=end.positions, info=dict(start.info))
@@ -101,7 +102,7 @@ class PotentialRelaxer:
             reason=reason,
         )
 
-    def _with_spread(self, results: list[Relaxed]) -> list[Relaxed]:
+    def _with_spread(self, results: list[Relaxed], committee: Committee) -> list[Relaxed]:
         """Ask all members about the final structures."""
         sound = [k for k, result in enumerate(results) if np.isfinite(result.energy)]
         done = list(results)
@@ -112,7 +113,7 @@ class PotentialRelaxer:
             device, dtype = self.leader.device, self.leader.dtype
             Z = torch.as_tensor(np.concatenate([a.numbers for a in chosen]), dtype=torch.int64, device=device)
             R = torch.as_tensor(np.concatenate([a.positions for a in chosen]), dtype=dtype, device=device)
-            spread = self.potential.spread(pairs, Z, R)
+            spread = committee.spread(pairs, Z, R)
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
             for k, energy_std, forces_std in zip(
                 part, spread.energy_std.tolist(), largest.tolist(), strict=True

@@ -120,7 +120,7 @@ def save(
     if isinstance(potentials, Potential):
         potentials = [potentials]
     elif isinstance(potentials, Committee):
-        potentials = list(potentials.members)
+        potentials = potentials.members
     if unknown := sorted(set(card) - set(TRAINERS)):
         raise ModelError(f"unknown card keys {', '.join(unknown)}; say {', '.join(TRAINERS)}")
     path, first = Path(path), potentials[0]

@@ -86,13 +86,17 @@ class FrozenNetwork:
             self.embedding = network.embedding.weight.detach()
             self.filters = self._filter_weights(network)
             self.blocks = [_Block(block, bend, self.leaky, self.form) for block in blocks]
-            self.h0, self.c0 = (t.detach() for t in (head.layers[0].weight, head.layers[0].bias))
-            self.h1, self.c1 = (t.detach() for t in (head.layers[1].weight, head.layers[1].bias))
-            self.table = None
+            self.h0, self.c0, self.h1, self.c1 = (parameter.detach() for parameter in head.layers.parameters())
+            self.table: FilterTable | None = None
             if self.embedding.dtype == torch.float32:
                 weights = {name: value.double() for name, value in self.filters.items()}
+
+                def exact(d):
+                    fc, fc_slope = self._cutoff(d)
+                    return self._exact_filters(d, fc, fc_slope, weights)
+
                 self.table = FilterTable(
-                    lambda d: self._exact_filters(d, *self._cutoff(d), weights),
+                    exact,
                     closest,
                     self.cutoff,
                     self.embedding.dtype,
@@ -133,14 +137,15 @@ class FrozenNetwork:
         z = torch.addmm(self.c0, x, self.h0.T)  # [A, F / 2]
         energies = torch.addmv(self.c1, functional.silu(z), self.h1[0])  # [A]
         g = _aten.silu_backward(pairs.real(x.dtype)[:, None] * self.h1, z) @ self.h0  # [A, F]
-        by_filter = by_log = None  # dE/dr of each slot through the filters; dE/d ln fc
+        by_filter = torch.zeros_like(pairs.others(x.dtype))  # [A, K] dE/dr of each slot through the filters
+        by_log = torch.zeros_like(by_filter)  # [A, K] dE/d ln fc
         for number in reversed(range(len(self.blocks))):
             g, through, weight = self._backward(self.blocks[number], g, slopes(number), kept.pop(), pairs)
-            by_filter = through if by_filter is None else by_filter.add_(through)
+            by_filter.add_(through)
             if weight is not None:
-                by_log = weight if by_log is None else by_log.add_(weight)
-        if by_log is not None and log_slope is not None:
-            by_filter = by_filter.addcmul_(by_log, log_slope)  # [A, K]
+                by_log.add_(weight)
+        if log_slope is not None:
+            by_filter.addcmul_(by_log, log_slope)
         return energies, pairs.fold(by_filter)
 
     def _cutoff(self, d):

@@ -10,6 +10,8 @@ F features, H heads.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import nn
 
@@ -86,9 +88,9 @@ class SchNetIIA(nn.Module):
 
         They depend on distances alone, so no block has to wait for the one before.
         """
-        blocks = self.interactions
-        first = [block.filter_network[0] for block in blocks]
-        second = [block.filter_network[1] for block in blocks]
+        blocks = cast(list[Interaction], list(self.interactions))
+        layers = [cast(list[nn.Linear], list(block.filter_network)) for block in blocks]
+        first, second = zip(*layers, strict=True)
         weight = torch.cat([layer.weight for layer in first])
         hidden = torch.addmm(torch.cat([layer.bias for layer in first]), rbf, weight.T)  # [P, T F]
         if self.settings.activation == "smu-trainable":  # each block has bent its own

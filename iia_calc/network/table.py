@@ -38,6 +38,7 @@ class FilterTable:
 
     def __init__(self, exact: Callable, start: float, cutoff: float, dtype: torch.dtype, device: torch.device):
         self.start, self.cutoff, spacing = start, cutoff, COARSEST
+        self.rows = torch.empty(0)
         while True:
             self._fill(exact, spacing, device)
             if self.error <= TOLERANCE or spacing <= FINEST:
