@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from importlib.metadata import version
+
+import numpy as np
+import pytest
+from ase.db import connect
+from ase.io import read
+from cli_process import ENVIRONMENT, IIA
+
+from iia_calc import storage
+from iia_calc.shape import SHAPES
+
+
+def test_json_is_all_that_standard_output_has(searched):
+    _, result = searched
+    isomers = result["isomers"]
+    assert (result["formula"], result["stopped_by"], result["counts"]["n_quenches"]) == ("SeB4", "quenches", 32)
+    assert [isomer["rank"] for isomer in isomers] == list(range(1, len(isomers) + 1))
+    assert isomers[0]["relative_energy"] == 0.0
+    assert all(np.diff([isomer["energy"] for isomer in isomers]) >= 0)
+    for isomer in isomers:
+        assert isomer["shape"] in SHAPES
+        assert sorted(isomer["symbols"]) == ["B"] * 4 + ["Se"]
+        assert [bond["symbol"] for bond in isomer["bonds"]] == ["Se"]
+        assert isomer["times_found"] >= 1
+    assert sum(isomer["times_found"] for isomer in isomers) <= 32
+    assert result["confirmed"] is None
+
+
+def test_folder(searched, model):
+    folder, result = searched
+    frames = read(folder / "isomers.extxyz", ":")
+    assert len(frames) == len(result["isomers"]) == len(connect(folder / "archive.db"))
+    for atoms, isomer in zip(frames, result["isomers"], strict=True):
+        assert atoms.get_potential_energy() == pytest.approx(isomer["energy"], abs=1e-6)
+        assert (atoms.info["rank"], atoms.info["shape"]) == (isomer["rank"], isomer["shape"])
+    assert (folder / "isomers.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    run = json.loads((folder / "run.json").read_text())
+    card = storage.read_card(storage.find(model))
+    assert run["model"]["sha256"] == [member["sha256"] for member in card.members]
+    assert run["settings"]["seed"] == 0
+    assert run["settings"]["method"] == "basin-hopping"
+    assert run["versions"]["torch"] == version("torch")
+    assert run["stopped_by"] == "quenches"
+    assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
+
+
+def test_table_and_going_on(searched, iia, model, tmp_path):
+    folder, _ = searched
+    done = iia("search", "SeB4", "--quenches", 48, "--model", model, "--out", tmp_path / "own")
+    table = done.stdout
+    assert "relative energy" in table
+    assert "48 quenches" in table
+    assert "bonds of Se" in table
+    again = iia("search", "SeB4", "--quenches", 48, "--model", model, "--out", tmp_path / "own")
+    assert again.stdout.split("SeB₄:")[0] == table.split("SeB₄:")[0]
+    calls = json.loads((tmp_path / "own/run.json").read_text())["calls"]
+    assert [call["n_quenches"] for call in calls] == [48, 48]
+    # Ended at 32 and gone on to 48 (whole batches) is the same search as 48 at once.
+    longer = iia("search", "SeB4", "--quenches", 48, "--model", model, "--out", folder, "--json")
+    energies = [atoms.get_potential_energy() for atoms in read(tmp_path / "own/isomers.extxyz", ":")]
+    assert [isomer["energy"] for isomer in json.loads(longer.stdout)["isomers"]] == pytest.approx(energies, abs=1e-5)
+
+
+def test_ctrl_c_shows_what_was_found_and_kill_loses_nothing(model, tmp_path):
+    command = [*IIA, "search", "SeB4", "--time", "5m", "--model", model, "--out", str(tmp_path / "out"), "--json"]
+
+    def start():
+        process = subprocess.Popen(
+            command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        return process
+
+    def wait_for_quenches(process, n):
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and process.poll() is None:
+            if (tmp_path / "out/run.json").exists() and stored() >= n:
+                return
+            time.sleep(0.1)
+        pytest.fail(f"no {n} minima in a minute: {process.communicate()[1]}")
+
+    def stored():
+        return sum(row.times_found for row in connect(tmp_path / "out/archive.db").select())
+
+    process = start()
+    wait_for_quenches(process, 10)
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = stored()
+    assert before >= 10
+    process = start()
+    wait_for_quenches(process, before + 1)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    result = json.loads(out)
+    assert result["stopped_by"] == "interrupted"
+    assert sum(isomer["times_found"] for isomer in result["isomers"]) > before
+    calls = json.loads((tmp_path / "out/run.json").read_text())["calls"]
+    assert [call["stopped_by"] for call in calls] == ["running", "interrupted"]
+
+
+@pytest.mark.slow
+def test_dft_ranks_anew_and_goes_on(iia, model, tmp_path):
+    pytest.importorskip("pyscf")
+    command = ("search", "SeB2", "--quenches", 20, "--model", model, "--out", tmp_path / "o", "--dft", 2)
+    first = json.loads(iia(*command, "--json").stdout)["confirmed"]
+    assert "PBE0/3-21G" in first["level_of_theory"]
+    converged = [isomer for isomer in first["isomers"] if isomer["converged"]]
+    assert converged[0]["rank"] == 1
+    assert all(isomer["fmax"] <= 0.05 for isomer in converged)
+    labels = len(connect(tmp_path / "o/dft.db"))
+    assert labels == sum(isomer["steps"] for isomer in first["isomers"])
+    again = iia(*command)
+    assert len(connect(tmp_path / "o/dft.db")) == labels
+    assert "moved" in again.stdout
+    assert read(tmp_path / "o/confirmed.extxyz", 0).info["rank"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["SeC9"], "it knows B, Se"),
+        (["Seb9"], "not a chemical formula"),
+        (["SeB4", "--time", "3x"], "90s, 2m, 1h"),
+        (["SeB4", "--time", "0"], "not a time"),
+        (["SeB4", "--method", "annealing"], "basin-hopping, bee-colony"),
+        (["SeB4", "--quenches", "0"], "at least 1"),
+        (["SeB4", "--charge", "1"], "add --dft K"),
+        (["SeB4", "--dft", "1", "--multiplicity", "2"], "impossible"),
+        (["SeB4", "--model", "nothing"], "no model"),
+        (["SeB4", "--device", "abacus"], "not available"),
+    ],
+)
+def test_errors_are_one_message(iia, model, arguments, says):
+    if "--model" not in arguments:
+        arguments = [*arguments, "--model", model]
+    done = iia("search", *arguments, code=2)
+    assert says in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_a_folder_of_another_search_is_refused(searched, iia, model):
+    folder, _ = searched
+    before = (folder / "run.json").read_bytes()
+    done = iia("search", "SeB4", "--quenches", 60, "--seed", 7, "--model", model, "--out", folder, code=2)
+    assert "another search" in done.stderr
+    assert "SeB4" in iia("search", "SeB5", "--quenches", 60, "--model", model, "--out", folder, code=2).stderr
+    assert (folder / "run.json").read_bytes() == before
+
+
+def test_debug_shows_the_traceback(model):
+    command = [*IIA, "search", "SeC9", "--model", model, "--debug"]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "Traceback" in done.stderr

@@ -1,0 +1,134 @@
+"""Ranking anew, storing and going on, with a level of theory that costs nothing: Lennard-Jones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.lj import LennardJones as ASELennardJones
+from ase.db import connect
+
+from iia_calc.confirm import confirm, dft_level, moved, write_confirmed
+from iia_calc.labels.level import Label, LabelFailed
+
+BOND = 1.7
+
+
+@dataclass
+class Cheap:
+    """Lennard-Jones of boron's bond length; fails on the calls it is told to."""
+
+    name: str = "LJ"
+    charge: int = 0
+    multiplicity: int | None = None
+    fails: tuple[int, ...] = ()
+    interrupted: tuple[int, ...] = ()
+    calls: list[int] = field(default_factory=list)
+
+    def label(self, atoms: Atoms) -> Label:
+        self.calls.append(len(atoms))
+        if len(self.calls) in self.fails:
+            raise LabelFailed("SCF not converged")
+        if len(self.calls) in self.interrupted:
+            raise KeyboardInterrupt
+        atoms = atoms.copy()
+        atoms.calc = ASELennardJones(sigma=BOND / 2 ** (1 / 6), epsilon=1.0, rc=50.0)
+        return Label(atoms.get_potential_energy(), atoms.get_forces())
+
+    def element_energy(self, symbol: str) -> float:
+        return 0.0
+
+
+@pytest.fixture
+def isomers():
+    """Of B4: a rhombus and a loose tetrahedron (lower by Lennard-Jones), and a copy of the latter, rattled."""
+    rhombus = BOND * np.array([(0, 0, 0), (1, 0, 0), (0.5, 0.87, 0), (1.5, 0.87, 0)])
+    tetrahedron = 1.05 * BOND / np.sqrt(8) * np.array([(1, 1, 1), (1, -1, -1), (-1, 1, -1), (-1, -1, 1)])
+    rattled = tetrahedron + np.random.default_rng(0).normal(scale=0.05, size=(4, 3))
+    return [Atoms("B4", x) for x in (rhombus, tetrahedron, rattled)]
+
+
+def test_ranked_by_the_better_level(isomers, tmp_path):
+    seen = []
+    confirmed = confirm(isomers, Cheap(), tmp_path / "dft.db", callback=lambda *a: seen.append(a))
+    assert confirmed[2].model_rank == 1
+    assert {c.model_rank for c in confirmed[:2]} == {2, 3}
+    assert [c.rank for c in confirmed] == [1, 1, 2]
+    assert [c.same_as for c in confirmed] == [None, confirmed[0].model_rank, None]
+    assert confirmed[0].energy == pytest.approx(-6.0, abs=1e-2)
+    assert confirmed[0].relative == 0.0
+    assert confirmed[2].relative > 0.5
+    assert all(c.converged and c.fmax <= 0.05 for c in confirmed)
+    assert 0.0 < confirmed[0].rmsd < 0.1
+    assert len(seen) == sum(c.steps for c in confirmed) == len(connect(tmp_path / "dft.db"))
+    write_confirmed(confirmed, tmp_path / "confirmed.extxyz")
+    assert (tmp_path / "confirmed.extxyz").read_text().count("model_rank") == 3
+
+
+def test_nothing_is_computed_twice(isomers, tmp_path):
+    first = confirm(isomers, Cheap(), tmp_path / "dft.db")
+    turned = []
+    for atoms in isomers:  # as another copy in an archive may be
+        copy = atoms.copy()
+        copy.rotate(40, (1, 2, 3))
+        turned.append(copy)
+    level = Cheap()
+    again = confirm(turned, level, tmp_path / "dft.db")
+    assert not level.calls
+    assert [(c.model_rank, c.rank, c.energy) for c in again] == [(c.model_rank, c.rank, c.energy) for c in first]
+    assert [c.rmsd for c in again] == pytest.approx([c.rmsd for c in first])
+
+
+def test_interrupted_and_gone_on(isomers, tmp_path):
+    whole = Cheap()
+    expected = confirm(isomers, whole, tmp_path / "whole.db")
+    stop = confirm(isomers, Cheap(interrupted=(3,)), tmp_path / "dft.db")
+    assert [c.reason for c in stop] == ["interrupted", "not started", "not started"]
+    assert [c.rank for c in stop] == [None, None, None]
+    assert len(connect(tmp_path / "dft.db")) == 2
+    level = Cheap()
+    end = confirm(isomers, level, tmp_path / "dft.db")
+    assert [c.model_rank for c in end] == [c.model_rank for c in expected]
+    assert len(level.calls) <= len(whole.calls)
+
+
+def test_a_failure_is_said_and_ranks_nowhere(isomers, tmp_path):
+    confirmed = confirm(isomers[:2], Cheap(fails=(1,)), tmp_path / "dft.db")
+    assert [c.model_rank for c in confirmed] == [2, 1]
+    assert confirmed[1].rank is None
+    assert confirmed[1].energy is None
+    assert "SCF not converged" in confirmed[1].reason
+
+
+def test_step_limit_is_not_converged(isomers, tmp_path):
+    (c,) = confirm(isomers[1:2], Cheap(), tmp_path / "dft.db", max_steps=1)
+    assert (c.reason, c.rank, c.converged) == ("step limit", None, False)
+
+
+def test_moved_does_not_count_rotation(isomers):
+    turned = isomers[0].copy()
+    turned.rotate(70, (1, 1, 0))
+    turned.translate((3, 2, 1))
+    assert moved(isomers[0], turned) == pytest.approx(0.0, abs=1e-10)
+    turned.positions[0] += (0.5, 0, 0)
+    assert moved(isomers[0], turned) > 0.1
+
+
+def test_another_level_needs_another_file(isomers, tmp_path):
+    confirm(isomers[:1], Cheap(), tmp_path / "dft.db")
+    with pytest.raises(ValueError, match="another file"):
+        confirm(isomers[:1], Cheap(name="other"), tmp_path / "dft.db")
+
+
+@pytest.mark.filterwarnings("ignore:Basis may be available")  # PySCF's advice
+def test_levels_are_checked_first():
+    pytest.importorskip("pyscf")
+    assert "PBE0" in dft_level("SeB4").name
+    with pytest.raises(ValueError, match="impossible"):
+        dft_level("SeB4", multiplicity=2)
+    with pytest.raises(ValueError, match="functional"):
+        dft_level("SeB4", functional="no such thing")
+    with pytest.raises(ValueError, match="basis"):
+        dft_level("SeB4", basis="no such thing")
