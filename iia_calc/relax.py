@@ -22,7 +22,7 @@ from iia_calc.potential import Potential
 from search.relaxer import Relaxed
 
 BONDED = 1.3  # times the sum of covalent radii: farther apart is not bonded
-COLLAPSED = 0.6  # times the sum of covalent radii: no two atoms of a sound structure are so close
+COLLAPSED = 0.72  # times the sum of covalent radii (1.21 Å for B–B): no two atoms of a sound structure are so close
 
 
 class PotentialRelaxer:

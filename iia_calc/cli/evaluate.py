@@ -29,6 +29,7 @@ def evaluate(
     iia evaluate check.db --fmax 0        # all, however far from a minimum
     """
     from iia_calc import storage
+    from iia_calc.committee import Committee
     from iia_calc.training.build import read_labels
     from iia_calc.training.evaluate import held_out_errors, print_errors
 
@@ -39,8 +40,8 @@ def evaluate(
             f"the model is fitted to {potential.card.level_of_theory}; these are {'; '.join(sorted(levels))}"
         )
     items = [item for item in items if largest is None or len(item.atoms) <= largest]
-    errors = held_out_errors(getattr(potential, "leader", potential), items, fmax or None)
+    errors = held_out_errors(potential, items, fmax or None)
     if as_json:
         typer.echo(json.dumps({formula: error.as_dict() for formula, error in errors.items()}))
     else:
-        print_errors(errors, f"{potential.card.name} against {len(items)} labels")
+        print_errors(errors, f"{card.name} against {len(items)} labels")

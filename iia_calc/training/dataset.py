@@ -41,7 +41,8 @@ def write_dataset(labelled: Iterable[LabelledStructure], element_energies: Mappi
         raise ValueError("there are no labels to fit to")
     path.unlink(missing_ok=True)
     dataset = ASEAtomsData.create(str(path), distance_unit="Ang", property_unit_dict={ENERGY: "eV", FORCES: "eV/Ang"})
-    dataset.add_systems(property_list=properties, atoms_list=structures)
+    with dataset.conn:  # one transaction: SchNetPack alone would make one of every structure
+        dataset.add_systems(property_list=properties, atoms_list=structures)
 
 
 def split_by_start(
