@@ -33,12 +33,12 @@ def evaluate(
     from iia_calc.training.build import read_labels
     from iia_calc.training.evaluate import held_out_errors, print_errors
 
-    potential = storage.load(model)
+    card = storage.read_card(storage.find(model))
     levels, items = read_labels(labels)
-    if levels != {potential.card.level_of_theory}:
-        raise ValueError(
-            f"the model is fitted to {potential.card.level_of_theory}; these are {'; '.join(sorted(levels))}"
-        )
+    if levels != {card.level_of_theory}:
+        raise ValueError(f"the model is fitted to {card.level_of_theory}; these are {'; '.join(sorted(levels))}")
+    loaded = storage.load(model)
+    potential = loaded.leader if isinstance(loaded, Committee) else loaded
     items = [item for item in items if largest is None or len(item.atoms) <= largest]
     errors = held_out_errors(potential, items, fmax or None)
     if as_json:
