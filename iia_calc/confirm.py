@@ -129,17 +129,21 @@ def _as_confirmed(relaxation: StoredRelaxation, model_rank: int, reason: str) ->
 
 def _ranked(found: list[Confirmed]) -> list[Confirmed]:
     """Converged ones by energy, those that became one share a rank; then the others as the model had them."""
-    converged = sorted((c for c in found if c.converged), key=lambda c: c.energy)
+    converged = sorted((c for c in found if c.converged), key=_energy)
     ranked: list[Confirmed] = []
     for c in converged:
         twins = [
             r for r in ranked
-            if r.same_as is None and c.energy - r.energy < SAME.energy_tolerance and alike(r.atoms, c.atoms)
+            if r.same_as is None and _energy(c) - _energy(r) < SAME.energy_tolerance and alike(r.atoms, c.atoms)
         ]  # fmt: skip
         rank = twins[0].rank if twins else 1 + sum(r.same_as is None for r in ranked)
         same_as = twins[0].model_rank if twins else None
-        ranked.append(replace(c, rank=rank, same_as=same_as, relative=c.energy - converged[0].energy))
+        ranked.append(replace(c, rank=rank, same_as=same_as, relative=_energy(c) - _energy(converged[0])))
     return ranked + [c for c in found if not c.converged]
+
+
+def _energy(c: Confirmed) -> float:
+    return float("nan") if c.energy is None else c.energy
 
 
 def write_confirmed(confirmed: Sequence[Confirmed], path: Path) -> None:

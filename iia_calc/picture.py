@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -107,11 +108,12 @@ def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, 
         symbol = atoms.symbols[i]
         colour = COLOURS.get(symbol, jmol_colors[atoms.numbers[i]])
         radius = 0.46 * np.sqrt(covalent_radii[atoms.numbers[i]] / covalent_radii[5])
-        axes.add_patch(Circle(x[i, :2], radius, fc=_faded(colour, nearness[i]), ec=_faded(INK, nearness[i]),
+        middle = float(x[i, 0]), float(x[i, 1])
+        axes.add_patch(Circle(middle, radius, fc=_faded(colour, nearness[i]), ec=_faded(INK, nearness[i]),
                               lw=0.7, zorder=x[i, 2]))  # fmt: skip
         shine = tuple(0.45 + 0.55 * channel for channel in _faded(colour, nearness[i]))
-        axes.add_patch(Circle(x[i, :2] + radius * np.array([-0.3, 0.3]), 0.3 * radius, fc=shine, ec="none",
-                              zorder=x[i, 2] + 1e-4))  # fmt: skip
+        glint = middle[0] - 0.3 * radius, middle[1] + 0.3 * radius
+        axes.add_patch(Circle(glint, 0.3 * radius, fc=shine, ec="none", zorder=x[i, 2] + 1e-4))
     axes.set(xlim=(-reach[0], reach[0]), ylim=(-reach[1], reach[1]), aspect="equal")
     axes.axis("off")
 
@@ -142,7 +144,7 @@ def _draw_ladder(axes: Axes, relative: np.ndarray, n_drawn: int) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _faded(colour: object, nearness: float) -> tuple[float, ...]:
+def _faded(colour: Any, nearness: float) -> tuple[float, ...]:
     """Towards white with distance from the eye."""
     strength = 0.4 + 0.6 * float(nearness)
     return tuple(1.0 - strength * (1.0 - channel) for channel in to_rgb(colour))

@@ -52,7 +52,7 @@ class StoredRelaxation:
                 label = self.frames[-1].label
                 atoms.calc.results = {"energy": label.energy, "forces": label.forces}
                 atoms.calc.atoms = atoms.copy()
-            optimizer = LBFGS(atoms, logfile=None, maxstep=0.15)
+            optimizer = LBFGS(atoms, logfile=None, maxstep=0.15)  # type: ignore[arg-type]
             for _ in range(max_steps):
                 if self.converged:
                     break

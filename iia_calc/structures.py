@@ -28,7 +28,7 @@ def read_structures(path: str | Path, elements: Collection[str] | None = None) -
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
     try:
-        frames = read(path, index=":")
+        frames = list(read(path, index=":"))
     except UnknownFileTypeError as error:
         raise ValueError(f"{path} is of no format that ASE knows; write for example .xyz, .extxyz or .traj") from error
     except Exception as error:  # parsers raise anything

@@ -101,11 +101,11 @@ def search(
                 )  # fmt: skip
             interrupted = any(c.reason == "interrupted" for c in confirmed)
     if as_json:
-        print_json(report.as_plain(found, confirmed, level.name if level else None))
+        print_json(report.as_plain(found, confirmed, level.name if level is not None else None))
     else:
         console = output()
         console.print(report.isomer_table(found.isomers, show))
-        if confirmed is not None:
+        if confirmed is not None and level is not None:
             console.print()
             console.print(report.confirmed_table(confirmed, found.isomers, level.name))
         console.print(f"\n{report.summary(found)}\n{found.folder}: {', '.join(report.files(found.folder))}")
