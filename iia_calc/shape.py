@@ -13,7 +13,8 @@ tubular   Along a principal axis at least two rings, each of five atoms or more 
           may cap one end; a tube capped at both ends is no tube.
 cage      Twelve atoms or more; hollow: no atom within 0.85 b of the centre (an icosahedron has
           0.95 b); and closed: no ray from the centre stays farther than 1.25 b from every atom that
-          it passes (holes of seven atoms are closed, as in B40; larger ones are open).
+          it passes (holes of seven atoms are closed, as in B40; larger ones are open). Its wall is
+          a net, not a chain: 2.9 neighbours within 1.25 b per atom at least, on average.
 compact   Three-dimensional, and none of the above.
 
 The tube rings and bowl depths behind these numbers: Kiran et al., PNAS 2005, 102, 961 (B20);
@@ -35,7 +36,7 @@ SHAPES = ("planar", "tubular", "cage", "compact")
 
 PLANE_RMS, PLANE_THICKNESS = 0.30, 0.85
 RING_SPREAD, RING_LEVEL, RING_ATOMS, TUBE_LEFT_OVER = 0.15, 0.35, 5, 0.2
-CAGE_ATOMS, CAGE_VOID, CAGE_HOLE = 12, 0.85, 1.25
+CAGE_ATOMS, CAGE_VOID, CAGE_HOLE, CAGE_NEIGHBOURS, NEAR = 12, 0.85, 1.25, 2.9, 1.25
 BONDED = 1.2
 """Two atoms are bonded below this multiple of their covalent radii's sum (2.45 Å for Se–B)."""
 
@@ -114,6 +115,9 @@ def is_tubular(x: np.ndarray) -> bool:
 def is_cage(x: np.ndarray) -> bool:
     radius = np.linalg.norm(x, axis=1)
     if len(x) < CAGE_ATOMS or radius.min() < CAGE_VOID:
+        return False
+    neighbours = (np.linalg.norm(x[:, None] - x[None], axis=-1) < NEAR).sum(1) - 1
+    if neighbours.mean() < CAGE_NEIGHBOURS:
         return False
     along = _directions(800) @ x.T  # [directions, n]
     beside = np.sqrt(np.clip(radius**2 - along**2, 0.0, None))

@@ -48,6 +48,18 @@ def icosahedron() -> np.ndarray:
     return 0.5 * BOND * np.array([np.roll(corner, k) for corner in corners for k in range(3)])
 
 
+def seam(n: int) -> np.ndarray:
+    """A closed chain of atoms that winds around a sphere: hollow, but no wall."""
+    t = np.linspace(0, 2 * np.pi, 20 * n + 1)
+    curve = np.column_stack([
+        0.75 * np.cos(t) + 0.25 * np.cos(3 * t), 0.75 * np.sin(t) - 0.25 * np.sin(3 * t), 0.87 * np.sin(2 * t)
+    ])  # fmt: skip
+    length = np.append(0, np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1)))
+    places = np.interp(np.arange(n) * length[-1] / n, length, t)
+    chain = np.column_stack([np.interp(places, t, curve[:, k]) for k in range(3)])
+    return chain * BOND / np.linalg.norm(chain[1] - chain[0])
+
+
 def close_packed(n: int) -> np.ndarray:
     """The n sites of an fcc lattice nearest to one of its atoms."""
     grid = [(a, b, c) for a in range(-4, 5) for b in range(-4, 5) for c in range(-4, 5) if (a + b + c) % 2 == 0]
@@ -72,6 +84,7 @@ CASES = {
     "sphere 40": (spiral(40), "cage"),
     "ellipsoid 32": (spiral(32, (0.9, 1.0, 1.2)), "cage"),
     "sphere 24 with an atom inside": (np.vstack([spiral(24), np.zeros((1, 3))]), "compact"),
+    "seam of a tennis ball": (seam(12), "compact"),
     "half a sphere": (spiral(60)[:30], "compact"),
     "close-packed 13": (close_packed(13), "compact"),
     "close-packed 19": (close_packed(19), "compact"),
