@@ -105,9 +105,7 @@ class IIACalculator(Calculator):
     def _store(self, atomic: torch.Tensor, forces: torch.Tensor) -> None:
         energies = atomic.cpu().numpy()
         energy = float(energies.sum())
-        self.results.update(
-            energy=energy, free_energy=energy, energies=energies, forces=forces.double().cpu().numpy()
-        )
+        self.results.update(energy=energy, free_energy=energy, energies=energies, forces=forces.double().cpu().numpy())
 
     def check(self, atoms: Atoms) -> None:
         """ValueError for anything the potential would answer with a meaningless number."""

@@ -184,9 +184,7 @@ def _integrator(atoms: Atoms, settings: DynamicsSettings, rng: np.random.Generat
     timestep = settings.timestep * units.fs
     if settings.ensemble == "nve":
         return VelocityVerlet(atoms, timestep)
-    return Langevin(
-        atoms, timestep, temperature_K=settings.temperature, friction=settings.friction / units.fs, rng=rng
-    )
+    return Langevin(atoms, timestep, temperature_K=settings.temperature, friction=settings.friction / units.fs, rng=rng)
 
 
 def _look(atoms: Atoms, step: int, settings: DynamicsSettings, seconds: float) -> Moment:

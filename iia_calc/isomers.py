@@ -158,8 +158,6 @@ def model_relaxer(
     used = checked_device(device)
     relaxer = PotentialRelaxer(load(path, device=used), fmax=fmax)
     weights = [member["sha256"] for member in card.members]
-    # Ties the archive to these weights: energies of two models must not meet in one ranking.
-    relaxer.signature = f"{card.name} {' '.join(digest[:12] for digest in weights)}, fmax {fmax}"  # type: ignore[attr-defined]
     return relaxer, {
         "model": {
             "name": card.name, "sha256": weights, "level_of_theory": card.level_of_theory,

@@ -52,7 +52,11 @@ class NeighbourPairs(Pairs):
         else:  # a box around the cluster, so that any position is inside
             cell, origin = np.diag(np.ptp(positions, axis=0) + 2 * cutoff), positions.min(axis=0) - cutoff
         i, j, S = neighbour_list(
-            "ijS", positions=positions - origin, cell=cell, pbc=np.asarray(pbc, bool), cutoff=float(cutoff),
+            "ijS",
+            positions=positions - origin,
+            cell=cell,
+            pbc=np.asarray(pbc, bool),
+            cutoff=float(cutoff),
             numbers=np.ones(n_atoms, dtype=np.int32),
         )
         # one of the two directions; a pair of an atom with its own image goes by the first shift that differs

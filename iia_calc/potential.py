@@ -124,7 +124,7 @@ class Potential(nn.Module):
         Returns atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, both detached.
         """
         R = R.detach().to(self.dtype)
-        if isinstance(pairs, ClusterPairs) and (frozen := self._frozen()) is not None:
+        if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self._frozen()) is not None:
             return self._evaluate_frozen(frozen, pairs, Z, R)
         with torch.enable_grad():
             R.requires_grad_(True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import torch
@@ -59,6 +60,17 @@ class PotentialRelaxer:
         self.surface = potential if energy_from == "mean" else self.leader
         self.fmax, self.max_steps, self.max_step = fmax, max_steps, max_step
         self.batch_size = batch_size or (1024 if self.leader.device.type == "cuda" else 64)
+
+    @property
+    def signature(self) -> str:
+        """Ties an archive to these weights and settings: energies of two models must not meet in one ranking."""
+        members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
+        weights = sha256()
+        for member in members:
+            for value in member.state_dict().values():
+                weights.update(value.cpu().numpy().tobytes())
+        surface = "leader" if self.surface is self.leader else "mean"
+        return f"{len(members)} potentials {weights.hexdigest()[:16]}, {surface}, {self.leader.dtype}, fmax {self.fmax}"
 
     def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
         """Quench each structure; results in the order of the input, which is left as it was.
@@ -115,9 +127,7 @@ class PotentialRelaxer:
             R = torch.as_tensor(np.concatenate([a.positions for a in chosen]), dtype=dtype, device=device)
             spread = committee.spread(pairs, Z, R)
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
-            for k, energy_std, forces_std in zip(
-                part, spread.energy_std.tolist(), largest.tolist(), strict=True
-            ):
+            for k, energy_std, forces_std in zip(part, spread.energy_std.tolist(), largest.tolist(), strict=True):
                 done[k] = replace(done[k], energy_std=energy_std, forces_std=forces_std)
         return done
 

@@ -108,9 +108,7 @@ def _words(kinds):
     return " or ".join(kind.__name__ for kind in kinds)
 
 
-def save(
-    path: str | Path, potentials: Potential | Committee | Sequence[Potential], card: Mapping[str, object]
-) -> Card:
+def save(path: str | Path, potentials: Potential | Committee | Sequence[Potential], card: Mapping[str, object]) -> Card:
     """Write a potential, or a committee with its leader first, to the folder `path`.
 
     `card` is the trainer's part: `level_of_theory`, and as known `name` (else the folder's), `charge`,

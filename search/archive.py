@@ -105,8 +105,7 @@ class Archive:
             return
         if known is not None:
             raise ValueError(
-                f"{self.path or 'this archive'} belongs to another search.\n"
-                f"  there: {known}\n  now:   {signature}\n"
+                f"{self.path or 'this archive'} belongs to another search: {_difference(known, signature)}. "
                 "Use the same settings to go on with it, or another folder"
             )
         if self._store is not None:
@@ -237,3 +236,13 @@ class Archive:
 
 def _float(value: float | None) -> float | None:
     return None if value is None else float(value)
+
+
+def _difference(there: str, now: str) -> str:
+    """In which keys two signatures differ, where they are JSON objects; else both in full."""
+    try:
+        before, after = json.loads(there), json.loads(now)
+        keys = [key for key in sorted(before | after) if before.get(key) != after.get(key)]
+    except (ValueError, TypeError):
+        return f"there {there}, now {now}"
+    return "; ".join(f"{key} was {before.get(key)!r}, now {after.get(key)!r}" for key in keys)

@@ -50,9 +50,7 @@ class BasinHoppingSettings:
     )
 
     def __post_init__(self) -> None:
-        check_at_least(
-            self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1}
-        )
+        check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})
         if not 0 < self.target_acceptance < 1:
             raise ValueError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
         check_shares(self.moves)

@@ -140,9 +140,7 @@ class BeeColony(Searcher):
         near = [s for s in self.sources if abs(s.energy - energy) < sameness.energy_tolerance]
         numbers = self.scale.numbers
         return any(
-            same(
-                Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness
-            )
+            same(Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness)
             for s in near
             if s.positions is not None
         )

@@ -111,16 +111,12 @@ def find_minima(
 def as_relaxer(relaxer: Any) -> Relaxer:
     """`relaxer` itself if it relaxes, an `ASERelaxer` of it if it is an ASE calculator; else a TypeError."""
     if isinstance(relaxer, type):
-        raise TypeError(
-            f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()"
-        )
+        raise TypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
     if callable(getattr(relaxer, "relax", None)):
         return relaxer
     if hasattr(relaxer, "get_potential_energy") and not isinstance(relaxer, Atoms):
         return ASERelaxer(relaxer)
-    raise TypeError(
-        f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator"
-    )
+    raise TypeError(f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator")
 
 
 class _Campaign:

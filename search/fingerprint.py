@@ -164,9 +164,7 @@ def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: f
     return False
 
 
-def _image_rotations(
-    a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: float, mirror: bool
-) -> np.ndarray:
+def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: float, mirror: bool) -> np.ndarray:
     """Rotations [c, 3, 3], b onto a: those that bring some pair of b's atoms onto a chosen pair of a's.
 
     The centroid stays. alike : [n, n] bool, atom of b may be the image of the atom of a. Where all
@@ -226,9 +224,7 @@ def _assign(a: np.ndarray, b: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [c, n, n] between a [n, 3] and each of b [c, n, 3]."""
-    return np.clip(
-        (a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None
-    )
+    return np.clip((a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None)
 
 
 def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:

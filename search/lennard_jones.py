@@ -24,9 +24,7 @@ class LennardJones:
     ValueError : a parameter that is not positive.
     """
 
-    def __init__(
-        self, epsilon: float = 1.0, sigma: float = 1.0, fmax: float = 1e-3, max_steps: int = 3000
-    ) -> None:
+    def __init__(self, epsilon: float = 1.0, sigma: float = 1.0, fmax: float = 1e-3, max_steps: int = 3000) -> None:
         for name, value in {"epsilon": epsilon, "sigma": sigma, "fmax": fmax, "max_steps": max_steps}.items():
             if not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value!r}; it must be above 0")
@@ -70,9 +68,7 @@ class LennardJones:
         for size in sorted({len(atoms) for atoms in structures}):
             members = [k for k, atoms in enumerate(structures) if len(atoms) == size]
             stack = np.stack([structures[k].positions - structures[k].positions.mean(0) for k in members])
-            for k, relaxed in zip(
-                members, self._relax_stack(structures[members[0]].numbers, stack), strict=True
-            ):
+            for k, relaxed in zip(members, self._relax_stack(structures[members[0]].numbers, stack), strict=True):
                 results[k] = relaxed
         return [relaxed for relaxed in results if relaxed is not None]
 
@@ -110,9 +106,7 @@ class LennardJones:
         longest = np.sqrt((step**2).sum(2).max(1))[:, None, None]
         return step * np.minimum(1.0, 0.3 * self.sigma / np.maximum(longest, 1e-300))
 
-    def _result(
-        self, numbers: np.ndarray, x: np.ndarray, energy: float, fmax: float, evaluations: int
-    ) -> Relaxed:
+    def _result(self, numbers: np.ndarray, x: np.ndarray, energy: float, fmax: float, evaluations: int) -> Relaxed:
         finite = bool(np.isfinite(energy) and np.isfinite(fmax))
         converged = finite and bool(fmax < self.fmax)
         reason = "converged" if converged else "step limit" if finite else "non-finite"

@@ -87,9 +87,7 @@ class MoveSet:
         ValueError : an unknown move, a negative weight, or nothing left.
         """
         check_shares(shares)
-        usable = {
-            name: share for name, share in shares.items() if share > 0 and MOVES[name].applicable(composition)
-        }
+        usable = {name: share for name, share in shares.items() if share > 0 and MOVES[name].applicable(composition)}
         total = sum(usable.values())
         usable = {name: share / total for name, share in usable.items()}
         steps = {name: Step(size) for name in usable if (size := MOVES[name].step) is not None}

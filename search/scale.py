@@ -84,9 +84,7 @@ class LengthScale:
             if overlaps.max() <= 1e-3 * self.bond:
                 break
             if overlaps.max() > 0.999 * shortest.max():  # coincident: no direction to push in
-                return self.factor * push_apart(
-                    positions / self.factor, self.composition.numbers, shortest=0.75
-                )
+                return self.factor * push_apart(positions / self.factor, self.composition.numbers, shortest=0.75)
             push = 0.35 * overlaps / distances
             positions = positions + push.sum(1)[:, None] * positions - push @ positions
         return positions

@@ -33,9 +33,7 @@ class Searcher(ABC):
     name: ClassVar[str]
     Settings: ClassVar[type[Any]]
 
-    def __init__(
-        self, composition: str | Composition | LengthScale, settings: Any = None, seed: int = 0
-    ) -> None:
+    def __init__(self, composition: str | Composition | LengthScale, settings: Any = None, seed: int = 0) -> None:
         if not isinstance(composition, LengthScale):
             composition = LengthScale.of(Composition.parse(composition))
         settings = self.Settings() if settings is None else settings
@@ -62,9 +60,7 @@ class Searcher(ABC):
         if n < 1:
             raise ValueError(f"ask({n}): at least 1 structure must be asked for")
         if self._pending:
-            raise RuntimeError(
-                f"tell the {len(self._pending)} results that were asked for before asking again"
-            )
+            raise RuntimeError(f"tell the {len(self._pending)} results that were asked for before asking again")
         trials = [self._propose() for _ in range(n)]
         self._pending = [ticket for ticket, _ in trials]
         return [self.scale.atoms(positions) for _, positions in trials]
@@ -79,9 +75,7 @@ class Searcher(ABC):
         if not self._pending:
             raise RuntimeError("ask for structures before telling results")
         if len(results) != len(self._pending):
-            raise ValueError(
-                f"{len(self._pending)} structures were asked for, {len(results)} results were told"
-            )
+            raise ValueError(f"{len(self._pending)} structures were asked for, {len(results)} results were told")
         numbers = self.scale.numbers
         for relaxed in results:
             if len(relaxed.atoms) != len(numbers) or (relaxed.atoms.numbers != numbers).any():
@@ -101,9 +95,7 @@ class Searcher(ABC):
         RuntimeError : between `ask` and `tell`.
         """
         if self._pending:
-            raise RuntimeError(
-                f"tell the {len(self._pending)} results that were asked for before taking the state"
-            )
+            raise RuntimeError(f"tell the {len(self._pending)} results that were asked for before taking the state")
         return {
             "method": self.name,
             "settings": asdict(self.settings),
@@ -154,9 +146,7 @@ def settings_from(kind: type, values: Any) -> Any:
     if isinstance(values, kind):
         return values
     if not isinstance(values, Mapping):
-        raise TypeError(
-            f"settings are {type(values).__name__}; give a {kind.__name__} or a mapping of its keys"
-        )
+        raise TypeError(f"settings are {type(values).__name__}; give a {kind.__name__} or a mapping of its keys")
     known = [item.name for item in fields(kind)]
     if unknown := sorted(set(values) - set(known)):
         raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")

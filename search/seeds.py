@@ -54,9 +54,7 @@ def seed_structures(
     return [random_cluster(composition, rng, kinds[k % len(kinds)] if kinds else None) for k in range(n)]
 
 
-def push_apart(
-    positions: np.ndarray, numbers: np.ndarray, shortest: float = 0.85, steps: int = 200
-) -> np.ndarray:
+def push_apart(positions: np.ndarray, numbers: np.ndarray, shortest: float = 0.85, steps: int = 200) -> np.ndarray:
     """Move overlapping atoms apart until no pair is closer than `shortest` times its bond length.
 
     positions : [n, 3] Å; returned anew. Coincident atoms are separated along a fixed direction, so
@@ -142,19 +140,20 @@ def _tubular(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     radius = bond / (2.0 * np.sin(np.pi / per_ring))
     angles = 2.0 * np.pi * np.arange(per_ring) / per_ring
     rings = [
-        np.column_stack([
-            radius * np.cos(angles + k * np.pi / per_ring),
-            radius * np.sin(angles + k * np.pi / per_ring),
-            np.full(per_ring, 0.87 * bond * k),
-        ])
+        np.column_stack(
+            [
+                radius * np.cos(angles + k * np.pi / per_ring),
+                radius * np.sin(angles + k * np.pi / per_ring),
+                np.full(per_ring, 0.87 * bond * k),
+            ]
+        )
         for k in range(n_rings)
     ]
     tube = np.concatenate(rings)[:n]
     tube -= tube.mean(0)
     end = np.abs(tube[:, 2]).max() + 0.6 * bond
     caps = [
-        [*rng.normal(scale=0.35 * radius, size=2), end * rng.choice([-1.0, 0.0, 1.0])]
-        for _ in range(n - len(tube))
+        [*rng.normal(scale=0.35 * radius, size=2), end * rng.choice([-1.0, 0.0, 1.0])] for _ in range(n - len(tube))
     ]
     return np.vstack([tube, np.reshape(caps, (-1, 3))])
 

@@ -179,3 +179,17 @@ def test_bad_settings(potential):
     for settings in ({"fmax": 0}, {"max_steps": 0}, {"max_step": -1}, {"batch_size": 0}, {"energy_from": "best"}):
         with pytest.raises(ValueError, match="must be"):
             PotentialRelaxer(potential, **settings)
+
+
+def test_lone_atoms_are_at_their_minimum(potential):
+    (alone,) = PotentialRelaxer(potential.float()).relax([Atoms("B")])
+    assert alone.converged
+    assert alone.energy == pytest.approx(potential.element_energies["B"])
+    potential.double()
+
+
+def test_signature_tells_weights_and_settings_apart(potential):
+    one = PotentialRelaxer(potential).signature
+    assert one == PotentialRelaxer(small_potential()).signature
+    assert one != PotentialRelaxer(small_potential(seed=1)).signature
+    assert one != PotentialRelaxer(potential, fmax=0.05).signature

@@ -37,15 +37,15 @@ def iia(
 ) -> None:
     """SchNet-IIA: a neural-network potential for doped boron clusters, and the search for their minima.
 
-        iia search SeB16                # two minutes, then a table and the folder SeB16-search
+    iia search SeB16                # two minutes, then a table and the folder SeB16-search
 
-        iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
+    iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
 
-        iia relax clusters.xyz          # relax any structures
+    iia relax clusters.xyz          # relax any structures
 
-        iia md SeB16 --temperature 500  # molecular dynamics
+    iia md SeB16 --temperature 500  # molecular dynamics
 
-        iia info                        # the models there are
+    iia info                        # the models there are
     """
 
 

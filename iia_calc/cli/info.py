@@ -19,9 +19,9 @@ def info(
 ) -> None:
     """Show a model's card: elements, level of theory, labels, held-out errors. Without MODEL, list the shipped ones.
 
-        iia info
+    iia info
 
-        iia info models/mine
+    iia info models/mine
     """
     from iia_calc.cli.console import output, print_json, stdout_kept_clean
 

@@ -27,9 +27,7 @@ def search(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder. [default: FORMULA-search]")] = None,
     model: Model = None,
     device: Device = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="Structures relaxed at once. [default: the method's]")
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Structures relaxed at once. [default: the method's]")] = None,
     fmax: Annotated[float, typer.Option(help="Largest force of a converged minimum, eV/Å.")] = 0.02,
     dft: Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")] = 0,
     functional: Annotated[str, typer.Option(help="With --dft.")] = "PBE0",

@@ -81,9 +81,7 @@ class FilterTable:
         first = 3 * piece.long().index_select(0, pairs.pair_of_slot)  # [S]
         rows = first[:, None] + torch.tensor([0, 1, 2, 5], device=first.device)
         starts = torch.arange(0, rows.numel(), 4, device=first.device)
-        return Places(
-            rows.view(-1), starts, weights[:, :4].contiguous().view(-1), weights[:, 4:].contiguous().view(-1)
-        )
+        return Places(rows.view(-1), starts, weights[:, :4].contiguous().view(-1), weights[:, 4:].contiguous().view(-1))
 
     def filters(self, block: int, places: Places) -> torch.Tensor:
         """[S, F]"""

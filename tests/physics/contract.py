@@ -76,17 +76,13 @@ class PotentialContract:
         moved = atoms.copy()
         moved.positions = atoms.positions @ turn.T + [1.0, -2.0, 30.0]
         assert total(potential, moved) == pytest.approx(total(potential, atoms), abs=1e-10)
-        np.testing.assert_allclose(
-            forces(potential, moved), forces(potential, atoms) @ turn.T, rtol=0, atol=1e-10
-        )
+        np.testing.assert_allclose(forces(potential, moved), forces(potential, atoms) @ turn.T, rtol=0, atol=1e-10)
         assert np.abs(forces(potential, moved) - forces(potential, atoms)).max() > 1e-3  # control: not turned
 
     def test_permutation(self, potential, atoms):
         order = np.random.default_rng(1).permutation(len(atoms))
         assert total(potential, atoms[order]) == pytest.approx(total(potential, atoms), abs=1e-10)
-        np.testing.assert_allclose(
-            forces(potential, atoms[order]), forces(potential, atoms)[order], rtol=0, atol=1e-10
-        )
+        np.testing.assert_allclose(forces(potential, atoms[order]), forces(potential, atoms)[order], rtol=0, atol=1e-10)
         swapped = atoms.copy()  # control: another element's place is another structure
         swapped.numbers[[0, -1]] = swapped.numbers[[-1, 0]]
         assert abs(total(potential, swapped) - total(potential, atoms)) > 1e-4

@@ -30,9 +30,7 @@ def stored(path):
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("n", LITERATURE)
 def test_literature_minima(n, method):
-    result = find_minima(
-        f"Ar{n}", LennardJones(), method, quenches=3000, target_energy=LITERATURE[n], seed=1
-    )
+    result = find_minima(f"Ar{n}", LennardJones(), method, quenches=3000, target_energy=LITERATURE[n], seed=1)
     assert result.stopped_by == "target"
     assert 1 <= result.first_hit <= result.n_quenches
     assert result.minima[0].get_potential_energy() == pytest.approx(LITERATURE[n], abs=1e-4)
