@@ -137,12 +137,14 @@ class LabelDataModule(AtomsDataModule):
             train_sampler_args={"sizes": sizes[train], "batch_size": batch_size, "seed": seed},
         )  # fmt: skip
         order = validation[np.argsort(sizes[validation], kind="stable")]
-        self.train_idx, self.val_idx, self.test_idx = train.tolist(), order.tolist(), []
+        self.train_idx, self.val_idx = train.tolist(), order.tolist()
+        self.test_idx: list[int] = []
+        self.dataset: _InMemory | None = None
 
     def setup(self, stage: str | None = None) -> None:
         if self.dataset is None:
-            self.dataset = _InMemory(self.datapath)
-            self._train_dataset = self.dataset.subset(self.train_idx)
-            self._val_dataset = self.dataset.subset(self.val_idx)
-            self._test_dataset = self.dataset.subset(self.test_idx)
+            dataset = self.dataset = _InMemory(self.datapath)
+            self._train_dataset = dataset.subset(self.train_idx)
+            self._val_dataset = dataset.subset(self.val_idx)
+            self._test_dataset = dataset.subset(self.test_idx)
             self._setup_transforms()
