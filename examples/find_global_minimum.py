@@ -19,7 +19,7 @@ parser.add_argument("--quick", action="store_true", help="a few quenches only")
 options = parser.parse_args()
 
 # Any relaxer will do here: this one relaxes many clusters at once; an ASE calculator is accepted, too.
-relaxer = PotentialRelaxer(load(options.model), fmax=0.02)
+relaxer = PotentialRelaxer(load(options.model), fmax=0.005)
 
 for method in ("basin-hopping", "bee-colony"):
     result = find_minima(

@@ -76,7 +76,7 @@ def search_isomers(
     model: str | Path | None = None,
     device: str | None = None,
     batch_size: int | None = None,
-    fmax: float = 0.02,
+    fmax: float = 0.005,
     relaxer: Relaxer | None = None,
     callback: Callable[[Progress], object] | None = None,
     drawn: bool = True,

@@ -73,6 +73,7 @@ class Archive:
             self._energies: list[float] = []
             self._new: list[Minimum] = []  # to be written whole
             self._counted: list[Minimum] = []  # of which only times_found changed
+            self._gone: list[int] = []  # rows of minima that turned out to be copies
             self._load()
         except BaseException:
             self.close()
@@ -154,9 +155,35 @@ class Archive:
             known.__dict__.pop("fingerprint", None)
             self._insert(known)
             self._mark(self._new, known)
+            known = self._absorb_copies(known)
         else:
             self._mark(self._counted, known)
         return known, False
+
+    def _absorb_copies(self, entry: Minimum) -> Minimum:
+        """Entries that were too far in energy to be copies of `entry` may be so now that it lies lower.
+
+        A quench along a soft mode ends a few meV high and enters as a minimum of its own; better
+        converged copies then lower it step by step onto the true one. The lowest stays and is returned.
+        """
+        tolerance = self.sameness.energy_tolerance
+        first = bisect_left(self._energies, entry.energy - tolerance)
+        last = bisect_right(self._energies, entry.energy + tolerance)
+        for other in [m for m in self._minima[first:last] if m is not entry]:
+            if not same(other.fingerprint, entry.fingerprint, self.scale.bond, self.sameness):
+                continue
+            kept, copy = (other, entry) if other.energy <= entry.energy else (entry, other)
+            kept.times_found += copy.times_found
+            kept.first_quench = min(kept.first_quench, copy.first_quench)
+            self._mark(self._new, kept)
+            place = self._place(copy)
+            del self._minima[place], self._energies[place]
+            self._new = [m for m in self._new if m is not copy]
+            self._counted = [m for m in self._counted if m is not copy]
+            if copy.row is not None:
+                self._gone.append(copy.row)
+            entry = kept
+        return entry
 
     def commit(self, state: dict | None = None) -> None:
         """Make durable, in one transaction, what was entered and the state to go on from."""
@@ -164,11 +191,11 @@ class Archive:
         if self._store is not None:
             whole = [(entry.row, entry.atoms, entry.pairs) for entry in self._new]
             counts = [(entry.row, entry.pairs) for entry in self._counted if entry.row is not None]
-            rows = self._store.write(whole, counts, values)
+            rows = self._store.write(whole, counts, values, self._gone)
             for entry, row in zip(self._new, rows, strict=True):
                 entry.row = row
         self._values.update(values)
-        self._new, self._counted = [], []
+        self._new, self._counted, self._gone = [], [], []
 
     def close(self) -> None:
         if self._store is not None:

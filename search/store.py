@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from ase import Atoms
 from ase.io.jsonio import encode
 
 FORMAT = "search archive 1"
+KEYED_TABLES = ("species", "keys", "text_key_values", "number_key_values")
+"""ASE's tables that repeat what a row of `systems` holds, by its id."""
 
 
 class Store:
@@ -62,11 +64,13 @@ class Store:
         minima: list[tuple[int | None, Atoms, dict[str, float]]],
         counts: list[tuple[int, dict[str, float]]],
         values: Mapping[str, str],
+        gone: Sequence[int] = (),
     ) -> list[int]:
         """All of it or nothing.
 
         minima : (row or None for a new one, atoms with energy, key-value pairs). counts : (row, key-value
-        pairs) where only `times_found` changed. values : into `search_state`. Returned: rows of `minima`.
+        pairs) where only `times_found` changed. values : into `search_state`. gone : rows to delete.
+        Returned: rows of `minima`.
         """
         if not self._writing:
             # With the write-ahead log a transaction is one append; it is folded in as it grows and at the end.
@@ -85,6 +89,8 @@ class Store:
                 "UPDATE number_key_values SET value=? WHERE id=? AND +key='times_found'",
                 [(float(pairs["times_found"]), row) for row, pairs in counts],
             )
+            for table in ("systems", *KEYED_TABLES):
+                cursor.executemany(f"DELETE FROM {table} WHERE id=?", [(row,) for row in gone])
             cursor.executemany("INSERT OR REPLACE INTO search_state VALUES (?, ?)", list(values.items()))
         self.values.update(values)
         return rows
@@ -148,7 +154,7 @@ def _create(path: Path, values: Mapping[str, str]) -> None:
         database.count()
         connection = database.connection
         # ASE indexes keys only; changing one row must not scan all of them.
-        for table in ("species", "keys", "text_key_values", "number_key_values"):
+        for table in KEYED_TABLES:
             connection.execute(f"CREATE INDEX {table}_by_id ON {table}(id)")
         connection.execute("CREATE TABLE search_state (key TEXT PRIMARY KEY, value TEXT)")
         connection.executemany("INSERT INTO search_state VALUES (?, ?)", list(values.items()))

@@ -28,7 +28,7 @@ def search(
     model: Model = None,
     device: Device = None,
     batch_size: Annotated[int | None, typer.Option(help="Structures relaxed at once. [default: the method's]")] = None,
-    fmax: Annotated[float, typer.Option(help="Largest force of a converged minimum, eV/Å.")] = 0.02,
+    fmax: Annotated[float, typer.Option(help="Largest force of a converged minimum, eV/Å.")] = 0.005,
     dft: Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")] = 0,
     functional: Annotated[str, typer.Option(help="With --dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --dft.")] = "3-21G",

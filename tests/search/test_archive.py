@@ -41,6 +41,24 @@ def test_copies_count_and_the_lowest_geometry_stays(tmp_path, stored):
         assert [m.energy for m in archive] == [-2.0, -1.0004, -1.0001]
 
 
+@pytest.mark.parametrize("stored", [True, False])
+def test_badly_converged_copies_merge_once_better_ones_lower_them(tmp_path, stored):
+    with Archive(tmp_path if stored else None, "SeB8") as archive:
+        archive.add(quench(0.0028), 1)  # a soft mode left it 3 meV high, so it enters ...
+        assert archive.add(quench(0.0), 2)[1]  # ... beside the true minimum
+        archive.add(quench(0.0014, seed=1), 3)  # another structure in between stays
+        for k, energy in enumerate((0.0019, 0.0011, 0.0009)):
+            assert not archive.add(quench(energy), 4 + k)[1]
+        found = [(m.energy, m.times_found, m.first_quench) for m in archive]
+        assert found == [(0.0, 5, 1), (0.0014, 1, 3)]
+        before = contents(archive)
+    if stored:
+        with Archive(tmp_path) as archive:
+            assert contents(archive) == before
+        with ase.db.connect(tmp_path / "archive.db") as database:
+            assert database.count() == 2
+
+
 @pytest.mark.parametrize(
     "changes",
     [{"converged": False}, {"fragmented": True}, {"energy": float("nan")}, {"energy": -np.inf}],
