@@ -29,6 +29,9 @@ def label(
         str | None,
         typer.Option(help="Label what random starts of FORMULAS relax to on this model: the error a search meets."),
     ] = None,
+    rattle: Annotated[
+        float, typer.Option(help="With --minima-of: label a copy of each, rattled by this much, too. Å")
+    ] = 0.0,
     functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
     charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
@@ -60,6 +63,7 @@ def label(
             n_labels=n_labels,
             structures=structures,
             minima_of=minima_of,
+            rattle=rattle,
             functional=functional,
             basis=basis,
             charge=charge,

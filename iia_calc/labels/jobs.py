@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, as_completed, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from itertools import count
 
 from ase import Atoms
@@ -99,13 +99,18 @@ def run_structures(
     waiting = {
         executor.submit(_label_one, level, atoms, name, origin): name for name, atoms in structures if name not in done
     }
-    for future in as_completed(waiting):
-        try:
-            store.add([future.result()])
-        except LabelFailed as error:
-            store.add_failure(waiting[future], str(error))
-        if on_progress:
-            on_progress(len(store))
+    try:
+        while waiting:
+            finished = {future: waiting.pop(future) for future in wait(waiting, return_when=FIRST_COMPLETED).done}
+            good = [future for future in finished if not isinstance(future.exception(), LabelFailed)]
+            store.add([future.result() for future in good])
+            for future in finished.keys() - set(good):
+                store.add_failure(finished[future], str(future.exception()))
+            if on_progress:
+                on_progress(len(store))
+    finally:
+        for future in waiting:
+            future.cancel()
     return len(store)
 
 

@@ -32,6 +32,7 @@ class LabelRequest:
     n_labels: int = 1000
     structures: Path | None = None
     minima_of: str | None = None
+    rattle: float = 0.0
     functional: str = "PBE0"
     basis: str = "3-21G"
     charge: int = 0
@@ -47,6 +48,8 @@ class LabelRequest:
             raise ValueError(f"the number of labels must be at least 1, not {self.n_labels}")
         if self.structures is not None and self.minima_of is not None:
             raise ValueError("give either a file of structures or a model whose minima are labelled, not both")
+        if self.rattle < 0 or (self.rattle and self.minima_of is None):
+            raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
             raise ValueError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")
         for formula in self.formulas:
@@ -95,8 +98,18 @@ def _given_structures(request: LabelRequest) -> list[tuple[str, Atoms]] | None:
         frames = read(request.structures, index=":")
         return [(f"{request.structures.stem}-{k:06d}", frame) for k, frame in enumerate(frames)]
     if request.minima_of is not None:
-        return model_minima(request.minima_of, request.formulas, request.n_labels, request.seed)
+        minima = model_minima(request.minima_of, request.formulas, request.n_labels, request.seed)
+        return minima if not request.rattle else [*minima, *_rattled(minima, request.rattle, request.seed)]
     return None
+
+
+def _rattled(structures: list[tuple[str, Atoms]], amplitude: float, seed: int) -> list[tuple[str, Atoms]]:
+    rng = np.random.default_rng([seed, 1_000_033])
+    copies = []
+    for name, atoms in structures:
+        moved = atoms.positions + rng.normal(scale=amplitude, size=atoms.positions.shape)
+        copies.append((f"{name}-rattled", Atoms(atoms.numbers, moved)))
+    return copies
 
 
 def model_minima(model: str, formulas: tuple[str, ...], n: int, seed: int) -> list[tuple[str, Atoms]]:
@@ -114,7 +127,7 @@ def model_minima(model: str, formulas: tuple[str, ...], n: int, seed: int) -> li
         names.append(f"{composition.formula}-minimum-{seed}-{k // len(compositions):06d}")
         rng = np.random.default_rng([seed, 1_000_003, k])  # other starts than those of `plan_starts`
         seeds.append(random_cluster(composition, rng))
-    relaxed = PotentialRelaxer(storage.load(model), fmax=0.02).relax(seeds)
+    relaxed = PotentialRelaxer(storage.load(model), fmax=0.05).relax(seeds)
     return [
         (name, result.atoms)
         for name, result in zip(names, relaxed, strict=True)
