@@ -151,6 +151,7 @@ def test_given_structures_are_labelled_once(tmp_path):
         ({"formulas": ("SeBx",)}, "not a chemical formula"),
         ({"n_labels": 0}, "at least 1"),
         ({"minima_of": "seb"}, "which formulas"),
+        ({"rattle": 0.1}, "goes with the minima of a model"),
     ],
 )
 def test_nonsense_requests(values, message):
