@@ -29,6 +29,9 @@ def label(
         str | None,
         typer.Option(help="Label what random starts of FORMULAS relax to on this model: the error a search meets."),
     ] = None,
+    lowest: Annotated[
+        int | None, typer.Option(help="With --minima-of: of N starts, only so many of each formula, the lowest.")
+    ] = None,
     rattle: Annotated[
         float, typer.Option(help="With --minima-of: label a copy of each, rattled by this much, too. Å")
     ] = 0.0,
@@ -52,6 +55,8 @@ def label(
         iia label SeB6 SeB8 B8 --level dft -n 200 -o dft.db   # PBE0/3-21G
 
         iia label SeB8 --level dft --minima-of seb-1 -n 20 -o check.db
+
+        iia label SeB8 SeB10 --level dft --minima-of seb-1 -n 40 --lowest 3 -o more.db    # what a search finds
     """
     from iia_calc.labels.run import LabelRequest, run_labels
 
@@ -63,6 +68,7 @@ def label(
             n_labels=n_labels,
             structures=structures,
             minima_of=minima_of,
+            lowest=lowest,
             rattle=rattle,
             functional=functional,
             basis=basis,

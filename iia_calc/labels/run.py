@@ -17,6 +17,7 @@ from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
 from search.composition import Composition
+from search.relaxer import Relaxed
 from search.seeds import random_cluster
 
 _XTB_METHODS = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
@@ -32,6 +33,7 @@ class LabelRequest:
     n_labels: int = 1000
     structures: Path | None = None
     minima_of: str | None = None
+    lowest: int | None = None
     rattle: float = 0.0
     functional: str = "PBE0"
     basis: str = "3-21G"
@@ -48,6 +50,8 @@ class LabelRequest:
             raise ValueError(f"the number of labels must be at least 1, not {self.n_labels}")
         if self.structures is not None and self.minima_of is not None:
             raise ValueError("give either a file of structures or a model whose minima are labelled, not both")
+        if self.lowest is not None and (self.lowest < 1 or self.minima_of is None):
+            raise ValueError("lowest is how many minima of each formula are kept, and goes with the minima of a model")
         if self.rattle < 0 or (self.rattle and self.minima_of is None):
             raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
@@ -98,7 +102,7 @@ def _given_structures(request: LabelRequest) -> list[tuple[str, Atoms]] | None:
         frames = read(request.structures, index=":")
         return [(f"{request.structures.stem}-{k:06d}", frame) for k, frame in enumerate(frames)]
     if request.minima_of is not None:
-        minima = model_minima(request.minima_of, request.formulas, request.n_labels, request.seed)
+        minima = model_minima(request.minima_of, request.formulas, request.n_labels, request.seed, request.lowest)
         return minima if not request.rattle else [*minima, *_rattled(minima, request.rattle, request.seed)]
     return None
 
@@ -112,10 +116,14 @@ def _rattled(structures: list[tuple[str, Atoms]], amplitude: float, seed: int) -
     return copies
 
 
-def model_minima(model: str, formulas: tuple[str, ...], n: int, seed: int) -> list[tuple[str, Atoms]]:
-    """What `n` random starts, spread over `formulas`, relax to on `model`: (start name, Atoms).
+def model_minima(
+    model: str, formulas: tuple[str, ...], n: int, seed: int, lowest: int | None = None
+) -> list[tuple[str, Atoms]]:
+    """What `n` random starts, spread over `formulas`, relax to on `model`: (start name, Atoms), small ones first.
 
     Only those that converged in one piece: a search would report no others.
+
+    lowest : of each formula keep only so many, the lowest, at least 50 meV apart; a search seeks out these.
     """
     from iia_calc import storage
     from iia_calc.relax import PotentialRelaxer
@@ -128,8 +136,18 @@ def model_minima(model: str, formulas: tuple[str, ...], n: int, seed: int) -> li
         rng = np.random.default_rng([seed, 1_000_003, k])  # other starts than those of `plan_starts`
         seeds.append(random_cluster(composition, rng))
     relaxed = PotentialRelaxer(storage.load(model), fmax=0.05).relax(seeds)
-    return [
-        (name, result.atoms)
-        for name, result in zip(names, relaxed, strict=True)
-        if result.converged and not result.fragmented
-    ]
+    sound = [(name, r) for name, r in zip(names, relaxed, strict=True) if r.converged and not r.fragmented]
+    if lowest is not None:
+        kept: dict[str, list[float]] = {}
+        sound.sort(key=lambda item: item[1].energy)
+        sound = [item for item in sound if _is_among_lowest(item[1], lowest, kept)]
+    return [(name, r.atoms) for name, r in sorted(sound, key=lambda item: len(item[1].atoms))]
+
+
+def _is_among_lowest(relaxed: Relaxed, lowest: int, kept: dict[str, list[float]], apart: float = 0.05) -> bool:
+    """Called lowest first; `kept` holds the energies, eV, taken so far of each formula."""
+    energies = kept.setdefault(relaxed.atoms.get_chemical_formula(), [])
+    if len(energies) >= lowest or any(abs(relaxed.energy - energy) < apart for energy in energies):
+        return False
+    energies.append(relaxed.energy)
+    return True

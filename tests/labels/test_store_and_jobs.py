@@ -18,7 +18,7 @@ from ase.db import connect
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LabelFailed
 from iia_calc.labels.packed import open_labels, pack
-from iia_calc.labels.run import LabelRequest
+from iia_calc.labels.run import LabelRequest, model_minima
 from iia_calc.labels.sampling import Sampling, Start, sample_start
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
@@ -193,3 +193,16 @@ def _count(path) -> int:
 
 def _rows(path) -> list[tuple]:
     return sorted((item.start, item.origin, round(item.label.energy, 6)) for item in LabelStore(path).read())
+
+
+def test_the_lowest_minima_of_a_model(tmp_path):
+    from fitted import model
+
+    everything = model_minima(str(model()), ("SeB4", "B5"), 24, seed=3)
+    chosen = model_minima(str(model()), ("SeB4", "B5"), 24, seed=3, lowest=2)
+    assert 20 <= len(everything) <= 24
+    assert len({name for name, _ in everything}) == len(everything)
+    formulas = [atoms.get_chemical_formula() for _, atoms in chosen]
+    assert 2 <= len(chosen) <= 4
+    assert set(formulas) == {"B4Se", "B5"}
+    assert {name for name, _ in chosen} < {name for name, _ in everything}
