@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,7 +27,12 @@ class Errors:
     forces: float
 
     def as_dict(self) -> dict[str, float]:
-        return asdict(self)
+        """For cards and JSON: the names say the units."""
+        return {
+            "count": self.count,
+            "energy_mae_meV_per_atom": round(self.energy, 3),
+            "force_mae_eV_per_Angstrom": round(self.forces, 5),
+        }
 
 
 def predict(
