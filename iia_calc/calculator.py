@@ -72,6 +72,8 @@ class IIACalculator(Calculator):
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """ASE's changes, and "info" if charge or spin were changed there."""
+        if self.atoms is not None and len(self.atoms) == len(atoms) and (self.atoms.positions != atoms.positions).any():
+            return ["positions"]  # enough to compute anew, and a tenth of ASE's comparison, once per MD step
         changes = super().check_state(atoms, tol)
         if self.atoms is not None and not changes:
             before, now = ({key: a.info.get(key) for key in INFO_KEYS} for a in (self.atoms, atoms))
