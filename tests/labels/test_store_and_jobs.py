@@ -9,6 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,6 +183,35 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
     rows = [_rows(path) for path in (killed, whole)]
     assert rows[0] == rows[1]
     assert len(rows[0]) == len(set(rows[0])) >= before + 60
+
+
+def test_workers_end_with_their_job(tmp_path):
+    script = (
+        "import sys, time; from iia_calc.labels.executors import process_pool\n"
+        "with process_pool(1) as pool:\n"
+        "    import os; print(pool.submit(os.getpid).result(), flush=True)\n"
+        "    pool.submit(time.sleep, 600).result()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as job:
+        assert job.stdout is not None
+        worker = int(job.stdout.readline())
+        assert _is_running(worker)
+        job.kill()
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and _is_running(worker):
+        time.sleep(0.2)
+    assert not _is_running(worker)
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    # one that has ended and that nobody has asked about yet (there may be no init to do it)
+    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
 def _count(path) -> int:
