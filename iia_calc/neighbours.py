@@ -109,3 +109,8 @@ class NeighbourPairs(Pairs):
         n_heads, n_atoms, width = h.shape
         h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
         return torch.einsum("hak,akhd->had", weights, h_j)
+
+    def attend_directions(self, weights: torch.Tensor, harmonics: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        n_heads, n_atoms, width = h.shape
+        h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
+        return torch.einsum("hak,akc,akhd->cahd", weights, harmonics, h_j).reshape(-1, n_atoms, n_heads * width)

@@ -158,6 +158,16 @@ class Pairs:
         """Pairs [P, ...] -> slots [A, K, ...], 0 in empty slots."""
         return _Expand.apply(h, self).view(self.n_padded, self.n_slots, *h.shape[1:])
 
+    def expand_signed(self, harmonics: torch.Tensor) -> torch.Tensor:
+        """Harmonics of r_j - r_i [P, C], degrees 1, 2, ... -> of each slot's own direction [A, K, C].
+
+        Odd degrees change sign where the slot's atom is the second of its pair.
+        """
+        flip = torch.ones(harmonics.shape[-1], dtype=torch.bool, device=harmonics.device)  # odd
+        flip[3:8] = False
+        forth = -self.sign(harmonics.dtype).view(self.n_padded, self.n_slots, 1)  # 1, -1, 0
+        return self.expand(harmonics) * torch.where(flip, forth, forth.abs())
+
     def fold(self, g: torch.Tensor) -> torch.Tensor:
         """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
         return _Fold.apply(g.reshape(-1), self)
@@ -218,6 +228,15 @@ class ClusterPairs(Pairs):
         """Σ_j w_ij h_j per head: [H, A, K], [H, A, D] -> [H, A, D]."""
         weights = weights.view(-1, self.n_slots, self.n_slots)  # [H B, N, N]
         return torch.bmm(weights, h.view(len(weights), self.n_slots, -1)).view(h.shape)
+
+    def attend_directions(self, weights: torch.Tensor, harmonics: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Σ_j w_ij Y_ij h_j: [H, A, K], [A, K, C], [H, A, D] -> [C, A, H D]."""
+        heads, n_atoms, width = h.shape
+        n, c = self.n_slots, harmonics.shape[-1]
+        both = weights.view(heads, 1, n_atoms, n) * harmonics.permute(2, 0, 1)  # [H, C, A, K]
+        both = both.view(heads, c, -1, n, n).transpose(1, 2).reshape(-1, c * n, n)  # [H B, C N, N]
+        out = torch.bmm(both, h.view(len(both), n, width))  # [H B, C N, D]
+        return out.view(heads, -1, c, n, width).permute(2, 1, 3, 0, 4).reshape(c, n_atoms, heads * width)
 
     # the adjoints that a gradient written by hand needs (network/frozen.py)
 

@@ -189,9 +189,11 @@ class Potential(nn.Module):
     ) -> torch.Tensor:
         """Atomic energies [n_atoms], eV, less those of isolated atoms, on a layout made before."""
         Z_i, Z_j = Z.index_select(0, pairs.first), Z.index_select(0, pairs.second)  # [P]
-        distances = pairs.distances(R)  # [P]
+        vectors = pairs.vectors(R)  # [P, 3]
+        distances = vectors.square().sum(-1).clamp_min(1e-8).sqrt()  # [P]
         seen = self.repulsion.saturate(Z_i, Z_j, distances)  # [P]
-        x = self.network(pairs.pad(Z), seen, pairs)  # [A, F]
+        directions = vectors / distances[:, None] if self.settings.angular else None  # [P, 3]
+        x = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
         energies = self.head(x.index_select(0, pairs.atoms))  # [n_atoms]
         energies = energies - self._isolated().index_select(0, Z)
         if repulsion:
@@ -247,7 +249,8 @@ class Potential(nn.Module):
             return self._isolated_cache
         Z = torch.tensor([atomic_numbers[symbol] for symbol in self.elements], device=self.device)
         alone = self.cluster_pairs((1,) * len(Z))
-        x = self.network(Z, torch.empty(0, dtype=self.dtype, device=self.device), alone)  # [n_elements, F]
+        nothing = torch.empty(0, 3, dtype=self.dtype, device=self.device)
+        x = self.network(Z, nothing[:, 0], alone, nothing)  # [n_elements, F]
         table = torch.zeros(N_ELEMENTS, dtype=self.dtype, device=self.device).index_put((Z,), self.head(x))
         if self._is_frozen():
             self._isolated_cache = table

@@ -39,6 +39,7 @@ class InteratomicAttention(nn.Module):
         activation: nn.Module,
         form: str = "smooth",
         n_rbf: int | None = None,
+        angular: int = 0,
     ):
         super().__init__()
         if n_heads < 1 or n_atom_basis % n_heads:
@@ -58,9 +59,13 @@ class InteratomicAttention(nn.Module):
         nn.init.uniform_(self.ends, -bound, bound)
         if self.by_distance is not None:
             nn.init.zeros_(self.by_distance.weight)
+        self.angles = AngularInvariants(n_atom_basis, angular, activation) if angular else None
 
-    def forward(self, x, rbf, log_fc, pairs):
-        """x [A, F], rbf [P, n_rbf], log_fc [A, K] of `log_weights` -> v [A, F]."""
+    def forward(self, x, rbf, log_fc, pairs, harmonics=None):
+        """x [A, F], rbf [P, n_rbf], log_fc [A, K] of `log_weights` -> v [A, F].
+
+        harmonics [A, K, C] : of each slot's direction, for an attention that sees angles.
+        """
         h = self.W(x).view(x.shape[0], self.n_heads, -1).transpose(0, 1).contiguous()  # [H, A, D]
         dst, src = torch.bmm(h, self.ends).unbind(-1)  # [H, A] each
         logits = self.leaky(pairs.outer_sum(dst, src))  # [H, A, K]
@@ -69,7 +74,57 @@ class InteratomicAttention(nn.Module):
         # an atom's own slot takes part in the sum of the softmax and gives nothing to the output
         weights = torch.softmax(logits + log_fc, dim=-1) * pairs.others(x.dtype)  # [H, A, K]
         attended = pairs.attend(weights, h)  # [H, A, D]
-        return self.activation(attended.transpose(0, 1).reshape(x.shape))  # [A, F]
+        v = self.activation(attended.transpose(0, 1).reshape(x.shape))  # [A, F]
+        if self.angles is None:
+            return v
+        return v + self.angles(pairs.attend_directions(weights, harmonics, h))
+
+
+class AngularInvariants(nn.Module):
+    """What an atom learns from the directions its attention comes from.
+
+        V_i^lm = Σ_j w_ij Y_lm(r̂_ij) W x_j        s_i^l = Σ_m V_i^lm ∘ P_l V_i^lm        u_i = f(s_i^1, ..., s_i^L)
+
+    By the addition theorem s^l is a sum over all pairs of neighbours of w_ij w_ik P_l(cos θ_jik): angles,
+    at the price of sums over pairs.
+    """
+
+    def __init__(self, n_atom_basis: int, degree: int, activation: nn.Module):
+        super().__init__()
+        self.degree, self.activation = degree, activation
+        self.mix = nn.Parameter(torch.empty(degree, n_atom_basis, n_atom_basis))
+        self.out = nn.ModuleList(
+            [nn.Linear(degree * n_atom_basis, n_atom_basis), nn.Linear(n_atom_basis, n_atom_basis)]
+        )
+        nn.init.normal_(self.mix, std=n_atom_basis**-0.5)
+        for layer in self.out:
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, V: torch.Tensor) -> torch.Tensor:
+        """V [C, A, F] -> u [A, F]."""
+        parts = V.split([2 * degree + 1 for degree in range(1, self.degree + 1)])
+        s = [(part * (part @ mix)).sum(0) for part, mix in zip(parts, self.mix, strict=True)]  # [A, F] each
+        return self.out[1](self.activation(self.out[0](torch.cat(s, -1))))
+
+
+def spherical_harmonics(n: torch.Tensor, degree: int) -> torch.Tensor:
+    """Real harmonics of unit vectors [P, 3], degrees 1 to `degree`: [P, degree (degree + 2)].
+
+    Scaled so that Σ_m Y_lm(a) Y_lm(b) is the Legendre polynomial P_l(a · b).
+    """
+    x, y, z = n.unbind(-1)
+    parts = [x, y, z]
+    if degree > 1:
+        r3 = 3**0.5
+        parts += [r3 * x * y, r3 * y * z, r3 * x * z, 1.5 * z * z - 0.5, 0.5 * r3 * (x * x - y * y)]
+    if degree > 2:
+        parts += [
+            (5 / 8) ** 0.5 * y * (3 * x * x - y * y), 15**0.5 * x * y * z, (3 / 8) ** 0.5 * y * (5 * z * z - 1),
+            0.5 * z * (5 * z * z - 3), (3 / 8) ** 0.5 * x * (5 * z * z - 1), 15**0.5 / 2 * z * (x * x - y * y),
+            (5 / 8) ** 0.5 * x * (x * x - 3 * y * y),
+        ]  # fmt: skip
+    return torch.stack(parts, -1)
 
 
 def log_weights(fc: torch.Tensor, form: str | None, pairs) -> torch.Tensor:
@@ -102,13 +157,13 @@ class UntrainedAttention(nn.Module):
         super().__init__()
         self.n_atom_basis, self.n_heads, self.activation = n_atom_basis, n_heads, activation
 
-    def forward(self, x, rbf, log_fc, pairs):
+    def forward(self, x, rbf, log_fc, pairs, harmonics=None):
         fresh = InteratomicAttention(self.n_atom_basis, self.n_heads, self.activation, "hard")
         return fresh.requires_grad_(False).to(x)(x, rbf, log_fc, pairs)
 
 
 def make_attention(
-    form: str | None, n_atom_basis: int, n_heads: int, activation: nn.Module, n_rbf: int | None
+    form: str | None, n_atom_basis: int, n_heads: int, activation: nn.Module, n_rbf: int | None, angular: int = 0
 ) -> nn.Module | None:
     """The attention called `form`: one of `FORMS`, or None for a block without attention."""
     if form is None:
@@ -116,5 +171,5 @@ def make_attention(
     if form == "untrained":
         return UntrainedAttention(n_atom_basis, n_heads, activation)
     if form in FORMS:
-        return InteratomicAttention(n_atom_basis, n_heads, activation, form, n_rbf)
+        return InteratomicAttention(n_atom_basis, n_heads, activation, form, n_rbf, angular)
     raise ValueError(f"unknown attention {form!r}; choose one of {', '.join(FORMS)}, or None")

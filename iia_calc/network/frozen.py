@@ -122,6 +122,7 @@ class FrozenNetwork:
             settings.attention in ("smooth", "hard", None)
             and settings.activation in ("smu", "ssp")
             and not settings.distance_logits
+            and not settings.angular
         )
 
     @torch.no_grad()

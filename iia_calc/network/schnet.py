@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from iia_calc.network.activation import make_activation
-from iia_calc.network.attention import log_weights, make_attention
+from iia_calc.network.attention import log_weights, make_attention, spherical_harmonics
 from iia_calc.network.radial import CosineCutoff, GaussianBasis
 from iia_calc.network.settings import NetworkSettings
 
@@ -47,15 +47,16 @@ class Interaction(nn.Module):
             settings.n_heads,
             self.activation,
             settings.n_rbf if settings.distance_logits else None,
+            settings.angular,
         )
 
-    def forward(self, x, filters, rbf, log_fc, pairs):
-        """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K] -> [A, F]."""
+    def forward(self, x, filters, rbf, log_fc, pairs, harmonics=None):
+        """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K], harmonics [A, K, C] -> [A, F]."""
         m = pairs.convolve(pairs.expand(filters), self.in2f(x))  # [A, F]
         m = self.f2out[1](self.activation(self.f2out[0](m)))  # [A, F]
         if self.attention is None:
             return x + m
-        return x + m + self.attention(x, rbf, log_fc, pairs)
+        return x + m + self.attention(x, rbf, log_fc, pairs, harmonics)
 
 
 class SchNetIIA(nn.Module):
@@ -69,8 +70,12 @@ class SchNetIIA(nn.Module):
         self.cutoff_fn = CosineCutoff(settings.cutoff)
         self.interactions = nn.ModuleList(Interaction(settings) for _ in range(settings.n_interactions))
 
-    def forward(self, Z: torch.Tensor, distances: torch.Tensor, pairs) -> torch.Tensor:
+    def forward(
+        self, Z: torch.Tensor, distances: torch.Tensor, pairs, directions: torch.Tensor | None = None
+    ) -> torch.Tensor:
         """Z [A] nuclear charges (0 in padding), distances [P] Å -> [A, F].
+
+        directions [P, 3] : unit vectors from the first to the second atom of each pair, for `angular`.
 
         `pairs` is a layout of `iia_calc.pairs`: it says which atoms each distance joins.
         """
@@ -79,8 +84,13 @@ class SchNetIIA(nn.Module):
         fc = self.cutoff_fn(distances)  # [P]
         form = self.settings.attention
         log_fc = None if form is None else log_weights(pairs.expand(fc), form, pairs)  # [A, K]
+        harmonics = None
+        if self.settings.angular:
+            if directions is None:
+                raise ValueError("an angular attention needs the directions of the pairs")
+            harmonics = pairs.expand_signed(spherical_harmonics(directions, self.settings.angular))  # [A, K, C]
         for interaction, filters in zip(self.interactions, self.filters(rbf, fc), strict=True):
-            x = interaction(x, filters, rbf, log_fc, pairs)  # [A, F]
+            x = interaction(x, filters, rbf, log_fc, pairs, harmonics)  # [A, F]
         return x
 
     def filters(self, rbf: torch.Tensor, fc: torch.Tensor) -> tuple[torch.Tensor, ...]:

@@ -24,7 +24,9 @@ class NetworkSettings:
     attention : "smooth", "hard", "untrained" or None (no attention).
     n_heads : attention heads.
     activation : "smu", "smu-trainable" or "ssp" (shifted softplus).
-    distance_logits : attention logits also see the distance (experimental).
+    distance_logits : attention logits also see the distance.
+    angular : largest degree of the spherical harmonics through which the attention sees directions;
+        0 for none, as in the paper.
     """
 
     n_atom_basis: int = 128
@@ -37,6 +39,7 @@ class NetworkSettings:
     n_heads: int = 4
     activation: str = "smu"
     distance_logits: bool = False
+    angular: int = 0
 
     def __post_init__(self) -> None:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
