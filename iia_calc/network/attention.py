@@ -97,9 +97,9 @@ class AngularInvariants(nn.Module):
             [nn.Linear(degree * n_atom_basis, n_atom_basis), nn.Linear(n_atom_basis, n_atom_basis)]
         )
         nn.init.normal_(self.mix, std=n_atom_basis**-0.5)
-        for layer in self.out:
-            nn.init.xavier_uniform_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        for layer in (self.out[0], self.out[1]):
+            nn.init.xavier_uniform_(layer.get_parameter("weight"))
+            nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, V: torch.Tensor) -> torch.Tensor:
         """V [C, A, F] -> u [A, F]."""
