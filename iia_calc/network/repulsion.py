@@ -5,6 +5,10 @@ Ions in Solids, 1985) times a polynomial that ends it at the pair's bond length.
 distance, so the product does too. The network sees a distance that stops shrinking well inside a
 bond, so there its force on the pair is exactly zero and the repulsion has the last word, whatever
 the network's weights are.
+
+That is as far as a promise for any weights can go: where the network has a force, some weights make it
+attract. Farther out, between `saturation_end` and the bond, it is the labels that make a pair repel;
+tests/physics/test_repulsion.py measures that on the shipped models.
 """
 
 from __future__ import annotations

@@ -72,12 +72,12 @@ class RepulsionSettings:
     outer : the ZBL repulsion ends here, smoothly.
     saturation_start : from here inwards the distance that the network sees lags behind the true one.
     saturation_end : from here inwards it is constant: the network exerts no force on the pair,
-        and the repulsion acts alone.
+        and the repulsion acts alone. The default is where labels end (labels/sampling.py).
     """
 
     outer: float = 1.0
-    saturation_start: float = 0.8
-    saturation_end: float = 0.6
+    saturation_start: float = 0.75
+    saturation_end: float = 0.65
 
     def __post_init__(self) -> None:
         if not 0 < self.saturation_end < self.saturation_start:

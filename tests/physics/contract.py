@@ -117,8 +117,8 @@ class PotentialContract:
             assert energy > 1e-5  # the hard softmax jumps: the control of this test
 
     def test_smooth_where_the_distance_saturates_and_the_repulsion_ends(self, potential):
-        bond = 2 * covalent_radii[5]
-        for fraction in (0.6, 0.8, 1.0):
+        bond, settings = 2 * covalent_radii[5], potential.repulsion.settings
+        for fraction in (settings.saturation_end, settings.saturation_start, settings.outer):
             pulls = []
             for r in fraction * bond + np.linspace(-1e-5, 1e-5, 9):
                 pulls.append(forces(potential, Atoms("B2", positions=[(0, 0, 0), (0, 0, r)])))
@@ -134,7 +134,7 @@ class PotentialContract:
         potential.freeze()
         atoms = Atoms(f"{pair}" if pair != "BB" else "B2", positions=[(0, 0, 0), (0, 0, 1)])
         bond = covalent_radii[atoms.numbers].sum()
-        distances = np.linspace(0.12, 0.6, 40) * bond
+        distances = np.linspace(0.12, potential.repulsion.settings.saturation_end, 40) * bond
         clusters = []
         for r in distances:
             atoms.positions[1, 2] = r
