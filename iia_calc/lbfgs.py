@@ -7,7 +7,7 @@ float32 positions would lose the curvature. Letters: B clusters, N atoms of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -117,6 +117,23 @@ class BatchedLBFGS:
         ends = [self._end(row, code[row]) for row in range(len(self)) if done[row]]
         if ends:
             self._keep([row for row in range(len(self)) if not done[row]])
+        return ends
+
+    def due(self, every: int) -> list[int]:
+        """Rows that have just had another `every` evaluations."""
+        evaluations = self.state["evaluations"] if self.state else torch.empty(0)
+        return (evaluations.remainder(every) == 0).nonzero()[:, 0].tolist()
+
+    def frames(self, rows: Sequence[int]) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Nuclear charges [n] and last accepted positions [n, 3] Å of these rows."""
+        Z, x = self.state["Z"].cpu().numpy(), self.state["x"].cpu().numpy()
+        return [(Z[row, : self.sizes[row]], x[row, : self.sizes[row]]) for row in rows]
+
+    def stop(self, rows: Sequence[int], reason: str) -> list[End]:
+        """Take these rows out as they are."""
+        ends = [replace(self._end(row, 0), reason=reason) for row in rows]
+        if ends:
+            self._keep([row for row in range(len(self)) if row not in set(rows)])
         return ends
 
     def _evaluate(self, x):

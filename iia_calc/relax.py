@@ -23,6 +23,7 @@ from iia_calc.potential import Potential
 from search.relaxer import Relaxed
 
 BONDED = 1.3  # times the sum of covalent radii: farther apart is not bonded
+WATCH = 20  # evaluations between two looks at the committee's spread: a tenth of a relaxation's cost with three
 COLLAPSED = 0.72  # times the sum of covalent radii (1.21 Å for B–B): no two atoms of a sound structure are so close
 
 
@@ -37,6 +38,9 @@ class PotentialRelaxer:
     max_steps : evaluations spent on a structure at most.
     batch_size : clusters relaxed at once; None takes 64 on a CPU and 1024 on a GPU.
     max_step : Å, longest move of any atom in one step.
+    forces_std_limit : eV/Å; a quench in which the committee's spread of the force on any atom exceeds it ends
+        as "uncertain", for there the energy means nothing. Looked at every 20 evaluations (random starts
+        are strange at first) and at the end. None never looks.
     """
 
     def __init__(
@@ -47,6 +51,7 @@ class PotentialRelaxer:
         batch_size: int | None = None,
         max_step: float = 0.2,
         energy_from: str = "leader",
+        forces_std_limit: float | None = None,
     ):
         if not fmax > 0 or not max_step > 0 or max_steps < 1:
             raise ValueError("fmax, max_step and max_steps must be positive")
@@ -54,6 +59,12 @@ class PotentialRelaxer:
             raise ValueError(f"energy_from must be leader or mean, not {energy_from!r}")
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if forces_std_limit is not None:
+            if not forces_std_limit > 0:
+                raise ValueError(f"forces_std_limit must be positive, not {forces_std_limit}")
+            if not isinstance(potential, Committee):
+                raise ValueError("forces_std_limit needs a committee: one potential alone has no spread")
+        self.forces_std_limit = forces_std_limit
         self.potential = potential
         self.committee = potential if isinstance(potential, Committee) else None
         self.leader = potential.leader if isinstance(potential, Committee) else potential
@@ -70,7 +81,10 @@ class PotentialRelaxer:
             for value in member.state_dict().values():
                 weights.update(value.cpu().numpy().tobytes())
         surface = "leader" if self.surface is self.leader else "mean"
-        return f"{len(members)} potentials {weights.hexdigest()[:16]}, {surface}, {self.leader.dtype}, fmax {self.fmax}"
+        return (
+            f"{len(members)} potentials {weights.hexdigest()[:16]}, {surface}, {self.leader.dtype}, fmax {self.fmax}"
+            + ("" if self.forces_std_limit is None else f", forces_std {self.forces_std_limit:g}")
+        )
 
     def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
         """Quench each structure; results in the order of the input, which is left as it was.
@@ -93,10 +107,10 @@ class PotentialRelaxer:
             free = self.batch_size - len(batch)
             taken = [order.pop() for _ in range(min(free, len(order)))]
             batch.add(taken, [structures[k].numbers for k in taken], [structures[k].positions for k in taken])
-            for end in batch.step():
+            for end in [*batch.step(), *self._strayed(batch)]:
                 results[end.key] = self._result(structures[end.key], end)
         done = [results[k] for k in range(len(structures))]
-        return self._with_spread(done, self.committee) if self.committee is not None else done
+        return self._with_spread(done) if self.committee is not None else done
 
     def _result(self, start: Atoms, end: End) -> Relaxed:
         atoms = Atoms(start.numbers, positions=end.positions, info=dict(start.info))
@@ -114,22 +128,41 @@ class PotentialRelaxer:
             reason=reason,
         )
 
-    def _with_spread(self, results: list[Relaxed], committee: Committee) -> list[Relaxed]:
+    def _strayed(self, batch: BatchedLBFGS) -> list[End]:
+        """Ends of the quenches that have left what the committee agrees on."""
+        if self.forces_std_limit is None or not (rows := batch.due(WATCH)):
+            return []
+        spread = self._spread(batch.frames(rows))
+        return batch.stop(
+            [row for row, (_, forces) in zip(rows, spread, strict=True) if forces > self.forces_std_limit], "uncertain"
+        )
+
+    def _with_spread(self, results: list[Relaxed]) -> list[Relaxed]:
         """Ask all members about the final structures."""
-        sound = [k for k, result in enumerate(results) if np.isfinite(result.energy)]
+        finite = [k for k, result in enumerate(results) if np.isfinite(result.energy)]
         done = list(results)
-        for start in range(0, len(sound), self.batch_size):
-            part = sound[start : start + self.batch_size]
-            chosen = [results[k].atoms for k in part]
-            pairs = self.leader.cluster_pairs(tuple(len(atoms) for atoms in chosen))
-            device, dtype = self.leader.device, self.leader.dtype
-            Z = torch.as_tensor(np.concatenate([a.numbers for a in chosen]), dtype=torch.int64, device=device)
-            R = torch.as_tensor(np.concatenate([a.positions for a in chosen]), dtype=dtype, device=device)
+        spread = self._spread([(results[k].atoms.numbers, results[k].atoms.positions) for k in finite])
+        for k, (energy_std, forces_std) in zip(finite, spread, strict=True):
+            done[k] = replace(done[k], energy_std=energy_std, forces_std=forces_std)
+            if done[k].converged and self.forces_std_limit is not None and forces_std > self.forces_std_limit:
+                done[k] = replace(done[k], converged=False, reason="uncertain")
+        return done
+
+    def _spread(self, frames: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, float]]:
+        """Standard deviations of the energy, eV, and of the worst atom's force, eV/Å, of each (numbers, positions)."""
+        committee = self.committee
+        assert committee is not None
+        found: list[tuple[float, float]] = []
+        device, dtype = self.leader.device, self.leader.dtype
+        for start in range(0, len(frames), self.batch_size):
+            part = frames[start : start + self.batch_size]
+            pairs = self.leader.cluster_pairs(tuple(len(numbers) for numbers, _ in part))
+            Z = torch.as_tensor(np.concatenate([z for z, _ in part]), dtype=torch.int64, device=device)
+            R = torch.as_tensor(np.concatenate([r for _, r in part]), dtype=dtype, device=device)
             spread = committee.spread(pairs, Z, R)
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
-            for k, energy_std, forces_std in zip(part, spread.energy_std.tolist(), largest.tolist(), strict=True):
-                done[k] = replace(done[k], energy_std=energy_std, forces_std=forces_std)
-        return done
+            found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
+        return found
 
 
 def soundness(numbers: np.ndarray, positions: np.ndarray) -> tuple[bool, bool]:

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from iia_calc.cli import evaluate, info, label, md, relax, search, train
+from iia_calc.cli import evaluate, improve, info, label, md, relax, search, train
 from iia_calc.cli.errors import FriendlyGroup
 
 app = typer.Typer(
     cls=FriendlyGroup, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-for command in (search, relax, md, label, train, evaluate, info):
+for command in (search, relax, md, label, train, evaluate, improve, info):
     command.register(app)
 
 
@@ -44,6 +44,8 @@ def iia(
     iia relax clusters.xyz          # relax any structures
 
     iia md SeB16 --temperature 500  # molecular dynamics
+
+    iia improve SeB8 --from seb-2 --rounds 2   # search, label by DFT, train, again
 
     iia info                        # the models there are
     """

@@ -34,6 +34,9 @@ def train(
     validation_share: Annotated[float, typer.Option(help="Share of starts that choose the best epoch.")] = 0.05,
     max_minutes: Annotated[float | None, typer.Option(help="Per member; the best epoch so far is kept.")] = None,
     seed: Annotated[int, typer.Option()] = 0,
+    workers: Annotated[
+        int, typer.Option("--workers", "-j", help="Members fitted at once, each on one thread and without a bar.")
+    ] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default PyTorch's choice.")] = None,
     notes: Annotated[str, typer.Option(help="Kept in the card.")] = "",
 ) -> None:
@@ -82,6 +85,7 @@ def train(
             seed=seed,
         ),
         notes=notes,
+        workers=workers,
     )
     errors = build_potential(request)
     if errors:

@@ -11,6 +11,7 @@ import torch
 
 from iia_calc import storage
 from iia_calc.committee import Committee
+from iia_calc.labels.executors import process_pool
 from iia_calc.labels.packed import open_labels
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.network import NetworkSettings
@@ -28,6 +29,8 @@ class BuildRequest:
     out : the model folder; fits and checkpoints go to `out`-fit beside it.
     test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
     start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
+        Of a committee each member goes on from one of its own.
+    workers : members fitted at once, each in a process and on one thread; 1 fits them one after another here.
     """
 
     labels: tuple[Path, ...]
@@ -38,12 +41,15 @@ class BuildRequest:
     network: NetworkSettings = field(default_factory=NetworkSettings)
     training: TrainingSettings = field(default_factory=TrainingSettings)
     notes: str = ""
+    workers: int = 1
 
     def __post_init__(self) -> None:
         if not self.labels:
             raise ValueError("give at least one database of labels (iia label makes them)")
         if self.members < 1:
             raise ValueError(f"a potential has at least one member, not {self.members}")
+        if self.workers < 1:
+            raise ValueError(f"workers must be at least 1, not {self.workers}")
 
 
 def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str, Errors]:
@@ -66,13 +72,7 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     if not labelled:
         raise ValueError(f"no labels in {', '.join(map(str, request.labels))}")
 
-    work = request.out.with_name(request.out.name + "-fit")
-    members = []
-    for k in range(request.members):
-        potential = _initial(request, energies, k)
-        settings = replace(request.training, seed=request.training.seed + k)
-        fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
-        members.append(potential)
+    members = _fit_members(request, energies, labelled, progress)
     errors = held_out_errors(members[0], held_out) if held_out else {}
     storage.save(
         request.out,
@@ -88,6 +88,26 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     return errors
 
 
+def _fit_members(
+    request: BuildRequest, energies: dict[str, float], labelled: list[LabelledStructure], progress: bool
+) -> list[Potential]:
+    if request.workers == 1 or request.members == 1:
+        return [_fit_member(request, energies, labelled, k, progress) for k in range(request.members)]
+    with process_pool(min(request.workers, request.members)) as executor:
+        fits = [executor.submit(_fit_member, request, energies, labelled, k, False) for k in range(request.members)]
+        return [future.result() for future in fits]
+
+
+def _fit_member(
+    request: BuildRequest, energies: dict[str, float], labelled: list[LabelledStructure], k: int, progress: bool
+) -> Potential:
+    work = request.out.with_name(request.out.name + "-fit")
+    potential = _initial(request, energies, k)
+    settings = replace(request.training, seed=request.training.seed + k)
+    fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
+    return potential
+
+
 def read_labels(paths: Iterable[Path]) -> tuple[set[str], list[LabelledStructure]]:
     """The levels of theory found in `paths`, and all their labels."""
     stores = [open_labels(path) for path in paths]
@@ -99,7 +119,7 @@ def _initial(request: BuildRequest, energies: dict[str, float], member: int) -> 
         torch.manual_seed(request.training.seed + member)
         return Potential(request.network, energies)
     source = storage.load(request.start_from)
-    source = source.leader if isinstance(source, Committee) else source
+    source = source.members[member % len(source.members)] if isinstance(source, Committee) else source
     if missing := set(energies) - set(source.elements):
         raise ValueError(
             f"{request.start_from} knows {', '.join(source.elements)}, but not {', '.join(sorted(missing))}"

@@ -66,7 +66,7 @@ def held_out_errors(
     ValueError : nothing is left to measure.
     """
     if near_minimum is not None:
-        labelled = [item for item in labelled if largest_force(item) < near_minimum]
+        labelled = [item for item in labelled if is_near_minimum(item, near_minimum)]
     if not labelled:
         raise ValueError("there are no held-out labels near a minimum to measure errors on")
     rows: dict[str, list[tuple[float, float, int]]] = {}
@@ -84,6 +84,10 @@ def held_out_errors(
 
 def largest_force(item: LabelledStructure) -> float:
     return float(np.linalg.norm(item.label.forces, axis=1).max())
+
+
+def is_near_minimum(item: LabelledStructure, force: float = NEAR_MINIMUM) -> bool:
+    return largest_force(item) < force
 
 
 def _mean(rows: list[tuple[float, float, int]]) -> Errors:

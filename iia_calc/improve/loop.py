@@ -1,0 +1,323 @@
+"""The rounds: search, choose, label, train, measure. Every step leaves a file, and what has a file is not redone."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ase import Atoms
+
+from iia_calc import storage
+from iia_calc.committee import Committee
+from iia_calc.improve import candidates as met
+from iia_calc.improve.candidates import Candidate
+from iia_calc.improve.select import choose
+from iia_calc.improve.settings import LoopSettings
+from iia_calc.labels.executors import process_pool
+from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
+from iia_calc.labels.packed import open_labels
+from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
+from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.record import write_json
+from iia_calc.training.build import BuildRequest, build_potential, read_labels
+from iia_calc.training.evaluate import Errors, held_out_errors, is_near_minimum
+from search.composition import Composition
+
+
+@dataclass(frozen=True)
+class RoundReport:
+    """One round's figures: mean absolute errors, energy in meV/atom and forces in eV/Å.
+
+    n_labels : trained on. found_* : of the round's first potential on the minima its own search found
+    lowest, before it was trained on them; held_out_* : of the potential the round ended with.
+    """
+
+    number: int
+    n_labels: int
+    n_new: int
+    found_energy: float
+    found_forces: float
+    held_out_energy: float
+    held_out_forces: float
+    seconds: float
+
+
+class OutOfTime(Exception):
+    """The time budget is spent; all is on disk."""
+
+
+class Loop:
+    """Searches, labels and trains in `folder`; the same folder goes on where it stopped.
+
+    Parameters
+    ----------
+    settings : None takes those of the folder.
+    workers : processes for labels and for fits.
+    executor : for labels instead of own processes, e.g. of a cluster.
+    say : called with a line whenever something begins or ends.
+
+    Raises
+    ------
+    ValueError : the folder was begun with other settings, or holds none and none are given.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        settings: LoopSettings | None = None,
+        *,
+        workers: int = 1,
+        executor: Executor | None = None,
+        say: Callable[[str], object] = print,
+    ) -> None:
+        self.folder = Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.settings = self._settled(settings)
+        self.workers, self.executor, self.say = workers, executor, say
+        self.level = self.settings.level_of_theory
+        self.deadline = float("inf")
+        self._read_everything()
+
+    def run(self, rounds: int | None = None, time_limit: float | None = None) -> list[RoundReport]:
+        """Go on until `rounds` are complete (those of earlier calls included) or `time_limit` seconds are over.
+
+        Returns the reports of all complete rounds.
+        """
+        if rounds is None and time_limit is None:
+            raise ValueError("nothing says when to stop: give a number of rounds or a time")
+        self.deadline = time.monotonic() + time_limit if time_limit is not None else float("inf")
+        try:
+            model = self._first_model()
+            number = 0
+            while rounds is None or number < rounds:
+                model = self._round(number, model)
+                number += 1
+        except OutOfTime:
+            self.say("the time is over; the same command goes on from here")
+        return self.reports()
+
+    def reports(self) -> list[RoundReport]:
+        """Of all complete rounds, in order."""
+        paths = sorted(self.folder.glob("round-*/report.json"))
+        return [RoundReport(**json.loads(path.read_text())["report"]) for path in paths]
+
+    @property
+    def model(self) -> Path | None:
+        """The last potential that was trained; None before the first."""
+        done = sorted(self.folder.glob("round-*/report.json"))
+        return done[-1].parent / "model" if done else None
+
+    # the start
+
+    def _settled(self, settings: LoopSettings | None) -> LoopSettings:
+        path = self.folder / "improve.json"
+        if not path.exists():
+            if settings is None:
+                raise ValueError(f"{self.folder} holds no loop to go on with; say which formulas it is to search")
+            write_json(path, settings.as_plain())
+            return settings
+        found = LoopSettings.read(path)
+        if settings is not None and settings.as_plain() != found.as_plain():
+            ours, theirs = settings.as_plain(), found.as_plain()
+            other = ", ".join(f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in ours if ours[key] != theirs[key])
+            raise ValueError(f"{self.folder} was begun with other settings ({other}); go on with those or elsewhere")
+        return found
+
+    def _read_everything(self) -> None:
+        """Whatever is wrong with what was given is said before anything is computed."""
+        for path in (*self.settings.labels, *self.settings.test):
+            store = open_labels(path)
+            if store.level != self.level.name:
+                raise ValueError(f"{path} holds labels of {store.level!r}; the loop labels with {self.level.name!r}")
+        if self.settings.start_from is not None:
+            card = storage.read_card(storage.find(self.settings.start_from))
+            symbols = {s for formula in self.settings.formulas for s in Composition.parse(formula).symbols}
+            if missing := sorted(symbols - set(card.elements)):
+                raise ValueError(
+                    f"{self.settings.start_from} knows {', '.join(card.elements)}, but not {', '.join(missing)}; "
+                    "start from another model, or from nothing"
+                )
+
+    def _first_model(self) -> str:
+        """A potential at the loop's level to search with in the first round, and the held-out labels."""
+        settings = self.settings
+        self._held_out()
+        if settings.start_from is not None:
+            card = storage.read_card(storage.find(settings.start_from))
+            if card.level_of_theory == self.level.name:
+                return settings.start_from
+            return self._first_fit(settings.start_from)
+        return self._first_fit(self._pretrained())
+
+    def _pretrained(self) -> str | None:
+        settings, out = self.settings, self.folder / "pretrained"
+        if not settings.pretraining_labels or (out / "card.json").exists():
+            return str(out) if settings.pretraining_labels else None
+        path = self.folder / "pretraining.db"
+        self._label_starts(path, settings.guide, settings.pretraining_labels, Sampling(), None, settings.seed)
+        self._in_time()
+        self.say(f"pretraining on {settings.pretraining_labels} labels of {settings.guide.name}")
+        build_potential(
+            BuildRequest(labels=(path,), out=out, network=settings.network, training=settings.pretraining),
+            progress=False,
+        )
+        return str(out)
+
+    def _first_fit(self, start_from: str | None) -> str:
+        out = self.folder / "first"
+        if not (out / "card.json").exists():
+            if self.settings.first_labels:
+                self._label_near_minima(self.labels_path, self.settings.first_labels, self.settings.seed)
+            self._in_time()
+            self._fit(out, start_from)
+        return str(out)
+
+    def _held_out(self) -> tuple[Path, ...]:
+        if self.settings.test:
+            return tuple(map(Path, self.settings.test))
+        path = self.folder / "held-out.db"
+        self._label_near_minima(path, self.settings.test_labels, self.settings.seed + 1_000_000)
+        return (path,)
+
+    # a round
+
+    def _round(self, number: int, model: str) -> str:
+        began = time.monotonic()
+        folder = self.folder / f"round-{number:02d}"
+        out, report = folder / "model", folder / "report.json"
+        if report.exists():
+            return str(out)
+        folder.mkdir(exist_ok=True)
+        self._search(folder, model, number)
+        new = self._label_chosen(folder, number)
+        found = _errors(model, [item for item in new if item.origin == "model-minimum"])
+        self._in_time()
+        if not (out / "card.json").exists():
+            self._fit(out, model)
+        held_out = _errors(out, [item for item in read_labels(self._held_out())[1] if is_near_minimum(item)])
+        summary = RoundReport(
+            number, len(self._training_labels()), len(new), *_both(found), *_both(held_out), time.monotonic() - began
+        )
+        by_formula = {"found": _plain(found), "held_out": _plain(held_out)}
+        write_json(report, {"report": asdict(summary), **by_formula})
+        self.say(
+            f"round {number}: own lowest minima {summary.found_energy:.0f} meV/atom, {summary.found_forces:.2f} eV/Å; "
+            f"held out {summary.held_out_energy:.0f} meV/atom, {summary.held_out_forces:.2f} eV/Å"
+        )
+        return str(out)
+
+    def _search(self, folder: Path, model: str, number: int) -> None:
+        """candidates-FORMULA.extxyz and chosen-FORMULA.extxyz of each formula."""
+        potential = None
+        labelled: list[LabelledStructure] | None = None
+        share = -(-self.settings.labels_per_round // len(self.settings.formulas))
+        for formula in self.settings.formulas:
+            chosen = folder / f"chosen-{formula}.extxyz"
+            if chosen.exists():
+                continue
+            self._in_time()
+            potential = potential or storage.load(model)
+            labelled = self._training_labels() if labelled is None else labelled
+            seen = folder / f"candidates-{formula}.extxyz"
+            if not seen.exists():
+                met.save(met.gather(potential, formula, self.settings.quenches, self.settings.seed + number), seen)
+            composition = Composition.parse(formula)
+            known = [item.atoms for item in labelled if Composition.parse(item.atoms) == composition]
+            pool = met.load(seen)
+            best = choose(pool, known, share, self.settings.share_lowest, self.settings.share_uncertain)
+            met.save(best, chosen)
+            self.say(f"round {number}: {formula}: {len(pool)} candidates, {len(best)} for a label")
+
+    def _label_chosen(self, folder: Path, number: int) -> list[LabelledStructure]:
+        """All labels of this round, those still missing computed."""
+        lists: dict[str, list[tuple[str, Atoms]]] = {"model-minimum": [], "uncertain": []}
+        for formula in self.settings.formulas:
+            items: list[Candidate] = met.load(folder / f"chosen-{formula}.extxyz")
+            for k, item in enumerate(items):
+                origin = "model-minimum" if item.origin == "minimum" else item.origin
+                lists[origin].append((f"{formula}-round{number}-{k:04d}", item.atoms))
+        store = LabelStore(self.labels_path, self.level.name)
+        for origin, structures in lists.items():
+            structures.sort(key=lambda item: len(item[1]))
+            done = store.finished_starts()
+            missing = sum(name not in done for name, _ in structures)
+            if missing:
+                self.say(f"round {number}: labelling {missing} structures with {self.level.name}")
+                with self._pool() as executor:
+                    run_structures(
+                        store, structures, self.level, origin=origin, executor=executor, on_progress=self._watch
+                    )
+        prefix = f"-round{number}-"
+        return [item for item in store.read() if prefix in item.start]
+
+    def _fit(self, out: Path, start_from: str | None) -> None:
+        labels = tuple(map(Path, self.settings.labels))
+        if self.labels_path.exists():
+            labels += (self.labels_path,)
+        self.say(f"training {self.settings.members} members on {len(self._training_labels())} labels")
+        build_potential(
+            BuildRequest(
+                labels=labels, out=out, test=self._held_out(), start_from=start_from, members=self.settings.members,
+                network=self.settings.network, training=self.settings.training, workers=self.workers,
+            ),
+            progress=False,
+        )  # fmt: skip
+
+    # tools
+
+    @property
+    def labels_path(self) -> Path:
+        """All labels the loop made for training."""
+        return self.folder / "labels.db"
+
+    def _training_labels(self) -> list[LabelledStructure]:
+        own = (self.labels_path,) if self.labels_path.exists() else ()
+        return read_labels([*map(Path, self.settings.labels), *own])[1]
+
+    def _label_near_minima(self, path: Path, n: int, seed: int) -> None:
+        self._label_starts(path, self.level, n, DFT_SAMPLING, self.settings.guide, seed)
+
+    def _label_starts(self, path, level, n, sampling, guide, seed) -> None:
+        store = LabelStore(path, level.name)
+        if len(store) >= n:
+            return
+        self._in_time()
+        self.say(f"{path.name}: {n} labels of {level.name}, {len(store)} are there")
+        plan = plan_starts(dict.fromkeys(self.settings.formulas, 1), seed)
+        with self._pool() as executor:
+            run_starts(
+                store, plan, level, n_labels=n, executor=executor, workers=self.workers, sampling=sampling,
+                guide=guide, on_progress=self._watch,
+            )  # fmt: skip
+
+    def _pool(self):
+        from contextlib import nullcontext
+
+        return process_pool(self.workers) if self.executor is None else nullcontext(self.executor)
+
+    def _watch(self, n_labels: int) -> None:
+        self._in_time()
+
+    def _in_time(self) -> None:
+        if time.monotonic() > self.deadline:
+            raise OutOfTime
+
+
+def _both(errors: dict[str, Errors]) -> tuple[float, float]:
+    total = errors.get("all")
+    return (float("nan"), float("nan")) if total is None else (total.energy, total.forces)
+
+
+def _plain(errors: dict[str, Errors]) -> dict[str, dict[str, float]]:
+    return {formula: error.as_dict() for formula, error in errors.items()}
+
+
+def _errors(model: str | Path, items: Sequence[LabelledStructure]) -> dict[str, Errors]:
+    """Of the leader, on which searches run; nothing where there is nothing to measure on."""
+    potential = storage.load(model)
+    leader = potential.leader if isinstance(potential, Committee) else potential
+    return held_out_errors(leader, items, None) if items else {}
