@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from iia_calc.record import RunRecord, versions
 from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
 from iia_calc.structures import read_structures
-from search import METHODS, Progress, Relaxer, SearchResult, find_minima
+from search import METHODS, Progress, Relaxed, Relaxer, SearchResult, find_minima
 from search.composition import Composition
 from search.minimum import sound
 from search.seeds import seed_structures
@@ -131,6 +132,7 @@ def search_isomers(
     )  # fmt: skip
     isomers = rank_isomers(result.minima)
     run = record.ended(result)
+    write_strayed(getattr(relaxer, "strayed", ()), folder / "uncertain.extxyz")
     if isomers:
         write_isomers(isomers, folder / "isomers.extxyz")
         if drawn:
@@ -149,14 +151,15 @@ def model_relaxer(
     ------
     ValueError : no such model or device, or the model doesn't know an element of `composition`.
     """
-    from iia_calc.relax import PotentialRelaxer
+    from iia_calc.relax import PotentialRelaxer, forces_std_limit
     from iia_calc.storage import find, load, read_card
 
     path = find(model)
     card = read_card(path)
     Composition.parse(composition.formula, allowed=card.elements)
     used = checked_device(device)
-    relaxer = PotentialRelaxer(load(path, device=used), fmax=fmax)
+    potential = load(path, device=used)
+    relaxer = PotentialRelaxer(potential, fmax=fmax, forces_std_limit=forces_std_limit(potential))
     weights = [member["sha256"] for member in card.members]
     return relaxer, {
         "model": {
@@ -210,6 +213,18 @@ def write_isomers(isomers: Sequence[Isomer], path: Path) -> None:
     partial = path.with_name(f".{path.name}.part")
     write(partial, frames, format="extxyz")
     os.replace(partial, path)
+
+
+def write_strayed(strayed: Iterable[Relaxed], path: Path) -> None:
+    """Where quenches left the known region, those of earlier calls kept: what `iia label --structures` would label."""
+    frames = []
+    for relaxed in strayed:
+        atoms = relaxed.atoms.copy()
+        atoms.calc = SinglePointCalculator(atoms, energy=relaxed.energy)
+        atoms.info["forces_std"] = relaxed.forces_std
+        frames.append(atoms)
+    if frames:
+        write(path, frames, format="extxyz", append=path.exists())
 
 
 def first_structure(

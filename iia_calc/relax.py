@@ -7,6 +7,7 @@ energy rises.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -65,6 +66,7 @@ class PotentialRelaxer:
             if not isinstance(potential, Committee):
                 raise ValueError("forces_std_limit needs a committee: one potential alone has no spread")
         self.forces_std_limit = forces_std_limit
+        self.strayed: deque[Relaxed] = deque(maxlen=1000)  # the last quenches that ended as uncertain
         self.potential = potential
         self.committee = potential if isinstance(potential, Committee) else None
         self.leader = potential.leader if isinstance(potential, Committee) else potential
@@ -110,7 +112,10 @@ class PotentialRelaxer:
             for end in [*batch.step(), *self._strayed(batch)]:
                 results[end.key] = self._result(structures[end.key], end)
         done = [results[k] for k in range(len(structures))]
-        return self._with_spread(done) if self.committee is not None else done
+        if self.committee is not None:
+            done = self._with_spread(done)
+            self.strayed.extend(r for r in done if r.reason == "uncertain" and np.isfinite(r.energy))
+        return done
 
     def _result(self, start: Atoms, end: End) -> Relaxed:
         atoms = Atoms(start.numbers, positions=end.positions, info=dict(start.info))
@@ -163,6 +168,13 @@ class PotentialRelaxer:
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
             found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
         return found
+
+
+def forces_std_limit(potential: Potential | Committee) -> float | None:
+    """Where a loaded model's card says its known region ends, eV/Å; None for one member or an uncalibrated model."""
+    if not isinstance(potential, Committee) or potential.card is None:
+        return None
+    return potential.card.calibration.get("forces_std_limit")
 
 
 def soundness(numbers: np.ndarray, positions: np.ndarray) -> tuple[bool, bool]:

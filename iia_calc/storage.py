@@ -45,6 +45,7 @@ class Card:
     label_counts : labels by formula.
     data_hash : sha256 of the labels.
     held_out_errors : by formula, e.g. {"SeB16": {"energy_mae_meV_per_atom": 31.0, ...}}.
+    calibration : of a committee, what its spread is worth (`training.calibrate.Calibration`).
     """
 
     name: str
@@ -61,6 +62,7 @@ class Card:
     label_counts: dict[str, int] = field(default_factory=dict)
     data_hash: str = ""
     held_out_errors: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: dict = field(default_factory=dict)
     notes: str = ""
     units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
     format: int = FORMAT
@@ -99,9 +101,19 @@ KINDS: dict[str, tuple[type, ...]] = {
     "name": (str,), "elements": (list,), "cutoff": (int, float), "network": (dict,), "repulsion": (dict,),
     "element_energies": (dict,), "members": (list,), "code_version": (str,), "level_of_theory": (str,),
     "charge": (int,), "spin": (str, int), "label_counts": (dict,), "data_hash": (str,),
-    "held_out_errors": (dict,), "notes": (str,), "units": (dict,),
+    "held_out_errors": (dict,), "calibration": (dict,), "notes": (str,), "units": (dict,),
 }  # fmt: skip
-TRAINERS = ("name", "level_of_theory", "charge", "spin", "label_counts", "data_hash", "held_out_errors", "notes")
+TRAINERS = (
+    "name",
+    "level_of_theory",
+    "charge",
+    "spin",
+    "label_counts",
+    "data_hash",
+    "held_out_errors",
+    "calibration",
+    "notes",
+)
 
 
 def _words(kinds):
@@ -112,8 +124,8 @@ def save(path: str | Path, potentials: Potential | Committee | Sequence[Potentia
     """Write a potential, or a committee with its leader first, to the folder `path`.
 
     `card` is the trainer's part: `level_of_theory`, and as known `name` (else the folder's), `charge`,
-    `spin`, `label_counts`, `data_hash`, `held_out_errors`, `notes`. The rest is taken from the potentials.
-    The card is written last, so a folder with a card is complete.
+    `spin`, `label_counts`, `data_hash`, `held_out_errors`, `calibration`, `notes`. The rest is taken
+    from the potentials. The card is written last, so a folder with a card is complete.
     """
     if isinstance(potentials, Potential):
         potentials = [potentials]

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from iia_calc.committee import Committee
 from iia_calc.potential import Potential
-from iia_calc.relax import PotentialRelaxer
+from iia_calc.relax import PotentialRelaxer, forces_std_limit
 from search import find_minima
-from search.relaxer import Relaxed
 
 
 @dataclass(frozen=True)
@@ -32,20 +30,6 @@ class Candidate:
     origin: str
 
 
-class _Listening:
-    """A relaxer that keeps every quench which ended outside the known region."""
-
-    def __init__(self, relaxer: PotentialRelaxer) -> None:
-        self._relaxer = relaxer
-        self.signature = relaxer.signature
-        self.uncertain: list[Relaxed] = []
-
-    def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
-        results = self._relaxer.relax(structures)
-        self.uncertain += [r for r in results if r.reason == "uncertain" and np.isfinite(r.energy)]
-        return results
-
-
 def gather(
     potential: Potential | Committee, formula: str, quenches: int, seed: int, most: int = 400
 ) -> list[Candidate]:
@@ -53,13 +37,14 @@ def gather(
 
     most : of each kind, at most so many are kept.
     """
-    relaxer = _Listening(PotentialRelaxer(potential, fmax=0.03, max_steps=300))
+    limit = forces_std_limit(potential)
+    relaxer = PotentialRelaxer(potential, fmax=0.03, max_steps=300, forces_std_limit=limit)
     result = find_minima(formula, relaxer, quenches=quenches, seed=seed)
     found = [
         Candidate(_bare(atoms), float(atoms.get_potential_energy()), _deviation(atoms), "minimum")
         for atoms in result.minima[:most]
     ]
-    uncertain = sorted(relaxer.uncertain, key=lambda r: r.energy)[:most]
+    uncertain = sorted(relaxer.strayed, key=lambda r: r.energy)[:most]
     found += [Candidate(_bare(r.atoms), r.energy, r.forces_std or 0.0, "uncertain") for r in uncertain]
     return found
 

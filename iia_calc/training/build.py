@@ -16,6 +16,7 @@ from iia_calc.labels.packed import open_labels
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.network import NetworkSettings
 from iia_calc.potential import Potential
+from iia_calc.training.calibrate import calibrate
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
 from search.composition import Composition
@@ -82,6 +83,7 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
             "label_counts": count_by_formula(labelled),
             "data_hash": _data_hash(labelled),
             "held_out_errors": {formula: error.as_dict() for formula, error in errors.items()},
+            "calibration": _calibration(members, held_out),
             "notes": request.notes,
         },
     )
@@ -106,6 +108,12 @@ def _fit_member(
     settings = replace(request.training, seed=request.training.seed + k)
     fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
     return potential
+
+
+def _calibration(members: list[Potential], held_out: list[LabelledStructure]) -> dict:
+    if len(members) < 2 or len({item.start for item in held_out}) < 4:
+        return {}
+    return calibrate(Committee(members), held_out).as_plain()
 
 
 def read_labels(paths: Iterable[Path]) -> tuple[set[str], list[LabelledStructure]]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from rich.console import Console
 from rich.table import Table
 
+from iia_calc.committee import Committee, CommitteePrediction
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.potential import Potential
 from search.composition import Composition
@@ -35,10 +37,20 @@ class Errors:
         }
 
 
+class Predicted(NamedTuple):
+    """energy eV, forces [n_atoms, 3] eV/Å; of a committee also the deviations, eV and [n_atoms] eV/Å, else zero."""
+
+    item: LabelledStructure
+    energy: float
+    forces: np.ndarray
+    energy_std: float
+    forces_std: np.ndarray
+
+
 def predict(
-    potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64
-) -> Iterator[tuple[LabelledStructure, float, np.ndarray]]:
-    """(item, energy in eV, forces [n_atoms, 3] in eV/Å), in batches of like sizes."""
+    potential: Potential | Committee, labelled: Sequence[LabelledStructure], batch_size: int = 64
+) -> Iterator[Predicted]:
+    """What the potential says of each label, in batches of like sizes."""
     order = sorted(range(len(labelled)), key=lambda k: len(labelled[k].atoms))
     for begin in range(0, len(order), batch_size):
         items = [labelled[k] for k in order[begin : begin + batch_size]]
@@ -50,12 +62,17 @@ def predict(
             ),
             torch.arange(len(items)).repeat_interleave(sizes).to(potential.device),
         )
-        forces = np.split(prediction.forces.double().cpu().numpy(), np.cumsum(sizes.numpy())[:-1])
-        yield from zip(items, prediction.energy.tolist(), forces, strict=True)
+        ends = np.cumsum(sizes.numpy())[:-1]
+        forces = prediction.forces.double().cpu().numpy()
+        energy_std, forces_std = [0.0] * len(items), np.zeros(len(forces))
+        if isinstance(prediction, CommitteePrediction):
+            energy_std, forces_std = prediction.energy_std.tolist(), prediction.forces_std.double().cpu().numpy()
+        parts = np.split(forces, ends), energy_std, np.split(forces_std, ends)
+        yield from map(Predicted, items, prediction.energy.tolist(), *parts)
 
 
 def held_out_errors(
-    potential: Potential, labelled: Sequence[LabelledStructure], near_minimum: float | None = NEAR_MINIMUM
+    potential: Potential | Committee, labelled: Sequence[LabelledStructure], near_minimum: float | None = NEAR_MINIMUM
 ) -> dict[str, Errors]:
     """Errors by formula, and under "all".
 
@@ -70,7 +87,7 @@ def held_out_errors(
     if not labelled:
         raise ValueError("there are no held-out labels near a minimum to measure errors on")
     rows: dict[str, list[tuple[float, float, int]]] = {}
-    for item, energy, forces in predict(potential, labelled):
+    for item, energy, forces, *_ in predict(potential, labelled):
         n = len(item.atoms)
         row = (
             1e3 * abs(energy - item.label.energy) / n,
