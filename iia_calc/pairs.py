@@ -143,7 +143,13 @@ class Pairs:
 
     def pad(self, values: torch.Tensor) -> torch.Tensor:
         """[n_atoms, ...] -> [A, ...] with zeros in the padding (no gradient)."""
+        if len(self.atoms) == self.n_padded:
+            return values
         return values.new_zeros((self.n_padded, *values.shape[1:])).index_copy_(0, self.atoms, values)
+
+    def unpad(self, values: torch.Tensor) -> torch.Tensor:
+        """[A, ...] -> [n_atoms, ...], the way back."""
+        return values if len(self.atoms) == self.n_padded else values.index_select(0, self.atoms)
 
     def vectors(self, R: torch.Tensor) -> torch.Tensor:
         """r_j - r_i [P, 3] Å from positions [n_atoms, 3] Å."""
@@ -158,15 +164,9 @@ class Pairs:
         """Pairs [P, ...] -> slots [A, K, ...], 0 in empty slots."""
         return _Expand.apply(h, self).view(self.n_padded, self.n_slots, *h.shape[1:])
 
-    def expand_signed(self, harmonics: torch.Tensor) -> torch.Tensor:
-        """Harmonics of r_j - r_i [P, C], degrees 1, 2, ... -> of each slot's own direction [A, K, C].
-
-        Odd degrees change sign where the slot's atom is the second of its pair.
-        """
-        flip = torch.ones(harmonics.shape[-1], dtype=torch.bool, device=harmonics.device)  # odd
-        flip[3:8] = False
-        forth = -self.sign(harmonics.dtype).view(self.n_padded, self.n_slots, 1)  # 1, -1, 0
-        return self.expand(harmonics) * torch.where(flip, forth, forth.abs())
+    def expand_directions(self, directions: torch.Tensor) -> torch.Tensor:
+        """Of r_j - r_i of each pair [P, 3] -> from each slot's atom to its neighbour [A, K, 3]."""
+        return self.expand(directions) * -self.sign(directions.dtype).view(self.n_padded, self.n_slots, 1)
 
     def fold(self, g: torch.Tensor) -> torch.Tensor:
         """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
@@ -212,6 +212,8 @@ class ClusterPairs(Pairs):
             structure=structure,
             sizes=sizes,
         )
+        self._beyond: dict[torch.dtype, torch.Tensor] = {}
+        self._split: dict[int, list[ClusterPairs]] = {}
 
     def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         """centre_i + other_j per head: [H, A], [H, A] -> [H, A, K]."""
@@ -238,27 +240,28 @@ class ClusterPairs(Pairs):
         out = torch.bmm(both, h.view(len(both), n, width))  # [H B, C N, D]
         return out.view(heads, -1, c, n, width).permute(2, 1, 3, 0, 4).reshape(c, n_atoms, heads * width)
 
-    # the adjoints that a gradient written by hand needs (network/frozen.py)
+    # all slots at once, for use without autograd (frozen_potential.py)
 
-    def contract(self, g: torch.Tensor, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        """Σ_f g_i filters_ij x_j: [A, F], [A, K, F], [A, F] -> [A, K]."""
-        filters = filters.view(self.n_structures, self.n_slots, self.n_slots, -1)
-        products = filters * x.view(self.n_structures, 1, self.n_slots, -1)  # [B, N, N, F]
-        products.mul_(g.view(self.n_structures, self.n_slots, 1, -1))
-        return products.sum(-1).view(self.n_padded, self.n_slots)
+    def all_vectors(self, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """r_j - r_i [B, 3, N, N] Å of all slots, and its square [B, N, N], out of sight where none is."""
+        r = self.pad(R).view(self.n_structures, -1, 3).transpose(1, 2)  # [B, 3, N]
+        vectors = r[:, :, None] - r[..., None]
+        return vectors, vectors.square().sum(1).add_(self._far(R.dtype))
 
-    def attend_back(self, weights: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-        """Σ_i w_ij g_i per head: [H, A, K], [H, A, D] -> [H, A, D]."""
-        weights = weights.view(-1, self.n_slots, self.n_slots)
-        return torch.bmm(weights.transpose(1, 2), g.view(len(weights), self.n_slots, -1)).view(g.shape)
+    def _far(self, dtype: torch.dtype) -> torch.Tensor:
+        """[B, N, N] 0 for a neighbour, else far beyond any cutoff, Å²."""
+        if dtype not in self._beyond:
+            empty = (self._sign == 0).view(self.n_structures, self.n_slots, self.n_slots)
+            self._beyond[dtype] = 1e6 * empty.to(dtype)
+        return self._beyond[dtype]
 
-    def agreement(self, g: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
-        """g_i · h_j per head: [H, A, D], [H, A, D] -> [H, A, K]."""
-        heads, n_atoms, width = g.shape
-        g, h = g.view(-1, self.n_slots, width), h.view(-1, self.n_slots, width)  # [H B, N, D]
-        return torch.bmm(g, h.transpose(1, 2)).view(heads, n_atoms, -1)
-
-    def sum_centres(self, values: torch.Tensor) -> torch.Tensor:
-        """Σ_i values_ij: [H, A, K] -> [H, A]."""
-        heads = len(values)
-        return values.view(heads, self.n_structures, self.n_slots, self.n_slots).sum(2).view(heads, -1)
+    def parts(self, slots: int) -> list[ClusterPairs]:
+        """Layouts of consecutive clusters, of about `slots` slots each and at least one cluster."""
+        count = max(1, round(slots / self.n_slots**2))
+        if count >= self.n_structures:
+            return [self]
+        if slots not in self._split:
+            starts = range(0, self.n_structures, count)
+            device = self.first.device
+            self._split[slots] = [ClusterPairs(self.sizes[start : start + count], device) for start in starts]
+        return self._split[slots]

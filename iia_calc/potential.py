@@ -17,6 +17,7 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
+from iia_calc.frozen_potential import FrozenPotential
 from iia_calc.neighbours import NeighbourPairs
 from iia_calc.network import AtomwiseHead, NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA
 from iia_calc.network.frozen import FrozenNetwork
@@ -72,7 +73,7 @@ class Potential(nn.Module):
         # float64 in any potential: they are 10³ eV and more, and float32 keeps 7 digits
         self._element_energies = table  # not a buffer, so that .to(float32) leaves it alone
         self._isolated_cache: torch.Tensor | None = None
-        self._frozen_cache: FrozenNetwork | None = None
+        self._frozen_cache: FrozenPotential | None = None
         self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
         self.card: Any = None  # the storage.Card of a loaded model
 
@@ -125,34 +126,21 @@ class Potential(nn.Module):
         """
         R = R.detach().to(self.dtype)
         if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self._frozen()) is not None:
-            return self._evaluate_frozen(frozen, pairs, Z, R)
+            return frozen(pairs, Z, R)
         with torch.enable_grad():
             R.requires_grad_(True)
             energies = self.interaction_energies(pairs, Z, R)
             (gradient,) = torch.autograd.grad(energies.sum(), R)
         return energies.detach(), gradient.neg_()
 
-    @torch.no_grad()
-    def _evaluate_frozen(self, frozen, pairs, Z, R):
-        """The same on weights that stay, with every derivative written out."""
-        Z_i, Z_j = Z.index_select(0, pairs.first), Z.index_select(0, pairs.second)  # [P]
-        vectors = pairs.vectors(R)  # [P, 3]
-        distances = vectors.square().sum(-1).clamp_min_(1e-8).sqrt_()  # [P]
-        repulsion, pull, seen, seen_slope = self.repulsion.with_slopes(Z_i, Z_j, distances)  # [P] each
-        energies, slope = frozen(pairs.pad(Z), seen, pairs)  # [A], [P]
-        pull = pull.addcmul_(slope, seen_slope).div_(distances)
-        forces = pairs.gather_forces(vectors * pull[:, None]).neg_()  # [n_atoms, 3]
-        energies = energies.index_select(0, pairs.atoms) - self._isolated().index_select(0, Z)
-        held = pairs.expand(repulsion).sum(1).index_select(0, pairs.atoms)
-        return energies.add_(held, alpha=0.5), forces
-
-    def _frozen(self) -> FrozenNetwork | None:
+    def _frozen(self) -> FrozenPotential | None:
         """The network merged for use, once its weights can no longer change; else None."""
         if self._frozen_cache is None:
             if not self._is_frozen() or not FrozenNetwork.covers(self.settings):
                 return None
             closest = self.repulsion.closest_seen([atomic_numbers[symbol] for symbol in self.elements])
-            self._frozen_cache = FrozenNetwork(self.network, self.head, closest)
+            network = FrozenNetwork(self.network, self.head, closest)
+            self._frozen_cache = FrozenPotential(network, self.repulsion, self._isolated())
         return self._frozen_cache
 
     def atomic_energies(

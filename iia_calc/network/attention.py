@@ -108,25 +108,6 @@ class AngularInvariants(nn.Module):
         return self.out[1](self.activation(self.out[0](torch.cat(s, -1))))
 
 
-def spherical_harmonics(n: torch.Tensor, degree: int) -> torch.Tensor:
-    """Real harmonics of unit vectors [P, 3], degrees 1 to `degree`: [P, degree (degree + 2)].
-
-    Scaled so that Σ_m Y_lm(a) Y_lm(b) is the Legendre polynomial P_l(a · b).
-    """
-    x, y, z = n.unbind(-1)
-    parts = [x, y, z]
-    if degree > 1:
-        r3 = 3**0.5
-        parts += [r3 * x * y, r3 * y * z, r3 * x * z, 1.5 * z * z - 0.5, 0.5 * r3 * (x * x - y * y)]
-    if degree > 2:
-        parts += [
-            (5 / 8) ** 0.5 * y * (3 * x * x - y * y), 15**0.5 * x * y * z, (3 / 8) ** 0.5 * y * (5 * z * z - 1),
-            0.5 * z * (5 * z * z - 3), (3 / 8) ** 0.5 * x * (5 * z * z - 1), 15**0.5 / 2 * z * (x * x - y * y),
-            (5 / 8) ** 0.5 * x * (x * x - 3 * y * y),
-        ]  # fmt: skip
-    return torch.stack(parts, -1)
-
-
 def log_weights(fc: torch.Tensor, form: str | None, pairs) -> torch.Tensor:
     """What a pair's distance adds to its logit: [A, K], -inf where an atom takes no part.
 

@@ -14,6 +14,7 @@ tests/physics/test_repulsion.py measures that on the shipped models.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from ase.data import covalent_radii
@@ -24,6 +25,19 @@ from iia_calc.network.settings import RepulsionSettings
 COULOMB = 14.399645478425668  # e² / 4π ε0, eV Å
 SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
 N_ELEMENTS = 119  # rows of per-element tables; row 0 is padding
+
+
+class PairConstants(NamedTuple):
+    """What the elements of pairs decide, all of one shape but the last two; lengths in Å, energies in eV Å."""
+
+    strength: torch.Tensor
+    rate: torch.Tensor
+    reach: torch.Tensor
+    start: torch.Tensor
+    width: torch.Tensor
+    inverse_width: torch.Tensor
+    exponents: torch.Tensor  # [4]
+    screening: torch.Tensor  # [4, 2] amounts, and those of the slope
 
 
 class Repulsion(nn.Module):
@@ -66,32 +80,45 @@ class Repulsion(nn.Module):
         return torch.where(distances < start, start - lag, distances)  # [P]
 
     @torch.no_grad()
-    def with_slopes(self, Z_i: torch.Tensor, Z_j: torch.Tensor, distances: torch.Tensor):
+    def constants(self, Z_i: torch.Tensor, Z_j: torch.Tensor, dtype: torch.dtype) -> PairConstants:
+        """What the elements decide of pairs; Z_i and Z_j may be of any shapes that broadcast."""
+        bond = self.bond_lengths(Z_i, Z_j)
+        settings, powers = self.settings, self.charge_powers
+        amounts, rates = self.screening.double()  # [4] each
+        found = PairConstants(
+            strength=COULOMB * (Z_i * Z_j).double(),
+            rate=(powers[Z_i] + powers[Z_j]) / 0.46850,
+            reach=1 / (settings.outer * bond),
+            start=settings.saturation_start * bond,
+            width=(settings.saturation_start - settings.saturation_end) * bond,
+            inverse_width=1 / ((settings.saturation_start - settings.saturation_end) * bond),
+            exponents=-rates,
+            screening=torch.stack([amounts, -amounts * rates], 1),
+        )
+        return PairConstants(*(value.to(dtype) for value in found))
+
+    @torch.no_grad()
+    def with_slopes(self, pair: PairConstants, d: torch.Tensor):
         """`forward` and `saturate` with their derivatives by the distance, written out for use without autograd.
 
-        Returns repulsion [P] eV, its slope [P] eV/Å, distances seen [P] Å, their slope [P].
+        d [...] Å, of the shape of the constants. Returns repulsion eV, its slope eV/Å, distances seen Å,
+        their slope.
         """
-        d = distances
-        bond = self.bond_lengths(Z_i, Z_j).to(d.dtype)  # [P]
-        power = self.charge_powers.to(d.dtype)
-        rate = (power[Z_i] + power[Z_j]).mul_(1 / 0.46850)  # [P] per Å
-        strength = (Z_i * Z_j).to(d.dtype).mul_(COULOMB)
-        u = (d / (self.settings.outer * bond)).clamp_(max=1.0)
+        u = (d * pair.reach).clamp_(max=1.0)
         left = 1 - u
-        envelope = left**3 * (1 + u * (3 + 6 * u))
-        envelope_slope = -30 * (u * left).square() / (self.settings.outer * bond)
-        amounts, rates = self.screening.to(d.dtype)  # [4] each
-        each = torch.exp((d * rate)[:, None] * -rates)  # [P, 4]
-        screening, screening_slope = each @ amounts, (each @ (amounts * -rates)) * rate
-        coulomb = strength / d
-        energy = coulomb * screening * envelope
-        slope = coulomb * (screening_slope * envelope + screening * envelope_slope) - energy / d
-        start, end = self.settings.saturation_start, self.settings.saturation_end
-        t = ((d / bond - end) / (start - end)).clamp_(0.0, 1.0)
+        envelope = (u * 6).add_(3).mul_(u).add_(1).mul_(left**3)
+        envelope_slope = u.mul_(left).square_().mul_(-30).mul_(pair.reach)
+        screening = ((d * pair.rate)[..., None] * pair.exponents).exp_() @ pair.screening  # [..., 2]
+        coulomb = pair.strength / d
+        energy = envelope * coulomb * screening[..., 0]
+        slope = envelope.mul_(screening[..., 1]).mul_(pair.rate).addcmul_(envelope_slope, screening[..., 0])
+        slope = slope.mul_(coulomb).sub_(energy / d)
+        beyond = d - pair.start
+        t = (beyond * pair.inverse_width).add_(1).clamp_(0.0, 1.0)
         t2 = t * t
-        lag = (start - end) * bond * (0.5 + t2 * t * (0.5 * t - 1.0))
-        seen = torch.where(t < 1, start * bond - lag, d)
-        return energy, slope, seen, t2 * (3 - 2 * t)
+        lag = (0.5 * t).sub_(1).mul_(t2).mul_(t).add_(0.5).mul_(pair.width)  # 0 at t = 1
+        seen = beyond.clamp_(min=0.0).sub_(lag).add_(pair.start)
+        return energy, slope, seen, t2.mul_(t.mul_(-2).add_(3))
 
     def closest_seen(self, numbers: Sequence[int]) -> float:
         """Shortest distance, Å, that `saturate` can return between atoms of these nuclear charges."""

@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from iia_calc.network.activation import make_activation
-from iia_calc.network.attention import log_weights, make_attention, spherical_harmonics
+from iia_calc.network.attention import log_weights, make_attention
+from iia_calc.network.harmonics import spherical_harmonics
 from iia_calc.network.radial import CosineCutoff, GaussianBasis
 from iia_calc.network.settings import NetworkSettings
 
@@ -88,7 +89,7 @@ class SchNetIIA(nn.Module):
         if self.settings.angular:
             if directions is None:
                 raise ValueError("an angular attention needs the directions of the pairs")
-            harmonics = pairs.expand_signed(spherical_harmonics(directions, self.settings.angular))  # [A, K, C]
+            harmonics = spherical_harmonics(pairs.expand_directions(directions), self.settings.angular)  # [A, K, C]
         for interaction, filters in zip(self.interactions, self.filters(rbf, fc), strict=True):
             x = interaction(x, filters, rbf, log_fc, pairs, harmonics)  # [A, F]
         return x

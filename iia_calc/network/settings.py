@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 
 from iia_calc.network.activation import ACTIVATIONS
 from iia_calc.network.attention import FORMS
+from iia_calc.network.harmonics import HIGHEST
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,11 @@ class NetworkSettings:
             raise ValueError(f"unknown activation {self.activation!r}; choose {', '.join(ACTIVATIONS)}")
         if self.attention is not None and self.n_atom_basis % self.n_heads:
             raise ValueError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
+        if self.angular not in range(HIGHEST + 1):
+            raise ValueError(f"angular must be a degree from 0 to {HIGHEST}, not {self.angular}")
+        for name in ("angular", "distance_logits"):
+            if getattr(self, name) and self.attention not in ("smooth", "hard"):
+                raise ValueError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:

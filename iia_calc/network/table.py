@@ -1,14 +1,14 @@
-"""Filters of a finished network, read from a table instead of computed.
+"""Functions of the distance of a finished network, read from a table instead of computed.
 
-A filter depends on one number, the distance. Cubic Hermite pieces through exact values and slopes on a
-fine grid reproduce it to float32's own rounding, and a piece is a weighted sum of four rows: what
-`embedding_bag` does in one pass. The slope is that of the pieces themselves, so forces stay the exact
-gradient of the energy that is reported.
+Filters and distance logits depend on one number, the distance. Cubic Hermite pieces through exact values
+and slopes on a fine grid reproduce them to float32's own rounding, and a piece is a weighted sum of four
+rows: what `embedding_bag` does in one pass. The slope is that of the pieces themselves, so forces stay the
+exact gradient of the energy that is reported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -16,6 +16,14 @@ from torch.nn import functional
 
 COARSEST, FINEST = 0.01, 0.00125  # Å
 TOLERANCE = 5e-6  # largest error of a slope, relative to the largest slope
+# weights of a piece's rows (value here, rise, slope here, slope at the next knot) by powers 0 to 3 of the
+# place in the piece; then those of its derivative
+PIECE = (
+    (1, 0, 0, 0, 0, 0, 1, 0),
+    (0, 0, 1, 0, 0, 6, -4, -2),
+    (0, 3, -2, -1, 0, -6, 3, 3),
+    (0, -2, 1, 1, 0, 0, 0, 0),
+)
 
 
 class Places(NamedTuple):
@@ -27,71 +35,72 @@ class Places(NamedTuple):
     slope: torch.Tensor
 
 
-class FilterTable:
-    """Filters of T blocks between `start` and `cutoff` Å; zero beyond.
+class DistanceTable:
+    """Functions of a distance between `start` and `cutoff` Å, constant beyond.
 
     Parameters
     ----------
-    exact : distances [P] -> filters [T, P, F] and their slopes [T, P, F], in float64.
+    exact : distances [P] -> values [P, C] and their slopes [P, C], in float64.
+    groups : columns that are read together, their sum is C.
     dtype, device : of the table.
     """
 
-    def __init__(self, exact: Callable, start: float, cutoff: float, dtype: torch.dtype, device: torch.device):
-        self.start, self.cutoff, spacing = start, cutoff, COARSEST
-        self.rows = torch.empty(0)
-        while True:
-            self._fill(exact, spacing, device)
-            if self.error <= TOLERANCE or spacing <= FINEST:
-                break
-            spacing /= 2
-        self.rows = self.rows.to(dtype)
+    def __init__(
+        self,
+        exact: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+        groups: Sequence[int],
+        start: float,
+        cutoff: float,
+        dtype: torch.dtype,
+        device: torch.device,
+    ):
+        self.start, self.cutoff, self.spacing = start, cutoff, 2 * COARSEST
+        self.error = torch.inf
+        while self.error > TOLERANCE and self.spacing > FINEST:
+            rows = self._fill(exact, groups, self.spacing / 2, device)
+        self.rows = [group.to(dtype).contiguous() for group in rows]
+        self.piece = torch.tensor(PIECE, dtype=dtype, device=device)
+        self.piece[:, 4:] /= self.spacing
+        self.reach = torch.tensor([0, 1, 2, 5], device=device)
+        self.starts = torch.empty(0, dtype=torch.int64, device=device)
 
-    def _fill(self, exact, spacing, device):
+    def _fill(self, exact, groups, spacing, device):
         n = int((self.cutoff - self.start) / spacing) + 1
         self.spacing = (self.cutoff - self.start) / n
         self.n_pieces = n
         grid = torch.linspace(self.start, self.cutoff, 4 * n + 1, dtype=torch.float64, device=device)
-        value, slope = exact(grid)  # [T, 4 n + 1, F]
-        knots = torch.stack([value[:, ::4], slope[:, ::4] * self.spacing], 2)  # [T, n + 1, 2, F]
-        knots[:, -1] = 0.0  # at the cutoff
+        value, slope = exact(grid)  # [4 n + 1, C]
+        p, m = value[::4], slope[::4] * self.spacing  # [n + 1, C]
         # a quarter into each piece, about where its slope is worst: in the middle it would be too good
-        p, m = knots[:, :, 0], knots[:, :, 1]
-        quarter = 1.125 * (p[:, 1:] - p[:, :-1]) + 0.1875 * m[:, :-1] - 0.3125 * m[:, 1:]
-        worst = (quarter / self.spacing - slope[:, 1::4]).abs().max()
-        self.error = float(worst / slope.abs().max().clamp_min(1e-12))
+        quarter = 1.125 * (p[1:] - p[:-1]) + 0.1875 * m[:-1] - 0.3125 * m[1:]
+        worst = (quarter / self.spacing - slope[1::4]).abs().amax(0).split(list(groups))
+        largest = slope.abs().amax(0).split(list(groups))
+        self.error = max(float(w.max() / s.max().clamp_min(1e-12)) for w, s in zip(worst, largest, strict=True))
         # value, rise to the next knot, slope: the rise in its own digits, so that slopes keep theirs
-        rises = torch.diff(knots[:, :, 0], dim=1, append=knots[:, -1:, 0])
-        self.rows = torch.stack([knots[:, :, 0], rises, knots[:, :, 1]], 2).flatten(1, 2)  # [T, 3 (n + 1), F]
+        rises = torch.diff(p, dim=0, append=p[-1:])
+        return torch.stack([p, rises, m], 1).flatten(0, 1).split(list(groups), 1)  # [3 (n + 1), columns] each
 
-    def places(self, distances: torch.Tensor, pairs) -> Places:
-        """Rows and weights for every slot of a layout, from the distances [P] of its pairs."""
-        u = (distances - self.start) * (1.0 / self.spacing)  # [P]
-        piece = u.nan_to_num(0.0).clamp(0, self.n_pieces - 1).floor()
-        t = u - piece
+    def places(self, distances: torch.Tensor) -> Places:
+        """Rows and weights for the distances [S] Å of all slots."""
+        u = torch.sub(distances, self.start).mul_(1.0 / self.spacing).clamp_(0, self.n_pieces)  # [S]
+        piece = u.nan_to_num(0.0).clamp_(max=self.n_pieces - 1).floor_()
+        t = u.sub_(piece)
         t2 = t * t
-        t3 = t2 * t
-        bump, hill = 3 * t2 - 2 * t3, 6 * (t - t2)
-        weights = torch.stack(
-            [torch.ones_like(t), bump, t3 - 2 * t2 + t, t3 - t2, 0 * t, hill, 3 * t2 - 4 * t + 1, 3 * t2 - 2 * t],
-            1,
-        )  # [P, 8] of value, rise, slope here and slope at the next knot
-        weights[:, 4:] *= 1.0 / self.spacing
-        weights.masked_fill_((distances >= self.cutoff)[:, None], 0.0)
-        weights = pairs.expand(weights).view(-1, 8)  # [S, 8]
-        first = 3 * piece.long().index_select(0, pairs.pair_of_slot)  # [S]
-        rows = first[:, None] + torch.tensor([0, 1, 2, 5], device=first.device)
-        starts = torch.arange(0, rows.numel(), 4, device=first.device)
-        return Places(rows.view(-1), starts, weights[:, :4].contiguous().view(-1), weights[:, 4:].contiguous().view(-1))
+        weights = torch.stack([torch.ones_like(t), t, t2, t2 * t], 1) @ self.piece  # [S, 8]
+        rows = piece.mul_(3).long()[:, None] + self.reach  # [S, 4]
+        if len(self.starts) != len(t):
+            self.starts = torch.arange(0, rows.numel(), 4, device=rows.device)
+        return Places(rows.view(-1), self.starts, weights[:, :4].reshape(-1), weights[:, 4:].reshape(-1))
 
-    def filters(self, block: int, places: Places) -> torch.Tensor:
-        """[S, F]"""
-        return self._read(block, places, places.value)
+    def values(self, group: int, places: Places) -> torch.Tensor:
+        """[S, columns]"""
+        return self._read(group, places, places.value)
 
-    def slopes(self, block: int, places: Places) -> torch.Tensor:
-        """Derivatives by the distance [S, F], per Å."""
-        return self._read(block, places, places.slope)
+    def slopes(self, group: int, places: Places) -> torch.Tensor:
+        """Derivatives by the distance [S, columns], per Å."""
+        return self._read(group, places, places.slope)
 
-    def _read(self, block, places, weights):
+    def _read(self, group, places, weights):
         return functional.embedding_bag(
-            places.rows, self.rows[block], places.starts, mode="sum", per_sample_weights=weights
+            places.rows, self.rows[group], places.starts, mode="sum", per_sample_weights=weights
         )

@@ -79,6 +79,16 @@ class PotentialContract:
         np.testing.assert_allclose(forces(potential, moved), forces(potential, atoms) @ turn.T, rtol=0, atol=1e-10)
         assert np.abs(forces(potential, moved) - forces(potential, atoms)).max() > 1e-3  # control: not turned
 
+    def test_mirror_images_have_one_energy(self, potential, atoms):
+        flip = Rotation.random(rng=np.random.default_rng(1)).as_matrix() @ np.diag([1.0, 1.0, -1.0])
+        image = atoms.copy()
+        image.positions = atoms.positions @ flip.T
+        assert total(potential, image) == pytest.approx(total(potential, atoms), abs=1e-10)
+        np.testing.assert_allclose(forces(potential, image), forces(potential, atoms) @ flip.T, rtol=0, atol=1e-10)
+        squeezed = atoms.copy()  # control: not an isometry
+        squeezed.positions[:, 2] *= -0.98
+        assert abs(total(potential, squeezed) - total(potential, atoms)) > 1e-4
+
     def test_permutation(self, potential, atoms):
         order = np.random.default_rng(1).permutation(len(atoms))
         assert total(potential, atoms[order]) == pytest.approx(total(potential, atoms), abs=1e-10)

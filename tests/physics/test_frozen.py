@@ -4,9 +4,9 @@ import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
+from iia_calc.frozen_potential import CACHED_SLOTS
 from iia_calc.network.frozen import FrozenNetwork
 from iia_calc.network.table import TOLERANCE
-from iia_calc.pairs import ClusterPairs
 
 
 @pytest.mark.parametrize("attention", ["smooth", "hard", None])
@@ -19,23 +19,69 @@ def test_table_against_computed_filters(attention, activation, n_filters):
     Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (21, 1, 6)], torch.float32)
     expected = exact(Z, R.double(), batch)
     tabulated = short(Z, R, batch)
-    assert short._frozen_cache.table is not None
-    assert short._frozen_cache.table.error <= TOLERANCE
+    assert short._frozen_cache.network.table is not None
+    assert short._frozen_cache.network.table.error <= TOLERANCE
     largest = float(expected.forces.abs().max())
     assert float((tabulated.energy - expected.energy).abs().max()) < 2e-5
     assert float((tabulated.forces - expected.forces).abs().max()) < 1e-5 * largest
 
 
+@pytest.mark.parametrize("attention", ["smooth", "hard"])
+@pytest.mark.parametrize("angular", [1, 2, 3])
+@pytest.mark.parametrize("distance_logits", [False, True])
+def test_angles_in_float32(attention, angular, distance_logits):
+    """Merged and tabulated against float64, as far off as float32's own autograd at most."""
+    settings = {"attention": attention, "angular": angular, "distance_logits": distance_logits}
+    exact, short = small_potential(**settings), small_potential(dtype=torch.float32, **settings)
+    Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (21, 1, 6)], torch.float32)
+    expected, merged = exact(Z, R.double(), batch), short(Z, R, batch)
+    assert short._frozen_cache.network.table.error <= TOLERANCE
+    largest = float(expected.forces.abs().max())
+    assert float((merged.energy - expected.energy).abs().max()) < 2e-5
+    assert float((merged.forces - expected.forces).abs().max()) < 1e-5 * largest
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("settings", [{}, {"angular": 2, "distance_logits": True}])
+def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
+    """Parts of a batch, of one size and of several, in any order: the energies and forces of each alone."""
+    potential = small_potential(dtype=dtype, **settings)
+    for sizes in ([21] * 13, [3, 21, 1, 17, 2, 30, 5, 21, 21, 8, 1]):
+        clusters = [random_cluster(n, seed=n + k) for k, n in enumerate(sizes)]
+        Z, R, batch = flat(clusters, dtype)
+        assert len(potential.pairs_of(R, batch).parts(CACHED_SLOTS)) > 1
+        together = potential(Z, R, batch)
+        alone = [potential(*flat([cluster], dtype)) for cluster in clusters]
+        tolerance = 1e-11 if dtype == torch.float64 else 1e-5 * float(together.forces.abs().max())
+        expected = torch.cat([prediction.forces for prediction in alone])
+        torch.testing.assert_close(together.forces, expected, rtol=0, atol=tolerance)
+        energies = torch.cat([prediction.energy for prediction in alone])
+        torch.testing.assert_close(together.energy, energies, rtol=0, atol=max(tolerance, 1e-9))
+
+
+def test_what_is_kept_of_the_elements_follows_the_elements():
+    potential = small_potential()
+    Z, R, batch = flat([random_cluster(6, n_selenium=1)])
+    pairs = potential.pairs_of(R, batch)
+    before = potential.evaluate(pairs, Z, R)[1]
+    for other in (Z.flip(0), Z):
+        expected = small_potential().evaluate(pairs, other.clone(), R)[1]
+        torch.testing.assert_close(potential.evaluate(pairs, other, R)[1], expected, rtol=0, atol=0)
+    Z[:] = Z.flip(0)  # in place: the same tensor
+    after = potential.evaluate(pairs, Z, R)[1]
+    torch.testing.assert_close(after, small_potential().evaluate(pairs, Z.clone(), R)[1], rtol=0, atol=0)
+    assert float((after - before).abs().max()) > 1e-3
+
+
 def test_table_ends_at_the_cutoff_and_holds_its_own_gradient():
     potential = small_potential(dtype=torch.float32).freeze()
-    table = potential._frozen().table
-    pairs = ClusterPairs((2,))
+    table = potential._frozen().network.table
     values, slopes = [], []
     grid = torch.linspace(4.9, 5.1, 201)
     for r in grid:
-        places = table.places(r[None], pairs)
-        values.append(table.filters(0, places)[1])
-        slopes.append(table.slopes(0, places)[1])
+        places = table.places(r[None])
+        values.append(table.values(0, places)[0])
+        slopes.append(table.slopes(0, places)[0])
     values, slopes = torch.stack(values).double(), torch.stack(slopes).double()
     assert float(values[grid >= 5.0].abs().max()) == 0.0
     assert float(slopes[grid >= 5.0].abs().max()) == 0.0
@@ -60,7 +106,7 @@ def test_weights_that_change_are_not_answered_from_a_cache():
 
 
 def test_what_merging_does_not_cover_is_computed_as_it_was_trained():
-    for settings in ({"attention": "untrained"}, {"activation": "smu-trainable"}, {"distance_logits": True}):
+    for settings in ({"attention": "untrained"}, {"activation": "smu-trainable"}):
         potential = small_potential(**settings)
         assert not FrozenNetwork.covers(potential.settings)
         potential(*flat([random_cluster(3)]))

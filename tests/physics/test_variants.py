@@ -8,6 +8,8 @@ import torch
 from clusters import flat, random_cluster, small_potential
 from physics.contract import PotentialContract
 
+from iia_calc.network import NetworkSettings
+
 
 class TestSmoothAttention(PotentialContract):
     settings: ClassVar[dict] = {"attention": "smooth", "activation": "smu"}
@@ -29,6 +31,31 @@ class TestDistanceLogits(PotentialContract):
     settings: ClassVar[dict] = {"distance_logits": True, "activation": "smu-trainable"}
 
 
+class TestAngularAttention(PotentialContract):
+    """The shipped shape: degree 2, distances in the logits."""
+
+    settings: ClassVar[dict] = {"angular": 2, "distance_logits": True}
+
+
+class TestAngularDegree1(PotentialContract):
+    settings: ClassVar[dict] = {"angular": 1}
+
+
+class TestAngularDegree3(PotentialContract):
+    settings: ClassVar[dict] = {"angular": 3, "activation": "ssp", "distance_logits": True}
+
+
+class TestAngularTrainableActivation(PotentialContract):
+    """Not merged: autograd serves."""
+
+    settings: ClassVar[dict] = {"angular": 3, "activation": "smu-trainable"}
+
+
+class TestAngularHardAttention(PotentialContract):
+    settings: ClassVar[dict] = {"attention": "hard", "angular": 2, "distance_logits": True}
+    smooth: ClassVar[bool] = False
+
+
 class TestHardAttention(PotentialContract):
     settings: ClassVar[dict] = {"attention": "hard", "activation": "smu"}
     smooth: ClassVar[bool] = False
@@ -44,9 +71,13 @@ def test_untrained_attention_answers_differently_each_time():
 
 @pytest.mark.parametrize("attention", ["smooth", "hard", None])
 @pytest.mark.parametrize("activation", ["smu", "ssp", "smu-trainable"])
-def test_forces_can_be_trained(attention, activation):
+@pytest.mark.parametrize("angular", [0, 3])
+def test_forces_can_be_trained(attention, activation, angular):
     """A force loss differentiates twice: by parameters, against differences along a random direction."""
-    potential = small_potential(attention=attention, activation=activation).requires_grad_(True)
+    if angular and attention is None:
+        pytest.skip("angles belong to an attention")
+    settings = {"attention": attention, "activation": activation, "angular": angular, "distance_logits": angular > 0}
+    potential = small_potential(**settings).requires_grad_(True)
     Z, R, batch = flat([random_cluster(5), random_cluster(3, seed=1)])
 
     def loss():
@@ -69,3 +100,16 @@ def test_forces_can_be_trained(attention, activation):
     assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-5, abs=1e-6)
     assert np.isfinite(slope)
     assert abs(slope) > 1e-4
+
+
+@pytest.mark.parametrize("wrong", [4, -1, 1.5])
+def test_angular_is_a_degree(wrong):
+    with pytest.raises(ValueError, match=f"from 0 to 3, not {wrong}"):
+        NetworkSettings(angular=wrong)
+
+
+@pytest.mark.parametrize("attention", [None, "untrained"])
+@pytest.mark.parametrize("setting", [{"angular": 1}, {"distance_logits": True}])
+def test_directions_and_distances_need_an_attention_to_enter(attention, setting):
+    with pytest.raises(ValueError, match=rf"{next(iter(setting))} belongs to a smooth or hard attention, not to"):
+        NetworkSettings(attention=attention, **setting)
