@@ -193,3 +193,29 @@ def test_signature_tells_weights_and_settings_apart(potential):
     assert one == PotentialRelaxer(small_potential()).signature
     assert one != PotentialRelaxer(small_potential(seed=1)).signature
     assert one != PotentialRelaxer(potential, fmax=0.05).signature
+
+
+def test_quenches_end_where_the_committee_disagrees(clusters):
+    committee = Committee([small_potential(seed=seed) for seed in (0, 1)])
+    free = PotentialRelaxer(committee, fmax=0.01).relax(clusters)
+    limit = float(np.median([r.forces_std for r in free]))
+    watched = PotentialRelaxer(committee, fmax=0.01, forces_std_limit=limit)
+    ends = watched.relax(clusters)
+    for before, now in zip(free, ends, strict=True):
+        if now.reason == "uncertain":
+            assert not now.converged
+            assert now.forces_std > limit
+            assert now.n_evaluations <= before.n_evaluations
+        else:
+            assert now.forces_std <= limit
+            assert now.reason == before.reason
+    assert {r.reason for r in ends} >= {"uncertain", "converged"}
+    assert [r.energy for r in watched.strayed] == [r.energy for r in ends if r.reason == "uncertain"]
+    assert watched.signature != PotentialRelaxer(committee, fmax=0.01).signature
+
+
+def test_a_limit_needs_a_committee(potential):
+    with pytest.raises(ValueError, match="needs a committee"):
+        PotentialRelaxer(potential, forces_std_limit=1.0)
+    with pytest.raises(ValueError, match="must be positive"):
+        PotentialRelaxer(Committee([potential, potential]), forces_std_limit=0.0)

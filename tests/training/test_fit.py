@@ -60,7 +60,7 @@ def test_errors_are_counted_right(labelled, energies):
     items = labelled[:7]
     by_hand = [
         (1e3 * abs(energy - item.label.energy) / len(item.atoms), np.abs(forces - item.label.forces).ravel())
-        for item, energy, forces in predict(potential, items, batch_size=3)
+        for item, energy, forces, *_ in predict(potential, items, batch_size=3)
     ]
     errors = held_out_errors(potential, items, None)["all"]
     assert errors.count == 7
