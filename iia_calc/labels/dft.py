@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
 from ase.units import Bohr, Hartree
 
-from iia_calc.labels.level import Label, LabelFailed, multiplicity_of
+from iia_calc.labels import gpu as gpus
+from iia_calc.labels.level import HessianUnavailable, Label, LabelFailed, multiplicity_of
+
+if TYPE_CHECKING:
+    from iia_calc.labels.electronic import ElectronicState
 
 _GROUND_STATE_MULTIPLICITY = {  # of free atoms (Hund), for the element reference energies
     "H": 2, "He": 1, "Li": 2, "Be": 1, "B": 2, "C": 3, "N": 4, "O": 3, "F": 2, "Ne": 1, "Na": 2, "Mg": 1,
@@ -27,6 +32,7 @@ class DFTLevel:
     grid_level : PySCF's. Level 1 differs from level 3 by 0.1 mHa in energy and 15 meV/Å in forces
         on SeB8..SeB16 and takes half the time.
     density_fit : Coulomb and exchange by density fitting (0.35 mHa on SeB16).
+    gpu : None for gpu4pyscf where it is installed and a GPU is there, False for the CPU.
     """
 
     functional: str = "PBE0"
@@ -38,7 +44,16 @@ class DFTLevel:
     conv_tol: float = 1e-7
     max_cycle: int = 60
     threads: int | None = None
+    gpu: bool | None = None
     _last: dict = field(default_factory=dict, compare=False, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.gpu and not gpus.available():
+            raise ValueError("a GPU was asked for, but gpu4pyscf isn't installed or CUDA sees no device; take gpu=None")
+
+    def but(self, **changes: Any) -> DFTLevel:
+        """This level with other settings, and without the density kept for the next structure."""
+        return replace(self, _last={}, **changes)
 
     @property
     def name(self) -> str:
@@ -57,7 +72,7 @@ class DFTLevel:
             torn-apart cluster can have (the mark of a failed SCF solution).
         """
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
-        mean_field = self._converge(atoms, multiplicity, self._guess(atoms))
+        mean_field = self.converged(atoms, multiplicity, self._guess(atoms))
         energy = float(mean_field.e_tot) * Hartree
         free = sum(self.element_energy(symbol) for symbol in atoms.get_chemical_symbols())
         if self.charge == 0 and energy > free + 3.0 * len(atoms):
@@ -67,13 +82,44 @@ class DFTLevel:
             )
         gradient = mean_field.nuc_grad_method()
         gradient.verbose = 0
-        forces = -np.asarray(gradient.kernel()) * Hartree / Bohr
+        forces = -gpus.to_numpy(gradient.kernel()) * Hartree / Bohr
         if not np.isfinite(forces).all():
             raise LabelFailed(f"{self.name} on {atoms.get_chemical_formula()}: forces are not finite")
         self._last.update(
-            numbers=atoms.numbers.copy(), positions=atoms.positions.copy(), density=mean_field.make_rdm1()
-        )
+            numbers=atoms.numbers.copy(), positions=atoms.positions.copy(),
+            density=gpus.to_numpy(mean_field.make_rdm1()),
+        )  # fmt: skip
         return Label(energy, forces)
+
+    def state(
+        self, atoms: Atoms, multiplicity: int, *, check_stability: bool = True, start: DFTLevel | None = None
+    ) -> ElectronicState:
+        """Energy, ⟨S²⟩ and stability of the lowest SCF solution of `multiplicity`; see `labels.electronic`.
+
+        start : a level in a smaller basis whose (stable) solution is the guess.
+        """
+        from iia_calc.labels.electronic import electronic_state
+
+        return electronic_state(self, atoms, multiplicity, check_stability, start)
+
+    def hessian(self, atoms: Atoms) -> np.ndarray:
+        """Analytic second derivatives [n_atoms, 3, n_atoms, 3], eV/Å².
+
+        Raises
+        ------
+        HessianUnavailable : PySCF has none for this functional.
+        LabelFailed : the SCF did not converge.
+        """
+        tight = self.but(conv_tol=min(self.conv_tol, 1e-9))
+        multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
+        mean_field = tight.converged(atoms, multiplicity, self._guess(atoms))
+        try:
+            derivative = mean_field.Hessian()
+            derivative.verbose = 0
+            blocks = gpus.to_numpy(derivative.kernel())  # [n, n, 3, 3], Hartree/Bohr²
+        except (NotImplementedError, AttributeError) as error:
+            raise HessianUnavailable(f"{self.name}: {error}") from error
+        return blocks.transpose(0, 2, 1, 3) * Hartree / Bohr**2
 
     def element_energy(self, symbol: str) -> float:
         """Energy, eV, of the free atom in its ground state (Hund's multiplicity)."""
@@ -86,13 +132,20 @@ class DFTLevel:
         moved = np.sqrt(((last["positions"] - atoms.positions) ** 2).sum(1).mean())
         return last["density"] if moved < 0.25 else None
 
-    def _converge(self, atoms: Atoms, multiplicity: int, guess):
-        """The converged mean field: plain, then another guess with level shift, then second order."""
-        mean_field = self.mean_field(atoms, multiplicity)
+    def converged(self, atoms: Atoms, multiplicity: int, guess=None, unrestricted: bool = False):
+        """The converged mean field: plain, then another guess with level shift, then second order.
+
+        guess : density to start from, [n, n], or [2, n, n] where unrestricted.
+
+        Raises
+        ------
+        LabelFailed : none of them converged.
+        """
+        mean_field = self.mean_field(atoms, multiplicity, unrestricted)
         mean_field.kernel(dm0=guess)
         if mean_field.converged:
             return mean_field
-        shifted = self.mean_field(atoms, multiplicity)
+        shifted = self.mean_field(atoms, multiplicity, unrestricted)
         shifted.init_guess, shifted.level_shift, shifted.damp, shifted.max_cycle = (
             "huckel",
             0.25,
@@ -106,19 +159,29 @@ class DFTLevel:
             mean_field.kernel(dm0=shifted.make_rdm1())
             if mean_field.converged:
                 return mean_field
-        second_order = self.mean_field(atoms, multiplicity).newton()
-        second_order.verbose, second_order.max_cycle = 0, 30
-        second_order.kernel(best.mo_coeff, best.mo_occ)
-        if not second_order.converged:
-            raise LabelFailed(f"{self.name} on {atoms.get_chemical_formula()}: SCF not converged")
-        plain = self.mean_field(atoms, multiplicity)
+        second_order = self.second_order(gpus.to_cpu(best), atoms, multiplicity, unrestricted)
+        plain = self.mean_field(atoms, multiplicity, unrestricted)
         plain.kernel(dm0=second_order.make_rdm1())
         if not plain.converged:
             raise LabelFailed(f"{self.name} on {atoms.get_chemical_formula()}: SCF not converged")
         return plain
 
-    def mean_field(self, atoms: Atoms, multiplicity: int):
-        """PySCF's RKS or UKS object for `atoms`, ready to run."""
+    def second_order(self, start, atoms: Atoms, multiplicity: int, unrestricted: bool = False):
+        """The mean field converged by Newton steps from the orbitals of `start`, on the CPU.
+
+        Raises
+        ------
+        LabelFailed : it did not converge.
+        """
+        mean_field = self.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).newton()
+        mean_field.verbose, mean_field.max_cycle = 0, 30
+        mean_field.kernel(start.mo_coeff, start.mo_occ)
+        if not mean_field.converged:
+            raise LabelFailed(f"{self.name} on {atoms.get_chemical_formula()}: SCF not converged")
+        return mean_field
+
+    def mean_field(self, atoms: Atoms, multiplicity: int, unrestricted: bool = False):
+        """PySCF's RKS or UKS object for `atoms`, ready to run; singlets are restricted unless `unrestricted`."""
         try:
             from pyscf import dft, gto, lib
         except ImportError as error:
@@ -129,12 +192,13 @@ class DFTLevel:
             atom=list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)),
             basis=self.basis, charge=self.charge, spin=multiplicity - 1, unit="Angstrom", verbose=0,
         )  # fmt: skip
-        mean_field = (dft.RKS if multiplicity == 1 else dft.UKS)(molecule, xc=self.functional)
+        restricted = multiplicity == 1 and not unrestricted
+        mean_field = (dft.RKS if restricted else dft.UKS)(molecule, xc=self.functional)
         if self.density_fit:
             mean_field = mean_field.density_fit()
         mean_field.grids.level = self.grid_level
         mean_field.conv_tol, mean_field.max_cycle = self.conv_tol, self.max_cycle
-        return mean_field
+        return gpus.to_gpu(mean_field) if self.gpu is not False and gpus.available() else mean_field
 
 
 @cache
@@ -144,5 +208,5 @@ def _atom_energy(functional: str, basis: str, density_fit: bool, grid_level: int
             f"the ground-state multiplicity of {symbol} is not tabulated here; "
             f"known: {', '.join(_GROUND_STATE_MULTIPLICITY)}"
         )
-    level = DFTLevel(functional, basis, density_fit=density_fit, grid_level=grid_level)
-    return float(level._converge(Atoms(symbol), _GROUND_STATE_MULTIPLICITY[symbol], None).e_tot) * Hartree
+    level = DFTLevel(functional, basis, density_fit=density_fit, grid_level=grid_level, gpu=False)
+    return float(level.converged(Atoms(symbol), _GROUND_STATE_MULTIPLICITY[symbol]).e_tot) * Hartree

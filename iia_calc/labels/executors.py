@@ -30,15 +30,24 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """
     if workers < 1:
         raise ValueError(f"a label job needs at least one worker, not {workers}")
+    with worker_environment():
+        executor = ProcessPoolExecutor(
+            workers, mp_context=get_context("spawn"), initializer=_end_with_parent, initargs=(os.getpid(),)
+        )
+        try:
+            yield executor
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def worker_environment() -> Iterator[None]:
+    """While inside, processes that start read what suits a worker."""
     earlier = {name: os.environ.get(name) for name in _FOR_WORKERS}
-    os.environ.update(_FOR_WORKERS)  # read by the children as they start
-    executor = ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_end_with_parent, initargs=(os.getpid(),)
-    )
+    os.environ.update(_FOR_WORKERS)
     try:
-        yield executor
+        yield
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
         for name, value in earlier.items():
             if value is None:
                 del os.environ[name]

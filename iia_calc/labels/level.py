@@ -20,6 +20,10 @@ class LabelFailed(RuntimeError):
     """The calculation did not converge, or ended in nonsense; such a number is never a label."""
 
 
+class HessianUnavailable(RuntimeError):
+    """The method has no analytic second derivatives; differences of forces do instead."""
+
+
 class LevelOfTheory(Protocol):
     """Charge, multiplicity and method are explicit; two levels with the same `name` give the same numbers."""
 

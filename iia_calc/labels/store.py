@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ class LabelStore:
 
     def __init__(self, path: str | Path, level: str | None = None) -> None:
         self.path = Path(path)
+        self._lock = threading.Lock()
         if self.path.suffix != ".db":
             raise ValueError(f"{self.path} is not named like an ASE database; name it {self.path.name}.db")
         existed = self.path.exists()
@@ -93,9 +95,9 @@ class LabelStore:
         return done
 
     def add(self, labelled: Iterable[LabelledStructure]) -> int:
-        """Write a batch in one transaction; returns how many."""
+        """Write a batch in one transaction; returns how many. Threads wait for one another."""
         count = 0
-        with self._db:
+        with self._lock, self._db:
             for item in labelled:
                 atoms = Atoms(item.atoms.numbers, item.atoms.positions)
                 atoms.calc = SinglePointCalculator(

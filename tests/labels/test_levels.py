@@ -73,9 +73,7 @@ def test_triplet_differs_from_singlet():
 
 def test_free_atoms_have_their_ground_state():
     level = DFTLevel(threads=1)
-    assert (
-        level.element_energy("Se") < DFTLevel(multiplicity=1, threads=1)._converge(Atoms("Se"), 1, None).e_tot * Hartree
-    )
+    assert level.element_energy("Se") < DFTLevel(multiplicity=1, threads=1).converged(Atoms("Se"), 1).e_tot * Hartree
     with pytest.raises(ValueError, match="not tabulated"):
         level.element_energy("U")
 

@@ -1,0 +1,161 @@
+"""The electronic state of one structure: multiplicity, ⟨S²⟩, and whether the SCF solution is a minimum.
+
+A solution is tested against all real rotations of its orbitals, a restricted singlet against those
+that part the spins too. Where one lowers the energy it is followed, up to three times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from ase import Atoms
+from ase.units import Hartree
+
+from iia_calc.labels import gpu
+from iia_calc.labels.level import LabelFailed, multiplicity_of
+from iia_calc.labels.stability import unstable_orbitals
+
+if TYPE_CHECKING:
+    from iia_calc.labels.dft import DFTLevel
+
+STABLE, FOLLOWED, UNSTABLE, UNCHECKED = "stable", "instability followed", "unstable", "not checked"
+LOWER = 1e-6
+"""Hartree by which a followed instability must lower the energy."""
+
+
+@dataclass(frozen=True)
+class ElectronicState:
+    """The lowest SCF solution found of one multiplicity.
+
+    Attributes
+    ----------
+    level : name of the level of theory. basis : its basis.
+    energy : eV. s_squared : ⟨S²⟩; None where restricted.
+    stability : "stable", "instability followed" (and stable now), "unstable", "not checked".
+    """
+
+    level: str
+    basis: str
+    charge: int
+    multiplicity: int
+    energy: float
+    restricted: bool
+    s_squared: float | None
+    stability: str
+
+    @property
+    def ideal_s_squared(self) -> float:
+        """S(S+1)."""
+        spin = 0.5 * (self.multiplicity - 1)
+        return spin * (spin + 1.0)
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON; energy in eV."""
+        return {**asdict(self), "ideal_s_squared": self.ideal_s_squared}
+
+    @staticmethod
+    def from_plain(plain: dict[str, Any]) -> ElectronicState:
+        return ElectronicState(**{name: value for name, value in plain.items() if name != "ideal_s_squared"})
+
+
+@dataclass(frozen=True)
+class _Solution:
+    mean_field: Any
+    restricted: bool
+    stability: str
+
+
+_RECENT: dict[tuple, _Solution] = {}
+"""Last solutions of this process: a larger basis starts from the smaller one's."""
+
+
+def electronic_state(
+    level: DFTLevel, atoms: Atoms, multiplicity: int, check_stability: bool = True, start: DFTLevel | None = None
+) -> ElectronicState:
+    """The lowest solution of `level` at `atoms`; `start` is a level in a smaller basis that gives the guess.
+
+    Raises
+    ------
+    ValueError : the electrons don't allow the multiplicity.
+    LabelFailed : the SCF did not converge.
+    """
+    multiplicity_of(atoms, level.charge, multiplicity)
+    solution = _solve(level, atoms, multiplicity, check_stability, start)
+    energy = float(solution.mean_field.e_tot) * Hartree
+    return ElectronicState(
+        level.but(multiplicity=multiplicity).name, level.basis, level.charge, multiplicity, energy,
+        solution.restricted, None if solution.restricted else float(solution.mean_field.spin_square()[0]),
+        solution.stability,
+    )  # fmt: skip
+
+
+def next_multiplicity(atoms: Atoms, charge: int, multiplicity: int) -> int | None:
+    """Two unpaired electrons more; None where there are not so many."""
+    return multiplicity + 2 if multiplicity + 1 <= int(atoms.numbers.sum()) - charge else None
+
+
+def _solve(
+    level: DFTLevel, atoms: Atoms, multiplicity: int, check_stability: bool, start: DFTLevel | None
+) -> _Solution:
+    key = (level.name, level.conv_tol, multiplicity, check_stability, atoms.numbers.tobytes(),
+           atoms.positions.tobytes())  # fmt: skip
+    if key in _RECENT:
+        return _RECENT[key]
+    guess, unrestricted = None, multiplicity > 1
+    if start is not None:
+        from pyscf.scf import addons
+
+        below = _solve(start, atoms, multiplicity, True, None)
+        unrestricted = not below.restricted
+        larger = level.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).mol
+        guess = addons.project_dm_nr2nr(below.mean_field.mol, below.mean_field.make_rdm1(), larger)
+    mean_field = gpu.to_cpu(level.converged(atoms, multiplicity, guess, unrestricted))
+    solution = _Solution(mean_field, not unrestricted, UNCHECKED)
+    if check_stability:
+        solution = _stabilised(level, atoms, multiplicity, solution)
+    while len(_RECENT) >= 4:
+        _RECENT.pop(next(iter(_RECENT)))
+    _RECENT[key] = solution
+    return solution
+
+
+def _stabilised(level: DFTLevel, atoms: Atoms, multiplicity: int, solution: _Solution) -> _Solution:
+    """The solution that instabilities lead to; "unstable" where following them ends no lower."""
+    mean_field, restricted, stability = solution.mean_field, solution.restricted, STABLE
+    for _ in range(3):
+        rotated = unstable_orbitals(mean_field)
+        if rotated is None:
+            return _Solution(mean_field, restricted, stability)
+        lower = _followed(level, atoms, multiplicity, rotated, mean_field.e_tot)
+        if lower is None:
+            return _Solution(mean_field, restricted, UNSTABLE)
+        mean_field, restricted, stability = lower, False, FOLLOWED
+        if multiplicity == 1 and mean_field.spin_square()[0] < 1e-4:  # the spins came together again
+            density = mean_field.make_rdm1().sum(0)
+            mean_field, restricted = gpu.to_cpu(level.converged(atoms, 1, density)), True
+    if unstable_orbitals(mean_field) is not None:
+        stability = UNSTABLE
+    return _Solution(mean_field, restricted, stability)
+
+
+def _followed(level: DFTLevel, atoms: Atoms, multiplicity: int, orbitals: np.ndarray, energy: float) -> Any:
+    """The unrestricted solution below `energy` (Hartree) that turned orbitals lead to; None where there is none.
+
+    Plain SCF may fall back to where it came from; Newton steps don't.
+    """
+    lower = level.mean_field(atoms, multiplicity, unrestricted=True)
+    electrons = lower.mol.nelec
+    lower.mo_coeff = orbitals  # [2, n_ao, n_mo]
+    lower.mo_occ = np.array([np.arange(orbitals.shape[2]) < count for count in electrons], dtype=float)
+    start = gpu.to_cpu(lower.copy())
+    lower.kernel(dm0=start.make_rdm1())
+    lower = gpu.to_cpu(lower)
+    if lower.converged and lower.e_tot < energy - LOWER:
+        return lower
+    try:
+        lower = level.second_order(start, atoms, multiplicity, unrestricted=True)
+    except LabelFailed:
+        return None
+    return lower if lower.e_tot < energy - LOWER else None
