@@ -1,0 +1,137 @@
+"""Who finds the lower minimum in the same time: `iia search --dft 4`, or ASE's basin hopping on GFN2-xTB?
+
+python benchmarks/minima.py SeB8 SeB10 SeB12 B12 --minutes 20 --out runs/minima
+
+Each has the same wall time for its search; its 4 best distinct minima are then relaxed with the same PySCF settings
+(PBE0/3-21G). Prints the lowest DFT energy of each and the times, for the whole search time and a tenth of it for us.
+What is done is kept in OUT, and the same command goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.io import read, write
+from ase.io.trajectory import Trajectory
+from ase.optimize import LBFGS
+from ase.optimize.basin import BasinHopping
+
+from iia_calc.confirm import confirm
+from iia_calc.isomers import search_isomers
+from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.level import LevelCalculator
+from iia_calc.labels.xtb import XTBLevel
+from search.archive import Archive
+from search.composition import Composition
+from search.relaxer import Relaxed
+from search.seeds import random_cluster
+
+KEPT = 4
+
+
+class TimeIsOver(Exception):
+    pass
+
+
+def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[Atoms]:
+    """ASE's BasinHopping (its defaults, kT 0.8 eV as ours) on GFN2-xTB from a random start, until the time is over."""
+    composition = Composition.parse(formula)
+    end = time.monotonic() + seconds
+
+    class Timed(LevelCalculator):
+        def calculate(self, *args, **kwargs):
+            if time.monotonic() > end:
+                raise TimeIsOver
+            super().calculate(*args, **kwargs)
+
+    np.random.seed(seed)  # noqa: NPY002  (what ASE draws from)
+    atoms = random_cluster(composition, np.random.default_rng(seed))
+    atoms.calc = Timed(XTBLevel("GFN2-xTB"))
+    trajectory = folder / f"{formula}-xtb.traj"
+    try:
+        hopping = BasinHopping(
+            atoms, temperature=0.8, dr=0.4, fmax=0.05, optimizer=LBFGS, optimizer_logfile=None, logfile=None,
+            trajectory=str(folder / f"{formula}-lowest.traj"), local_minima_trajectory=str(trajectory),
+        )  # fmt: skip
+        hopping.run(10**9)
+    except TimeIsOver:
+        pass
+    archive = Archive(None, composition)
+    with Trajectory(str(trajectory)) as frames:
+        for k in range(len(frames)):
+            found = frames[k]
+            archive.add(
+                Relaxed(Atoms(found.numbers, found.positions), found.get_potential_energy(), 0.05, True, 1, 1), k
+            )
+    return [minimum.atoms for minimum in archive][:KEPT]
+
+
+def search_ours(formula: str, seconds: float, seed: int, folder: Path, model: str | None) -> list[Atoms]:
+    found = search_isomers(
+        formula, out=folder / f"{formula}-{seconds:.0f}s", time_limit=seconds, seed=seed, model=model
+    )
+    return [isomer.atoms for isomer in found.isomers[:KEPT]]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("formulas", nargs="+")
+    parser.add_argument("--minutes", type=float, default=20.0)
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("runs/minima"))
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    level = DFTLevel(threads=os.cpu_count())
+    print("| formula | who | search, s | DFT, s | lowest PBE0/3-21G energy, eV | above the lowest of all, meV |")
+    print("|---|---|---|---|---|---|")
+    for formula in options.formulas:
+        seconds = 60 * options.minutes
+        rows = []
+        for who, limit in (("ours", seconds), ("ours, a tenth", seconds / 10), ("ASE on GFN2-xTB", seconds)):
+            rows.append(compete(formula, who, limit, level, options))
+        lowest = min(row["energy"] for row in rows)
+        for row in rows:
+            print(
+                f"| {formula} | {row['who']} | {row['search']:.0f} | {row['dft']:.0f} | {row['energy']:.4f} | "
+                f"{1e3 * (row['energy'] - lowest):.0f} |", flush=True,
+            )  # fmt: skip
+
+
+def compete(formula: str, who: str, limit: float, level: DFTLevel, options: argparse.Namespace) -> dict:
+    """One search and its DFT relaxations; kept as JSON."""
+    stem = f"{formula}-{who.replace(' ', '-').replace(',', '')}"
+    path, starts = options.out / f"{stem}.json", options.out / f"{stem}.extxyz"
+    if path.exists():
+        return json.loads(path.read_text())
+    if not starts.exists():
+        begin = time.monotonic()
+        found = (
+            search_ours(formula, limit, options.seed, options.out, options.model)
+            if who.startswith("ours")
+            else search_xtb(formula, limit, options.seed, options.out)
+        )
+        for atoms in found:
+            atoms.info["search_seconds"] = time.monotonic() - begin
+        write(starts, found, format="extxyz")
+    minima = read(starts, index=":")
+    begin = time.monotonic()
+    confirmed = confirm(minima, level, options.out / f"{stem}.db")
+    row = {
+        "who": who,
+        "search": minima[0].info["search_seconds"],
+        "dft": time.monotonic() - begin,
+        "energy": min(c.energy for c in confirmed if c.energy is not None),
+    }
+    path.write_text(json.dumps(row))
+    return row
+
+
+if __name__ == "__main__":
+    main()
