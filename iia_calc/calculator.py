@@ -9,6 +9,7 @@ import torch
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import neighbor_list
+from scipy.spatial.distance import pdist
 
 from iia_calc import storage
 from iia_calc.committee import Committee
@@ -62,6 +63,7 @@ class IIACalculator(Calculator):
             model = storage.load(model, dtype=getattr(torch, dtype), device=device)
         self.model = model
         self.energy_from = energy_from
+        self._species: tuple[np.ndarray, torch.Tensor, torch.Tensor] | None = None
         if isinstance(model, Committee):
             self.implemented_properties = [*self.implemented_properties, "energy_std", "forces_std"]
 
@@ -82,17 +84,17 @@ class IIACalculator(Calculator):
         return changes
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
-        super().calculate(atoms, list(properties), system_changes)
+        if atoms is not None:
+            self.atoms = atoms.copy()  # what ASE's own `calculate` does, less the folder that it makes
         atoms = self.atoms
-        self.check(atoms)
         leader = self.model.leader if isinstance(self.model, Committee) else self.model
-        device = leader.device
-        Z = torch.as_tensor(atoms.numbers, dtype=torch.int64, device=device)  # [n_atoms]
-        R = torch.as_tensor(atoms.positions, dtype=leader.dtype, device=device)  # [n_atoms, 3]
+        self.check(atoms)
+        Z, element_energies = self._known(atoms.numbers, leader)  # [n_atoms] each
+        R = torch.as_tensor(atoms.positions, dtype=leader.dtype, device=leader.device)  # [n_atoms, 3]
         if atoms.pbc.any():
-            pairs: Pairs = NeighbourPairs(atoms.positions, leader.cutoff, atoms.cell.array, atoms.pbc, device)
+            pairs: Pairs = NeighbourPairs(atoms.positions, leader.cutoff, atoms.cell.array, atoms.pbc, leader.device)
         else:
-            pairs = leader.pairs_of(R, torch.zeros_like(Z))
+            pairs = leader.layout((len(atoms),), R)
         spread = {"energy_std", "forces_std"} & set(properties)
         if isinstance(self.model, Committee) and (spread or self.energy_from == "mean"):
             mean = self.model.spread(pairs, Z, R)
@@ -102,29 +104,43 @@ class IIACalculator(Calculator):
                 self._store(mean.atomic_energies, mean.forces)
                 return
         interaction, forces = leader.evaluate(pairs, Z, R)
-        self._store(interaction.double() + leader.reference(Z), forces)
+        self._store(interaction + element_energies, forces)
 
     def _store(self, atomic: torch.Tensor, forces: torch.Tensor) -> None:
         energies = atomic.cpu().numpy()
         energy = float(energies.sum())
         self.results.update(energy=energy, free_energy=energy, energies=energies, forces=forces.double().cpu().numpy())
 
+    def _known(self, numbers: np.ndarray, leader: Potential) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nuclear charges and element energies (float64), kept from one call to the next of the same atoms."""
+        if (
+            self._species is None
+            or not np.array_equal(self._species[0], numbers)
+            or self._species[1].device != leader.device
+        ):
+            Z = torch.tensor(numbers, dtype=torch.int64, device=leader.device)
+            self._species = numbers.copy(), Z, leader.reference(Z)
+        return self._species[1:]
+
     def check(self, atoms: Atoms) -> None:
         """ValueError for anything the potential would answer with a meaningless number."""
         if len(atoms) == 0:
             raise ValueError("there are no atoms")
+        if self._species is None or not np.array_equal(self._species[0], atoms.numbers):
+            self._check_elements(atoms)
+        if not np.isfinite(atoms.positions).all():
+            wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
+            raise ValueError(f"positions of atoms {wrong.tolist()} are not finite")
+        if (pair := _coincident(atoms)) is not None:
+            raise ValueError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")
+        self._check_electrons(atoms)
+
+    def _check_elements(self, atoms: Atoms) -> None:
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.model.elements))
         if unknown:
             raise ValueError(
                 f"this potential was not fitted for {', '.join(unknown)}; it knows {', '.join(self.model.elements)}"
             )
-        if not np.isfinite(atoms.positions).all():
-            wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-            raise ValueError(f"positions of atoms {wrong.tolist()} are not finite")
-        i, j = _coincident(atoms)
-        if len(i):
-            raise ValueError(f"atoms {i[0]} and {j[0]} coincide (closer than {COINCIDENT} Å)")
-        self._check_electrons(atoms)
 
     def _check_electrons(self, atoms: Atoms) -> None:
         if self.card is None:
@@ -150,10 +166,14 @@ class IIACalculator(Calculator):
             )
 
 
-def _coincident(atoms: Atoms) -> tuple[np.ndarray, np.ndarray]:
+def _coincident(atoms: Atoms) -> tuple[int, int] | None:
+    """The first pair of atoms that coincide, if any do."""
     if atoms.pbc.any() or len(atoms) > 200:
-        return neighbor_list("ij", atoms, COINCIDENT)
-    R = atoms.positions
-    squared = np.square(R[:, None] - R[None]).sum(-1)  # [n_atoms, n_atoms]
-    i, j = np.nonzero(squared < COINCIDENT**2)
-    return i[i < j], j[i < j]
+        i, j = neighbor_list("ij", atoms, COINCIDENT)
+        return (int(i[0]), int(j[0])) if len(i) else None
+    distances = pdist(atoms.positions)  # [n_pairs], i < j
+    if not len(distances) or distances.min() >= COINCIDENT:
+        return None
+    i, j = np.triu_indices(len(atoms), 1)
+    first = int(np.argmax(distances < COINCIDENT))
+    return int(i[first]), int(j[first])

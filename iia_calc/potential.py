@@ -214,7 +214,10 @@ class Potential(nn.Module):
             raise ValueError("there are no atoms")
         if bool((batch.diff() < 0).any()):
             raise ValueError("batch must be sorted: the atoms of a structure follow one another")
-        sizes = tuple(torch.bincount(batch).tolist())
+        return self.layout(tuple(torch.bincount(batch).tolist()), R)
+
+    def layout(self, sizes: tuple[int, ...], R: torch.Tensor) -> Pairs:
+        """As `pairs_of`, of structures of these sizes, unchecked."""
         if len(sizes) == 1 and sizes[0] > LARGEST_CLUSTER:
             return NeighbourPairs(R.detach().cpu().numpy(), self.cutoff, device=R.device)
         return self.cluster_pairs(sizes, R.device)

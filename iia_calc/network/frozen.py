@@ -48,7 +48,7 @@ class _Kept(NamedTuple):
     leaky: tuple[torch.Tensor, ...] = ()
     weights: torch.Tensor | None = None  # [H, B, N, N]
     both: torch.Tensor | None = None  # [H B, (1 + C) N, N] weights times harmonics
-    V: torch.Tensor | None = None  # [1 + C, A, F]
+    V: torch.Tensor | None = None  # [C, A, F]
     mixed: torch.Tensor | None = None  # [C, A, F]
 
 
@@ -74,7 +74,7 @@ class FrozenNetwork:
                 self.blocks.append(Block(block, self.bend, self.leaky, self.form, constant))
                 constant = self.blocks[-1].constant
             self.h0, c0, self.h1, self.c1 = (parameter.detach() for parameter in head.layers.parameters())
-            self.c0 = c0 + self.h0 @ constant
+            self.h0_t, self.c0 = self.h0.T, c0 + self.h0 @ constant
             self.filters, self.table = Filters(network, self.bend, self.embedding.dtype), None
             if self.embedding.dtype == torch.float32:
                 exact = Filters(network, self.bend, torch.float64)
@@ -103,16 +103,16 @@ class FrozenNetwork:
         base, base_slope = (None, None) if self.form is None else self._logits(distances, value, slope, pairs)
         others = pairs.others(self.embedding.dtype).view_as(distances)
         harmonics = SlotHarmonics(directions, others, self.degree) if self.degree else None
-        channels = others[:, None] if harmonics is None else harmonics.values  # [B, 1 + C, N, N]
+        channels = others.unsqueeze(1) if harmonics is None else harmonics.values  # [B, 1 + C, N, N]
         x, entered, kept = entry.x, entry.entered, list[_Kept]()
         for t, block in enumerate(self.blocks):
             if t:
                 entered = self._enter(block, x)
             x, keep = self._forward(block, x, entered, value(t), None if base is None else base[t], channels)
             kept.append(keep)
-        z = torch.addmm(self.c0, x, self.h0.T)  # [A, F / 2]
+        z = torch.addmm(self.c0, x, self.h0_t)  # [A, F / 2]
         energies = torch.addmv(self.c1, functional.silu(z), self.h1[0])  # [A]
-        g = _aten.silu_backward(pairs.real(x.dtype)[:, None] * self.h1, z) @ self.h0  # [A, F]
+        g = _aten.silu_backward(pairs.real(x.dtype).unsqueeze(1) * self.h1, z) @ self.h0  # [A, F]
         by_distance = torch.zeros_like(distances)
         by_logit: list[torch.Tensor] = []  # [H, B, N, N] of each block
         by_channel = torch.zeros_like(channels)
@@ -124,7 +124,7 @@ class FrozenNetwork:
         return energies, Gradient(by_distance, None if harmonics is None else harmonics.gradient(by_channel))
 
     def _enter(self, block, x):
-        return torch.addmm(block.enter_bias, x, block.enter.T)  # [A, Ff + F + 2 H]
+        return torch.addmm(block.enter_bias, x, block.enter_t)  # [A, Ff + F + 2 H]
 
     def _readers(self, d, pairs):
         """Two functions of a group's number: its values and their slopes, in every slot [B, N, N, columns]."""
@@ -162,70 +162,74 @@ class FrozenNetwork:
 
     def _forward(self, block, x, entered, w, base, channels):
         """x [A, F], w [B, N, N, Ff] -> the next x, and what the way back needs."""
-        b, n = w.shape[:2]
+        b, n, _, n_filters = w.shape
         a, features = x.shape
-        y = entered[:, : block.n_filters].view(b, n, -1)
-        m = (w * y[:, None]).sum(2).view(a, -1)  # [A, Ff]
-        n_last = block.leave.shape[1]  # of `buffer`, what goes through the last layers
-        buffer = x.new_empty(a, n_last if base is None else n_last + features)
-        torch.addmm(block.b0, m, block.f0.T, out=buffer[:, :features])
+        heads = self.heads
         if base is None:
-            bent, slopes = self.bend(buffer)
-            return torch.addmm(x, bent, block.leave.T), _Kept(y, slopes)
-        h = entered[:, block.n_filters : block.n_filters + features].view(b, n, self.heads, -1)
-        h = h.permute(2, 0, 1, 3).reshape(self.heads * b, n, -1)  # [H B, N, D]
-        ends = entered[:, block.n_filters + features :].T.contiguous().view(2, self.heads, b, n)
-        q = ends[0, ..., None] + ends[1, :, :, None]  # [H, B, N, N]
+            y = entered.view(b, n, n_filters)
+            m = (w * y.unsqueeze(1)).sum(2).view(a, n_filters)  # [A, Ff]
+            bent, slopes = self.bend(torch.addmm(block.b0, m, block.f0_t))
+            return torch.addmm(x, bent, block.leave_t), _Kept(y, slopes)
+        y, h, ends = entered.split([n_filters, features, 2 * heads], 1)
+        y = y.view(b, n, n_filters)
+        m = (w * y.unsqueeze(1)).sum(2).view(a, n_filters)  # [A, Ff]
+        h = h.view(b, n, heads, -1).permute(2, 0, 1, 3).reshape(heads * b, n, -1)  # [H B, N, D]
+        centre, other = ends.T.contiguous().view(2, heads, b, n).unbind()
+        q = centre.unsqueeze(3) + other.unsqueeze(2)  # [H, B, N, N]
         if self.form == "smooth":
             q, leaky = self.leaky(q)
             q = torch.add(base, q, alpha=self.leaky.out_scale)
         else:
             q, leaky = functional.leaky_relu(q, 0.2).add_(base), (q,)
         weights = torch.softmax(q, -1)
-        both = (weights[:, :, None] * channels).view(len(h), -1, n)  # [H B, (1 + C) N, N]
-        V = torch.bmm(both, h).view(self.heads, b, -1, n, features // self.heads)
-        V = V.permute(2, 1, 3, 0, 4).reshape(-1, a, features)  # [1 + C, A, F]
+        both = (weights.unsqueeze(2) * channels).view(heads * b, -1, n)  # [H B, (1 + C) N, N]
+        V = torch.bmm(both, h).view(heads, b, -1, n, features // heads).permute(2, 1, 3, 0, 4)
+        buffer = x.new_empty(a, block.leave.shape[1] + features)  # before the bends: convolution, angles, attention
+        parts = buffer.split(features, 1)
+        torch.addmm(block.b0, m, block.f0_t, out=parts[0])
         mixed = None
         if block.degree:
+            plain, V = V.reshape(-1, a, features).split([1, channels.shape[1] - 1])
             s, mixed = invariants(block, V)
-            torch.addmm(block.c0, s, block.a0.T, out=buffer[:, features:n_last])
-        buffer[:, n_last:] = V[0]
+            torch.addmm(block.c0, s, block.a0_t, out=parts[1])
+            parts[-1].copy_(plain[0])
+        else:
+            parts[-1].view(b, n, heads, -1).copy_(V[0])
         bent, slopes = self.bend(buffer)
-        x = torch.addmm(x, bent[:, :n_last], block.leave.T).add_(bent[:, n_last:], alpha=self.bend.out_scale)
+        through, direct = bent.split([block.leave.shape[1], features], 1)
+        x = torch.addmm(x, through, block.leave_t).add_(direct, alpha=self.bend.out_scale)
         return x, _Kept(y, slopes, h, leaky, weights, both, V, mixed)
 
     def _backward(self, t, g, value, w_slope, keep, channels, by_distance, by_logit, by_channel):
         """g = dE/dx' [A, F] -> dE/dx; adds to the gradients by distances, logits and harmonics."""
         block, (a, features) = self.blocks[t], g.shape
-        b, n = w_slope.shape[:2]
-        n_last = block.leave.shape[1]
+        b, n, _, n_filters = w_slope.shape
         through = g @ block.leave
         if self.form is not None:
             through = torch.cat([through, g * self.bend.out_scale], 1)
-        through = self.bend.slope(through, keep.bent)
-        gc = (through[:, :features] @ block.f0).view(b, n, -1)  # [B, N, Ff]
-        by_distance += (w_slope * keep.y[:, None]).mul_(gc[:, :, None]).sum(-1)
+        through = self.bend.slope(through, keep.bent).split(features, 1)
+        gc = (through[0] @ block.f0).view(b, n, n_filters)
+        by_distance += (w_slope * keep.y.unsqueeze(1)).mul_(gc.unsqueeze(2)).sum(3)
         back = []
         if t:  # the embedding before the first block has no gradient
-            back.append((value(t) * gc[:, None]).sum(2).view(a, -1))  # [A, Ff], as w is the same for ij and ji
+            back.append((value(t) * gc.unsqueeze(1)).sum(2).view(a, n_filters))  # as w is the same for ij and ji
         if self.form is not None:
-            back += self._attention_back(block, through, t, keep, channels, by_logit, by_channel, n_last)
+            back += self._attention_back(t, through, keep, channels, by_logit, by_channel)
         return torch.addmm(g, torch.cat(back, 1), block.enter) if t else g
 
-    def _attention_back(self, block, through, t, keep, channels, by_logit, by_channel, n_last):
-        gv, (a, features) = through[:, n_last:], (len(through), through.shape[1] - n_last)
+    def _attention_back(self, t, through, keep, channels, by_logit, by_channel):
+        block, gV, (a, features) = self.blocks[t], through[-1], through[-1].shape
+        heads, b, n, _ = keep.weights.shape
         if block.degree:
-            gs = through[:, features:n_last] @ block.a0  # [A, L F]
-            gV = invariants_back(block, gs, gv, keep.V, keep.mixed)
-        else:
-            gV = gv[None]
-        heads, b, n = keep.weights.shape[:3]
-        gV = gV.view(-1, b, n, heads, features // heads).permute(3, 1, 0, 2, 4).reshape(heads * b, -1, keep.h.shape[2])
+            gV = invariants_back(block, through[1] @ block.a0, gV, keep.V, keep.mixed)
+        gV = (
+            gV.view(-1, b, n, heads, features // heads).permute(3, 1, 0, 2, 4).reshape(heads * b, -1, features // heads)
+        )
         g_both = torch.bmm(gV, keep.h.transpose(1, 2)).view(heads, b, -1, n, n)  # [H, B, 1 + C, N, N]
         gw = (g_both * channels).sum(2)  # [H, B, N, N]
         if block.degree:
-            by_channel += g_both.mul_(keep.weights[:, :, None]).sum(0)
-        gl = _aten._softmax_backward_data(gw, keep.weights, -1, gw.dtype)
+            by_channel += g_both.mul_(keep.weights.unsqueeze(2)).sum(0)
+        gl = torch._softmax_backward_data(gw, keep.weights, -1, gw.dtype)
         by_logit.append(gl)
         if not t:
             return []
@@ -233,6 +237,5 @@ class FrozenNetwork:
             gq = self.leaky.slope(gl, keep.leaky).mul_(self.leaky.out_scale)
         else:
             gq = _aten.leaky_relu_backward(gl, keep.leaky[0], 0.2, False)
-        gh = torch.bmm(keep.both.transpose(1, 2), gV).view(heads, b, n, -1)
-        gh = gh.permute(1, 2, 0, 3).reshape(a, features)
+        gh = torch.bmm(keep.both.transpose(1, 2), gV).view(heads, b, n, -1).permute(1, 2, 0, 3).reshape(a, features)
         return [gh, gq.sum(3).view(heads, a).T, gq.sum(2).view(heads, a).T]

@@ -7,39 +7,42 @@ import torch
 from iia_calc.network.merged import Block
 
 
-def _degrees(degree: int):
-    """Of each degree l: its number from 0, its channels among 1 + C and among C."""
-    start = 0
-    for number in range(degree):
-        stop = start + 2 * number + 3
-        yield number, slice(1 + start, 1 + stop), slice(start, stop)
-        start = stop
-
-
 def invariants(block: Block, V: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """V [1 + C, A, F], plain attention first -> s [A, L F] and what the way back needs: V mixed [C, A, F]."""
+    """V [C, A, F] -> s [A, L F], and what the way back needs: V mixed [C, A, F]."""
     _, a, features = V.shape
-    mixed = torch.empty_like(V[1:])
-    for number, place, mine in _degrees(block.degree):
-        torch.mm(V[place].view(-1, features), block.mix[number], out=mixed[mine].view(-1, features))
-    products = V[1:] * mixed
+    rows = [a * n for n in block.channels]
+    mixed = torch.empty_like(V)
+    for part, mix, out in zip(_rows(V, rows), block.mix, _rows(mixed, rows), strict=True):
+        torch.mm(part, mix, out=out)
     s = V.new_empty(a, block.degree, features)
-    for number, _, mine in _degrees(block.degree):
-        torch.sum(products[mine], 0, out=s[:, number])
+    products = (V * mixed).split(block.channels)
+    for part, out in zip(products, s.unbind(1), strict=True):
+        torch.sum(part, 0, out=out)
     return s.view(a, -1), mixed
 
 
 def invariants_back(
     block: Block, gs: torch.Tensor, gv: torch.Tensor, V: torch.Tensor, mixed: torch.Tensor
 ) -> torch.Tensor:
-    """gs = dE/ds [A, L F], gv = dE/dV of the plain attention [A, F] -> dE/dV [1 + C, A, F]."""
-    _, a, features = V.shape
-    gs = gs.view(a, -1, features)
-    gV = torch.empty_like(V)
-    gV[0] = gv
-    for number, place, mine in _degrees(block.degree):
-        g = gs[:, number]  # [A, F]
-        torch.mul(mixed[mine], g, out=gV[place])
-        through = torch.mul(V[place], g).view(-1, features)
-        gV[place].view(-1, features).addmm_(through, block.mix[number].T)
+    """gs = dE/ds [A, L F], gv = dE/dv of the plain attention [A, F] -> both as [1 + C, A, F]."""
+    c, a, features = V.shape
+    rows = [a * n for n in block.channels]
+    # gs of its own degree beside every harmonic
+    g = torch.cat(
+        [
+            part.expand(n, a, features)
+            for part, n in zip(gs.view(a, -1, features).unbind(1), block.channels, strict=True)
+        ]
+    )
+    gV = V.new_empty(c + 1, a, features)
+    first, others = gV.split([1, c])
+    first.copy_(gv)
+    torch.mul(mixed, g, out=others)
+    for out, part, mix in zip(_rows(others, rows), _rows(g.mul_(V), rows), block.mix_t, strict=True):
+        out.addmm_(part, mix)
     return gV
+
+
+def _rows(values: torch.Tensor, rows: list[int]) -> tuple[torch.Tensor, ...]:
+    """[C, A, F] -> [(2 l + 1) A, F] of each degree l."""
+    return values.view(-1, values.shape[-1]).split(rows)

@@ -70,11 +70,14 @@ class Block:
             self.constant = self.constant - bend.shift * bend.out_scale
         self.enter = torch.cat(parts)
         self.enter_bias = self.enter @ constant
-        self.degree = 0
+        self.degree, self.channels = 0, list[int]()
+        self.f0_t, self.leave_t, self.enter_t = self.f0.T, self.leave.T, self.enter.T
         if angles is not None:
-            self.degree = angles.degree
-            self.mix = angles.mix / bend.in_scale**2  # [L, F, F]; V carries the scale of W
+            self.degree, self.channels = angles.degree, [2 * degree + 3 for degree in range(angles.degree)]
+            mix = angles.mix / bend.in_scale**2  # [L, F, F]; V carries the scale of W
+            self.mix, self.mix_t = mix.unbind(), mix.transpose(1, 2).unbind()
             self.a0, self.c0 = angles.out[0].weight * bend.in_scale, angles.out[0].bias * bend.in_scale
+            self.a0_t = self.a0.T
 
 
 class Filters:

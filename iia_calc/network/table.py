@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
-from torch.nn import functional
 
 COARSEST, FINEST = 0.01, 0.00125  # Å
 TOLERANCE = 5e-6  # largest error of a slope, relative to the largest slope
@@ -62,6 +61,7 @@ class DistanceTable:
         self.piece = torch.tensor(PIECE, dtype=dtype, device=device)
         self.piece[:, 4:] /= self.spacing
         self.reach = torch.tensor([0, 1, 2, 5], device=device)
+        self.zero = torch.zeros((), dtype=dtype, device=device)
         self.starts = torch.empty(0, dtype=torch.int64, device=device)
 
     def _fill(self, exact, groups, spacing, device):
@@ -83,7 +83,7 @@ class DistanceTable:
     def places(self, distances: torch.Tensor) -> Places:
         """Rows and weights for the distances [S] Å of all slots."""
         u = torch.sub(distances, self.start).mul_(1.0 / self.spacing).clamp_(0, self.n_pieces)  # [S]
-        piece = u.nan_to_num(0.0).clamp_(max=self.n_pieces - 1).floor_()
+        piece = torch.fmax(u, self.zero).clamp_(max=self.n_pieces - 1).floor_()  # NaN reads row 0
         t = u.sub_(piece)
         t2 = t * t
         weights = torch.stack([torch.ones_like(t), t, t2, t2 * t], 1) @ self.piece  # [S, 8]
@@ -101,6 +101,13 @@ class DistanceTable:
         return self._read(group, places, places.slope)
 
     def _read(self, group, places, weights):
-        return functional.embedding_bag(
-            places.rows, self.rows[group], places.starts, mode="sum", per_sample_weights=weights
-        )
+        # functional.embedding_bag less its checks, which cost as much as a small cluster's sums; mode 0 is sum
+        return torch.embedding_bag(
+            self.rows[group],
+            places.rows,
+            places.starts,
+            False,
+            0,
+            False,
+            weights,  # scale_grad, mode, sparse
+        )[0]
