@@ -14,7 +14,7 @@ from iia_calc.network.frozen import Entry, FrozenNetwork
 from iia_calc.network.repulsion import PairConstants, Repulsion
 from iia_calc.pairs import ClusterPairs
 
-CACHED_SLOTS = 2500  # of one part on a CPU: about what its caches hold
+CACHED_SLOTS = 3600  # of one part on a CPU: about what its caches hold (eight clusters of 21 atoms)
 
 
 class _Part(NamedTuple):
