@@ -262,6 +262,7 @@ class ClusterPairs(Pairs):
             return [self]
         if slots not in self._split:
             starts = range(0, self.n_structures, count)
-            device = self.first.device
-            self._split[slots] = [ClusterPairs(self.sizes[start : start + count], device) for start in starts]
+            sizes = [self.sizes[start : start + count] for start in starts]
+            made = {some: ClusterPairs(some, self.first.device) for some in set(sizes)}  # mostly the same
+            self._split[slots] = [made[some] for some in sizes]
         return self._split[slots]

@@ -5,7 +5,7 @@ import pytest
 import torch
 from ase import Atoms
 from ase.data import covalent_radii
-from clusters import flat
+from clusters import flat, small_potential
 
 from iia_calc import storage
 from iia_calc.committee import Committee
@@ -41,6 +41,19 @@ def pair_forces(potential, clusters, i, j):
     ends = torch.stack([pairs.within[pairs.first], pairs.within[pairs.second]])  # [2, P]
     mine = (ends == torch.tensor([min(i, j), max(i, j)])[:, None]).all(0)
     return -gradient[mine].numpy()
+
+
+@pytest.mark.parametrize("settings", [{}, {"angular": 3, "distance_logits": True}, {"attention": None}])
+def test_deep_inside_a_bond_no_weights_can_attract(settings):
+    potential = small_potential(**settings)
+    for parameter in potential.parameters():
+        parameter.data.mul_(3.0)
+    atoms = random_cluster(Composition.parse("Se2B7"), np.random.default_rng(1))
+    promised = potential.repulsion.settings.saturation_end > FRACTIONS
+    for i, j in ((0, 1), (0, 4), (5, 8)):
+        forces = pair_forces(potential.freeze(), list(pushed_together(atoms, i, j)), i, j)
+        assert forces[promised].min() > 1.0
+        assert (np.diff(forces[promised]) < 0).all()  # the closer, the harder
 
 
 # the plain SchNets are there to compare with; that of seb-1 lets a few pairs of odd clusters attract at 0.8
