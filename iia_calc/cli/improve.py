@@ -57,7 +57,7 @@ def improve(
 
         iia improve -o alc --time 8h                     # goes on
     """
-    from iia_calc.cli.console import output, print_json, remarks, stdout_kept_clean
+    from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
     from iia_calc.cli.duration import parse_time
     from search.composition import Composition
 
@@ -66,7 +66,7 @@ def improve(
     limit = None if time is None else parse_time(time)
     names = tuple(Composition.parse(formula).formula for formula in formulas or ())
     with stdout_kept_clean(as_json):
-        from dataclasses import asdict
+        import time as clock
 
         from iia_calc.improve import Loop, LoopSettings, report
 
@@ -82,11 +82,17 @@ def improve(
                 test=tuple(map(str, test or ())), quenches=quenches, labels_per_round=labels_per_round,
                 members=members, seed=seed,
             )  # fmt: skip
-        loop = Loop(out, wanted, workers=workers, say=lambda line: remarks().print(line))
-        reports = loop.run(rounds, limit)
+        with Live("labels", None) as live:
+            began = clock.monotonic()
+
+            def show_labels(done: int, wanted: int) -> None:
+                live.update(done, f"{done} of {wanted}", clock.monotonic() - began)
+
+            loop = Loop(out, wanted, workers=workers, say=live.console.print, on_labels=show_labels)
+            reports = loop.run(rounds, limit)
         report.save(reports, out)
     if as_json:
-        print_json({"rounds": [asdict(r) for r in reports], "model": str(loop.model) if loop.model else None})
+        print_json({"rounds": [r.as_plain() for r in reports], "model": str(loop.model) if loop.model else None})
     else:
         output().print(report.table(reports))
         if loop.model:

@@ -45,6 +45,10 @@ class RoundReport:
     held_out_forces: float
     seconds: float
 
+    def as_plain(self) -> dict[str, float | None]:
+        """For JSON, which has no NaN: None where nothing was there to measure on."""
+        return {key: None if value != value else value for key, value in asdict(self).items()}
+
 
 class OutOfTime(Exception):
     """The time budget is spent; all is on disk."""
@@ -59,6 +63,7 @@ class Loop:
     workers : processes for labels and for fits.
     executor : for labels instead of own processes, e.g. of a cluster.
     say : called with a line whenever something begins or ends.
+    on_labels : called with how many labels of a batch there are and how many there will be.
 
     Raises
     ------
@@ -73,11 +78,12 @@ class Loop:
         workers: int = 1,
         executor: Executor | None = None,
         say: Callable[[str], object] = print,
+        on_labels: Callable[[int, int], object] = lambda done, wanted: None,
     ) -> None:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._settled(settings)
-        self.workers, self.executor, self.say = workers, executor, say
+        self.workers, self.executor, self.say, self.on_labels = workers, executor, say, on_labels
         self.level = self.settings.level_of_theory
         self.deadline = float("inf")
         self._read_everything()
@@ -247,10 +253,12 @@ class Loop:
             missing = sum(name not in done for name, _ in structures)
             if missing:
                 self.say(f"round {number}: labelling {missing} structures with {self.level.name}")
+                tell = self._teller(missing, len(store))
                 with self._pool() as executor:
                     run_structures(
-                        store, structures, self.level, origin=origin, executor=executor, on_progress=self._watch
-                    )
+                        store, structures, self.level, origin=origin, executor=executor,
+                        on_progress=tell,
+                    )  # fmt: skip
         prefix = f"-round{number}-"
         return [item for item in store.read() if prefix in item.start]
 
@@ -291,7 +299,7 @@ class Loop:
         with self._pool() as executor:
             run_starts(
                 store, plan, level, n_labels=n, executor=executor, workers=self.workers, sampling=sampling,
-                guide=guide, on_progress=self._watch,
+                guide=guide, on_progress=self._teller(n),
             )  # fmt: skip
 
     def _pool(self):
@@ -299,8 +307,12 @@ class Loop:
 
         return process_pool(self.workers) if self.executor is None else nullcontext(self.executor)
 
-    def _watch(self, n_labels: int) -> None:
-        self._in_time()
+    def _teller(self, wanted: int, before: int = 0) -> Callable[[int], None]:
+        def tell(there: int) -> None:
+            self.on_labels(there - before, wanted)
+            self._in_time()
+
+        return tell
 
     def _in_time(self) -> None:
         if time.monotonic() > self.deadline:
