@@ -1,68 +1,29 @@
-"""What a search found, relaxed and ranked anew at a level of theory that is trusted more."""
+"""What a search found, relaxed, tested and ranked anew at a level of theory that is trusted more."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
 
-from iia_calc.isomers import IsomerSearch
+from iia_calc.confirmed import Confirmed, comment, described, moved, rank_correlation, write_confirmed
+from iia_calc.isomers import IsomerSearch, write_isomers
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelStore
-from iia_calc.stored_relaxation import (
-    CONVERGED,
-    INTERRUPTED,
-    SAME,
-    StoredRelaxation,
-    alike,
-    largest_force,
-    path_of,
-    stored_paths,
-)
+from iia_calc.lanes import cores, lanes
+from iia_calc.record import write_json
+from iia_calc.stored_steps import StoredSteps
+from iia_calc.verification import Checks, Step, Verification
 from search.composition import Composition
-from search.fingerprint import kabsch
 
-NOT_STARTED = "not started"
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """One isomer after relaxation at the better level.
-
-    Attributes
-    ----------
-    model_rank : its rank in the search; 1 is the lowest.
-    rank : at the better level; None where the calculation failed or hasn't converged.
-    atoms : the relaxed structure, its energy (eV) on it where there is one.
-    energy, relative : eV, absolute and above the lowest; None where it failed.
-    fmax : eV/Å at the end. steps : evaluations in all, those of earlier calls included.
-    rmsd : Å, how far it moved from the model's minimum, after superposition.
-    same_as : model rank of the lower isomer that it became, if it did.
-    reason : "converged", "step limit", "interrupted", "not started", or why it failed.
-    """
-
-    model_rank: int
-    rank: int | None
-    atoms: Atoms
-    energy: float | None
-    relative: float | None
-    fmax: float | None
-    steps: int
-    rmsd: float
-    same_as: int | None
-    reason: str
-
-    @property
-    def converged(self) -> bool:
-        return self.reason == CONVERGED
+__all__ = [
+    "Checks", "Confirmed", "Step", "as_plain", "confirm", "confirm_search", "dft_level", "moved", "rank_correlation",
+    "write_confirmed",
+]  # fmt: skip
 
 
 def confirm(
@@ -70,23 +31,26 @@ def confirm(
     level: LevelOfTheory,
     store: str | Path,
     *,
+    checks: Checks | None = None,
+    workers: int = 1,
     fmax: float = 0.05,
     max_steps: int = 100,
-    callback: Callable[[int, int, float, float], object] | None = None,
+    callback: Callable[[Step], object] | None = None,
 ) -> list[Confirmed]:
-    """Relax `isomers` at `level` and rank them by it, the converged ones first.
+    """Relax `isomers` at `level`, make the `checks` and rank them by that, the sound ones first.
 
-    Every evaluation goes to the label database `store` (ending in .db) as it is made. The same call
-    goes on from there: what has converged is not repeated, what was stopped starts from its last
-    frame. Ctrl-C ends it with what there is.
+    Every evaluation goes to the label database `store` (ending in .db) as it is made, every finished
+    check to the .steps.jsonl beside it. The same call goes on from there: what is done is not repeated,
+    what was stopped starts from its last frame. Ctrl-C ends it with what there is.
 
     Parameters
     ----------
     isomers : lowest first, atoms in one order.
+    checks : what follows the relaxation; None for nothing. They need a `DFTLevel`.
+    workers : isomers side by side, each in a process of its own; one is this process.
     fmax : largest force of a converged structure, eV/Å.
     max_steps : optimiser steps per isomer in this call.
-    callback : called after each evaluation with the model rank, evaluations so far, energy (eV) and
-        largest force (eV/Å).
+    callback : called with a `Step` after each evaluation, displacement and single point.
 
     Raises
     ------
@@ -94,78 +58,27 @@ def confirm(
     """
     if not fmax > 0 or max_steps < 1:
         raise ValueError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
+    if checks is not None and not isinstance(level, DFTLevel):
+        raise ValueError(f"checks of the electronic state need a DFT level, not {level.name}")
     for atoms in isomers:
         multiplicity_of(atoms, level.charge, level.multiplicity)
     labels = LabelStore(store, level.name)
-    paths = stored_paths(labels)
-    found: list[Confirmed] = []
-    for k, atoms in enumerate(isomers):
-        relaxation = StoredRelaxation(atoms, path_of(atoms, paths), level, labels, fmax)
-        reason = CONVERGED if relaxation.converged else NOT_STARTED
-        if not any(c.reason == INTERRUPTED for c in found):
-            told = None if callback is None else partial(callback, k + 1)
-            reason = relaxation.run(max_steps, told)
-        found.append(_as_confirmed(relaxation, k + 1, reason))
-    return _ranked(found)
-
-
-def moved(before: Atoms, after: Atoms) -> float:
-    """Root mean square displacement, Å, after superposition; the atoms are in one order."""
-    a, b = before.positions - before.positions.mean(0), after.positions - after.positions.mean(0)
-    return float(np.sqrt(((a - b @ kabsch(a, b, mirror=False)) ** 2).sum(1).mean()))
-
-
-def _as_confirmed(relaxation: StoredRelaxation, model_rank: int, reason: str) -> Confirmed:
-    if not relaxation.frames:
-        return Confirmed(model_rank, None, relaxation.isomer.copy(), None, None, None, 0, 0.0, None, reason)
-    last = relaxation.frames[-1]
-    final = last.atoms.copy()
-    final.calc = SinglePointCalculator(final, energy=last.label.energy, forces=last.label.forces)
-    return Confirmed(
-        model_rank, None, final, last.label.energy, None, largest_force(last.label), len(relaxation.frames),
-        moved(relaxation.frames[0].atoms, final), None, reason,
-    )  # fmt: skip
-
-
-def _ranked(found: list[Confirmed]) -> list[Confirmed]:
-    """Converged ones by energy, those that became one share a rank; then the others as the model had them."""
-    converged = sorted((c for c in found if c.converged), key=_energy)
-    ranked: list[Confirmed] = []
-    for c in converged:
-        twins = [
-            r for r in ranked
-            if r.same_as is None and _energy(c) - _energy(r) < SAME.energy_tolerance and alike(r.atoms, c.atoms)
-        ]  # fmt: skip
-        rank = twins[0].rank if twins else 1 + sum(r.same_as is None for r in ranked)
-        same_as = twins[0].model_rank if twins else None
-        ranked.append(replace(c, rank=rank, same_as=same_as, relative=_energy(c) - _energy(converged[0])))
-    return ranked + [c for c in found if not c.converged]
-
-
-def _energy(c: Confirmed) -> float:
-    return float("nan") if c.energy is None else c.energy
-
-
-def write_confirmed(confirmed: Sequence[Confirmed], path: Path) -> None:
-    """An extended XYZ file of the relaxed structures, ranks and how far each moved in the comment lines."""
-    frames = []
-    for c in confirmed:
-        if c.energy is not None:
-            atoms = c.atoms.copy()
-            atoms.calc = c.atoms.calc
-            atoms.info.update(model_rank=c.model_rank, converged=c.converged, moved=c.rmsd)
-            if c.rank is not None:
-                atoms.info.update(rank=c.rank, relative_energy=c.relative)
-            frames.append(atoms)
-    partial_file = path.with_name(f".{path.name}.part")
-    write(partial_file, frames, format="extxyz")
-    os.replace(partial_file, path)
+    steps = StoredSteps(Path(store).with_suffix(".steps.jsonl"))
+    with lanes(workers) as pool:
+        return Verification(isomers, level, labels, steps, pool, checks, fmax, max_steps, callback).run()
 
 
 def dft_level(
-    formula: str, functional: str = "PBE0", basis: str = "3-21G", charge: int = 0, multiplicity: int | None = None
+    formula: str,
+    functional: str = "PBE0",
+    basis: str = "3-21G",
+    charge: int = 0,
+    multiplicity: int | None = None,
+    *,
+    larger_basis: str | None = None,
+    gpu: bool | None = None,
 ) -> DFTLevel:
-    """The level for `formula`, checked before anything is computed.
+    """The level of the relaxation for `formula`, checked (with `larger_basis`) before anything is computed.
 
     Raises
     ------
@@ -175,32 +88,102 @@ def dft_level(
     composition = Composition.parse(formula)
     atoms = Atoms(composition.numbers, np.zeros((composition.n_atoms, 3)))
     multiplicity_of(atoms, charge, multiplicity)
-    level = DFTLevel(functional, basis, charge, multiplicity)
     try:
         from pyscf import dft, gto
     except ImportError as error:
         raise ImportError("--dft needs PySCF: pip install 'schnet-iia[dft]'") from error
-    for symbol, _ in composition.counts:
-        try:
-            gto.basis.load(basis, symbol)
-        except Exception as error:
-            raise ValueError(f"PySCF has no basis {basis!r} for {symbol}; take for example 3-21G") from error
+    for name, example in ((basis, "3-21G"), (larger_basis, "def2-TZVP")):
+        for symbol, _ in composition.counts if name is not None else ():
+            try:
+                gto.basis.load(name, symbol)
+            except Exception as error:
+                raise ValueError(f"PySCF has no basis {name!r} for {symbol}; take for example {example}") from error
     try:
         dft.libxc.parse_xc(functional)
     except Exception as error:
         raise ValueError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
-    return level
+    return DFTLevel(functional, basis, charge, multiplicity, gpu=gpu)
+
+
+def store_for(folder: Path, level: LevelOfTheory) -> Path:
+    """dft.db, or where that holds another level (a functional, a charge) the first of dft-2.db, ... that doesn't."""
+    k = 1
+    while True:
+        path = folder / ("dft.db" if k == 1 else f"dft-{k}.db")
+        if not path.exists() or LabelStore(path).level == level.name:
+            return path
+        k += 1
 
 
 def confirm_search(
     found: IsomerSearch,
     n_lowest: int,
     level: LevelOfTheory,
-    callback: Callable[[int, int, float, float], object] | None = None,
+    *,
+    checks: Checks | None = None,
+    workers: int | None = None,
+    callback: Callable[[Step], object] | None = None,
 ) -> list[Confirmed]:
-    """`confirm` for the lowest of a search; dft.db and confirmed.extxyz go to its folder."""
+    """`confirm` for the lowest of a search, in its folder.
+
+    confirmed.extxyz holds the relaxed structures; isomers.extxyz, isomers.png and run.json receive
+    what became of the model's.
+
+    workers : None for as many as there are cores, at most one per isomer.
+    """
     isomers = [isomer.atoms for isomer in found.isomers[:n_lowest]]
-    confirmed = confirm(isomers, level, found.folder / "dft.db", callback=callback)
+    if workers is None:
+        workers = max(1, min(cores(), len(isomers)))
+    store = store_for(found.folder, level)
+    confirmed = confirm(isomers, level, store, checks=checks, workers=workers, callback=callback)
     if any(c.energy is not None for c in confirmed):
         write_confirmed(confirmed, found.folder / "confirmed.extxyz")
+        comments = {c.model_rank: {f"dft_{name}": value for name, value in comment(c).items()} for c in confirmed}
+        write_isomers(found.isomers, found.folder / "isomers.extxyz", comments)
+        if (found.folder / "isomers.png").exists():
+            draw(found, confirmed)
+    found.run["dft"] = as_plain(confirmed, level, checks, workers, store)
+    write_json(found.folder / "run.json", found.run)
     return confirmed
+
+
+def draw(found: IsomerSearch, confirmed: Sequence[Confirmed]) -> None:
+    """isomers.png again, the ladder of the better level beside the model's."""
+    from iia_calc.picture import draw_isomers
+
+    ladder = {c.model_rank - 1: c.relative for c in confirmed if c.rank is not None and c.relative is not None}
+    isomers = found.isomers
+    draw_isomers(
+        [i.atoms for i in isomers], [i.energy for i in isomers], found.folder / "isomers.png", confirmed=ladder
+    )  # fmt: skip
+
+
+def as_plain(
+    confirmed: Sequence[Confirmed],
+    level: LevelOfTheory,
+    checks: Checks | None = None,
+    workers: int | None = None,
+    store: Path | None = None,
+) -> dict[str, Any]:
+    """Levels, settings, correlation and every number of every isomer, in the order of the table."""
+    correlation = rank_correlation(confirmed)
+    final = confirmed_level(confirmed)
+    return {
+        "level_of_theory": level.name,
+        "ranked_by": level.name if final is None else final,
+        "charge": level.charge,
+        "multiplicity": None if not confirmed else confirmed[0].multiplicity,
+        "settings": None if checks is None else {
+            "basis": checks.basis, "next_multiplicity": checks.next_multiplicity, "stability": checks.stability,
+            "frequencies": checks.frequencies, "descend": checks.descend, "workers": workers,
+        },
+        "store": None if store is None else store.name,
+        "rank_correlation": None if correlation is None else correlation._asdict(),
+        "isomers": [described(c) for c in confirmed],
+    }  # fmt: skip
+
+
+def confirmed_level(confirmed: Sequence[Confirmed]) -> str | None:
+    """The level whose energies rank, without its multiplicity, as the lowest one wins; None without single points."""
+    states = [c.state for c in confirmed if c.state is not None]
+    return states[0].level.rsplit(", ", 1)[0] if states else None

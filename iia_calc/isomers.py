@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,13 +202,17 @@ def rank_isomers(minima: Sequence[Atoms]) -> list[Isomer]:
     ]  # fmt: skip
 
 
-def write_isomers(isomers: Sequence[Isomer], path: Path) -> None:
-    """An extended XYZ file, lowest first, rank, relative energy (eV) and shape in each comment line."""
+def write_isomers(isomers: Sequence[Isomer], path: Path, more: Mapping[int, dict[str, Any]] | None = None) -> None:
+    """An extended XYZ file, lowest first, rank, relative energy (eV) and shape in each comment line.
+
+    more : by rank, what else goes there.
+    """
     frames = []
     for isomer in isomers:
         atoms = isomer.atoms.copy()
         atoms.calc = isomer.atoms.calc
         atoms.info.update(rank=isomer.rank, relative_energy=isomer.relative, shape=isomer.shape)
+        atoms.info.update((more or {}).get(isomer.rank, {}))
         frames.append(atoms)
     partial = path.with_name(f".{path.name}.part")
     write(partial, frames, format="extxyz")

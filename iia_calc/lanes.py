@@ -62,9 +62,9 @@ class Lanes:
     def map[T](self, jobs: Sequence[Callable[[], T]]) -> list[T | None]:
         """Results in order; None of those that were interrupted. Other errors are raised."""
         if self.workers == 1 or self.stopped:
-            return [_or_none(job) for job in jobs]
+            return [self._or_none(job) for job in jobs]
         with ThreadPoolExecutor(self.workers, initializer=_leave_signals_to_the_main_thread) as threads:
-            futures = [threads.submit(_or_none, job) for job in jobs]
+            futures = [threads.submit(self._or_none, job) for job in jobs]
             while True:
                 try:
                     wait(futures)
@@ -84,6 +84,13 @@ class Lanes:
             )
             self._executors.append(self._lane.executor)
         return self._lane.executor
+
+    def _or_none[T](self, job: Callable[[], T]) -> T | None:
+        try:
+            return job()
+        except KeyboardInterrupt:
+            self.stopped = True
+            return None
 
     def _end(self) -> None:
         self.stopped = True
@@ -117,13 +124,6 @@ def lanes(workers: int) -> Iterator[Lanes]:
 def cores() -> int:
     """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _or_none[T](job: Callable[[], T]) -> T | None:
-    try:
-        return job()
-    except KeyboardInterrupt:
-        return None
 
 
 def _leave_signals_to_the_main_thread() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from search.composition import Composition, bond_lengths
 
 COLOURS = {"B": "#e8a09a", "Se": "#f28c1e"}
 """By element; others have those of Jmol."""
-LEVELS, INK, FAINT = "#7a1f3d", "#333333", "#b5b5b5"
+LEVELS, BETTER, INK, FAINT = "#7a1f3d", "#1f5a7a", "#333333", "#b5b5b5"
 DRAWN, PER_ROW = 8, 4
 WINDOW = 60
 """Levels shown in the ladder at most."""
@@ -31,7 +31,11 @@ FAR = 5.0
 
 
 def draw_isomers(
-    isomers: Sequence[Atoms], energies: Sequence[float], path: str | Path, title: str | None = None
+    isomers: Sequence[Atoms],
+    energies: Sequence[float],
+    path: str | Path,
+    title: str | None = None,
+    confirmed: Mapping[int, float] | None = None,
 ) -> None:
     """Write a PNG (300 dpi): the ladder of all energies, and the structures of the lowest eight.
 
@@ -40,6 +44,7 @@ def draw_isomers(
     isomers, energies : lowest first; energies in eV, absolute or relative.
     path : of the picture; replaced at once, so that it is never half written.
     title : above the ladder; by default the formula.
+    confirmed : relative energies, eV, that DFT gives, by index of the isomer: a second ladder beside the first.
 
     Raises
     ------
@@ -56,19 +61,21 @@ def draw_isomers(
     flat = [project(atoms) for atoms in shown]
     width, height = (max(float(np.abs(x[:, k]).max()) for x in flat) + 0.8 for k in (0, 1))
     tall = 1.6 * min(max(height / width, 0.45), 1.0) + 0.5
-    figure = Figure(figsize=(1.9 + 1.6 * columns, max(3.0, 0.45 + tall * rows)))
+    wide = 1.0 if confirmed else 0.0
+    figure = Figure(figsize=(1.9 + wide + 1.6 * columns, max(3.0, 0.45 + tall * rows)))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        rows, columns + 1, width_ratios=[1.1] + [1.6] * columns,
+        rows, columns + 1, width_ratios=[1.1 + wide] + [1.6] * columns,
         left=0.62 / figure.get_figwidth(), right=0.99, bottom=0.08, top=0.88, wspace=0.08, hspace=0.3,
     )  # fmt: skip
     ladder = figure.add_subplot(grid[:, 0])
-    _draw_ladder(ladder, relative[:WINDOW], len(shown))
+    _draw_ladder(ladder, relative[:WINDOW], len(shown), confirmed or {})
     ladder.set_title(title or subscripted(Composition.parse(shown[0]).formula), fontsize=11, pad=8)
     for k, (atoms, x) in enumerate(zip(shown, flat, strict=True)):
         axes = figure.add_subplot(grid[k // PER_ROW, 1 + k % PER_ROW])
         draw_structure(axes, atoms, x, (width, height))
-        axes.set_title(rf"$\mathbf{{{k + 1}}}$    {relative[k]:.2f} eV", fontsize=9, color=INK, pad=3)
+        better = f"  ·  DFT {confirmed[k]:.2f}" if confirmed and k in confirmed else ""
+        axes.set_title(rf"$\mathbf{{{k + 1}}}$    {relative[k]:.2f} eV{better}", fontsize=9, color=INK, pad=3)
         bonds = dopant_bonds(atoms)
         bound = f"  ·  {bonds[0].symbol} {len(bonds[0].lengths)}-fold" if len(bonds) == 1 else ""
         axes.text(0.5, -0.02, shape_of(atoms) + bound, transform=axes.transAxes, fontsize=7.5, color="#666666",
@@ -123,25 +130,40 @@ def subscripted(formula: str) -> str:
     return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
-def _draw_ladder(axes: Axes, relative: np.ndarray, n_drawn: int) -> None:
-    """A line for every energy; those drawn are dark and numbered, numbers pushed apart where they meet."""
-    span = max(float(relative.max()), 0.1)
+def _draw_ladder(axes: Axes, relative: np.ndarray, n_drawn: int, confirmed: Mapping[int, float]) -> None:
+    """A line for every energy; those drawn are dark and numbered, numbers pushed apart where they meet.
+
+    What is confirmed has a second line on the right, joined to the first, and its number there.
+    """
+    span = max(float(relative.max()), *confirmed.values(), 0.1)
     axes.hlines(relative[n_drawn:], 0.0, 0.5, color=FAINT, lw=0.8)
     axes.hlines(relative[:n_drawn], 0.0, 0.5, color=LEVELS, lw=1.6)
     low, high, step = -0.04 * span, 1.04 * span, 0.05 * span
-    labels = relative[:n_drawn].copy()
-    for k in range(1, n_drawn):
-        labels[k] = max(labels[k], labels[k - 1] + step)
-    over = max(0.0, float(labels[-1]) - high)
-    high += over
-    for k in range(n_drawn):
-        axes.plot([0.52, 0.62, 0.72], [relative[k], labels[k], labels[k]], color=LEVELS, lw=0.5)
-        axes.text(0.75, labels[k], str(k + 1), fontsize=8, va="center", color=LEVELS)
-    axes.set(xlim=(-0.03, 1.0), ylim=(low, high), xticks=[])
+    over = _number(axes, 0.5, dict(enumerate(relative[:n_drawn].tolist())), step, LEVELS)
+    if confirmed:
+        left, right = 1.15, 1.65
+        axes.hlines(list(confirmed.values()), left, right, color=BETTER, lw=1.6)
+        for k, energy in confirmed.items():
+            if k < len(relative):
+                axes.plot([0.88, left], [relative[k], energy], color=FAINT, lw=0.6, ls=":")
+        over = max(over, _number(axes, right, confirmed, step, BETTER))
+        for middle, name, colour in ((0.25, "model", LEVELS), (0.5 * (left + right), "DFT", BETTER)):
+            axes.text(middle, low - 0.01 * span, name, fontsize=8, ha="center", va="top", color=colour)
+    axes.set(xlim=(-0.03, 2.1 if confirmed else 1.0), ylim=(low, max(high, over)), xticks=[])
     axes.set_ylabel("relative energy / eV", fontsize=9, color=INK)
     axes.tick_params(labelsize=8, colors=INK)
     for side in ("top", "right", "bottom"):
         axes.spines[side].set_visible(False)
+
+
+def _number(axes: Axes, x: float, energies: Mapping[int, float], step: float, colour: str) -> float:
+    """Numbers of the lines that end at `x`, at least `step` apart; returns the height of the highest one."""
+    height = -np.inf
+    for k, energy in sorted(energies.items(), key=lambda item: item[1]):
+        height = max(energy, height + step)
+        axes.plot([x + 0.02, x + 0.12, x + 0.22], [energy, height, height], color=colour, lw=0.5)
+        axes.text(x + 0.25, height, str(k + 1), fontsize=8, va="center", color=colour)
+    return height
 
 
 def _faded(colour: Any, nearness: float) -> tuple[float, ...]:

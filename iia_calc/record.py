@@ -12,7 +12,7 @@ from typing import Any
 
 from search import Progress, SearchResult
 
-PACKAGES = ("schnet-iia", "torch", "ase", "numpy", "scipy", "matscipy")
+PACKAGES = ("schnet-iia", "torch", "ase", "numpy", "scipy", "matscipy", "pyscf")
 COUNTS = ("n_quenches", "n_evaluations", "n_failed", "n_unconverged", "n_fragmented")
 
 

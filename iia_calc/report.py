@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from iia_calc.confirm import Confirmed
+from iia_calc.confirmed import Confirmed, rank_correlation
 from iia_calc.isomers import Isomer, IsomerSearch
 from iia_calc.picture import subscripted
 from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
@@ -42,22 +42,54 @@ def isomer_table(isomers: Sequence[Isomer], limit: int = 20) -> Table:
 
 
 def confirmed_table(confirmed: Sequence[Confirmed], isomers: Sequence[Isomer], level: str) -> Table:
-    """Ranks and relative energies before and after; what failed or isn't converged comes last and says so."""
+    """Ranks, energies and states before and after; saddles and what failed come last and have no rank."""
     model = {isomer.rank: isomer for isomer in isomers}
+    points = any(c.states for c in confirmed)
+    vibrated = any(c.vibrations is not None for c in confirmed)
     table = Table(title=level, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for heading in ("rank\nDFT", "rank\nmodel", "relative energy\nDFT, eV", "\nmodel, eV", "moved\nÅ", "steps"):
+    for heading in ("rank\nDFT", "\nmodel", "eV above lowest\nDFT", "\nmodel", "moved\nÅ"):
         table.add_column(heading, justify="right")
-    for heading in ("shape", "bonds\nÅ", "state"):
-        table.add_column(heading)
+    if points:
+        for heading in ("2S+1\n", "next 2S+1\neV above", "⟨S²⟩\n(ideal)"):
+            table.add_column(heading, justify="right")
+        table.add_column("SCF\n")
+    if vibrated:
+        table.add_column("imaginary\nmodes", justify="right")
+    table.add_column("shape\n")
+    table.add_column("bonds\nÅ")
     for c in confirmed:
-        state = c.reason if c.same_as is None else f"became the same as model rank {c.same_as}"
         computed = c.energy is not None
-        table.add_row(
+        row = [
             str(c.rank or "–"), str(c.model_rank), "–" if c.relative is None else f"{c.relative:.3f}",
-            f"{model[c.model_rank].relative:.3f}", f"{c.rmsd:.2f}" if computed else "–", str(c.steps),
-            shape_of(c.atoms) if computed else "–", describe_bonds(dopant_bonds(c.atoms)) if computed else "–", state,
-        )  # fmt: skip
+            f"{model[c.model_rank].relative:.3f}", f"{c.rmsd:.2f}" if computed else "–",
+        ]  # fmt: skip
+        if points:
+            row += _state(c)
+        if vibrated:
+            row.append("–" if c.vibrations is None else str(c.vibrations.n_imaginary))
+        row += [shape_of(c.atoms), describe_bonds(dopant_bonds(c.atoms))] if computed else ["–", "–"]
+        table.add_row(*row)
     return table
+
+
+def confirmed_remarks(confirmed: Sequence[Confirmed]) -> list[str]:
+    """Lines below the table: how far the two orders agree, and what to mind about single isomers."""
+    lines = []
+    if (correlation := rank_correlation(confirmed)) is not None:
+        lines.append(
+            f"rank correlation of model and DFT over {correlation.n} isomers: "
+            f"Spearman {correlation.spearman:.2f}, Kendall {correlation.kendall:.2f}"
+        )
+    return lines + [f"model rank {c.model_rank}: {note}" for c in confirmed for note in c.notes]
+
+
+def _state(c: Confirmed) -> list[str]:
+    """Cells of multiplicity, distance to the next one, ⟨S²⟩ and stability."""
+    if c.state is None:
+        return ["–"] * 4
+    spin = "–" if c.state.s_squared is None else f"{c.state.s_squared:.2f} ({c.state.ideal_s_squared:.2f})"
+    gap = "–" if c.gap is None else f"{c.gap:.2f}"
+    return [str(c.state.multiplicity), gap, spin, c.stability or "–"]
 
 
 def describe_bonds(bonds: Sequence[DopantBonds]) -> str:
@@ -89,13 +121,23 @@ def summary(found: IsomerSearch) -> str:
 
 def files(folder: Path) -> list[str]:
     """What a user may want to open, as far as it is there."""
-    names = ("isomers.extxyz", "isomers.png", "confirmed.extxyz", "archive.db", "dft.db", "run.json")
+    labels = sorted(path.name for path in folder.glob("dft*.db"))
+    names = ("isomers.extxyz", "isomers.png", "confirmed.extxyz", "archive.db", *labels, "run.json")
     return [name for name in names if (folder / name).exists()]
 
 
-def as_plain(found: IsomerSearch, confirmed: Sequence[Confirmed] | None = None, level: str | None = None) -> dict:
-    """The whole result as plain data for JSON: energies in eV, lengths in Å."""
+def as_plain(
+    found: IsomerSearch, confirmed: Sequence[Confirmed] | None = None, about: dict[str, Any] | None = None
+) -> dict:
+    """The whole result as plain data for JSON: energies in eV, lengths in Å.
+
+    about : what `confirm.as_plain` says of `confirmed`; the relaxed structures are added.
+    """
     result = found.result
+    if confirmed is not None:
+        about = about or {}
+        pairs = zip(about.get("isomers", [{}] * len(confirmed)), confirmed, strict=True)
+        about = {**about, "isomers": [{**plain, **_structure(c.atoms)} for plain, c in pairs]}
     return {
         "formula": result.formula,
         "method": result.method,
@@ -107,23 +149,8 @@ def as_plain(found: IsomerSearch, confirmed: Sequence[Confirmed] | None = None, 
         "model": found.run.get("model"),
         "units": {"energy": "eV", "length": "Å"},
         "isomers": [_isomer(isomer) for isomer in found.isomers],
-        "confirmed": None if confirmed is None else confirmed_as_plain(confirmed, level),
+        "confirmed": about,
     }
-
-
-def confirmed_as_plain(confirmed: Sequence[Confirmed], level: str | None) -> dict[str, Any]:
-    """Plain data, in the order of the table."""
-    return {
-        "level_of_theory": level,
-        "isomers": [
-            {
-                "rank": c.rank, "model_rank": c.model_rank, "energy": c.energy, "relative_energy": c.relative,
-                "converged": c.converged, "reason": c.reason, "fmax": c.fmax, "steps": c.steps, "moved": c.rmsd,
-                "same_as_model_rank": c.same_as, **_structure(c.atoms),
-            }
-            for c in confirmed
-        ],
-    }  # fmt: skip
 
 
 def _isomer(isomer: Isomer) -> dict[str, Any]:

@@ -10,8 +10,11 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones as ASELennardJones
 from ase.db import connect
 
-from iia_calc.confirm import confirm, dft_level, moved, write_confirmed
+from iia_calc.confirm import confirm, dft_level, moved, rank_correlation, store_for, write_confirmed
+from iia_calc.confirmed import Confirmed, ranked
 from iia_calc.labels.level import Label, LabelFailed
+from iia_calc.labels.store import LabelStore
+from iia_calc.verification import Checks
 
 BOND = 1.7
 
@@ -52,7 +55,7 @@ def isomers():
 
 def test_ranked_by_the_better_level(isomers, tmp_path):
     seen = []
-    confirmed = confirm(isomers, Cheap(), tmp_path / "dft.db", callback=lambda *a: seen.append(a))
+    confirmed = confirm(isomers, Cheap(), tmp_path / "dft.db", callback=seen.append)
     assert confirmed[2].model_rank == 1
     assert {c.model_rank for c in confirmed[:2]} == {2, 3}
     assert [c.rank for c in confirmed] == [1, 1, 2]
@@ -62,9 +65,11 @@ def test_ranked_by_the_better_level(isomers, tmp_path):
     assert confirmed[2].relative > 0.5
     assert all(c.converged and c.fmax <= 0.05 for c in confirmed)
     assert 0.0 < confirmed[0].rmsd < 0.1
-    assert len(seen) == sum(c.steps for c in confirmed) == len(connect(tmp_path / "dft.db"))
+    assert sum(c.steps for c in confirmed) == len(connect(tmp_path / "dft.db"))
+    assert sum("evaluation" in step.text for step in seen) == len(connect(tmp_path / "dft.db"))
+    assert (seen[-1].done, seen[-1].total) == (3, 3)
     write_confirmed(confirmed, tmp_path / "confirmed.extxyz")
-    assert (tmp_path / "confirmed.extxyz").read_text().count("model_rank") == 3
+    assert (tmp_path / "confirmed.extxyz").read_text().count(" model_rank=") == 3
 
 
 def test_nothing_is_computed_twice(isomers, tmp_path):
@@ -132,3 +137,38 @@ def test_levels_are_checked_first():
         dft_level("SeB4", functional="no such thing")
     with pytest.raises(ValueError, match="basis"):
         dft_level("SeB4", basis="no such thing")
+    with pytest.raises(ValueError, match="def2-TZVP"):
+        dft_level("SeB4", larger_basis="no such thing")
+
+
+def test_each_level_has_its_store(tmp_path):
+    assert store_for(tmp_path, Cheap()).name == "dft.db"
+    LabelStore(tmp_path / "dft.db", "LJ")
+    assert store_for(tmp_path, Cheap()).name == "dft.db"
+    assert store_for(tmp_path, Cheap(name="other")).name == "dft-2.db"
+
+
+def test_checks_need_dft_and_make_sense(isomers, tmp_path):
+    with pytest.raises(ValueError, match="a DFT level"):
+        confirm(isomers, Cheap(), tmp_path / "dft.db", checks=Checks())
+    with pytest.raises(ValueError, match="all, relaxation, none"):
+        Checks(stability="some")
+    with pytest.raises(ValueError, match="needs frequencies"):
+        Checks(descend=True)
+    assert not (tmp_path / "dft.db").exists()
+
+
+def with_ranks(*energies: float) -> list[Confirmed]:
+    return ranked(
+        [
+            Confirmed(k + 1, None, Atoms("B"), 0, 2, energy, None, 0.0, 1, 0.0, None, "converged")
+            for k, energy in enumerate(energies)
+        ]
+    )
+
+
+def test_rank_correlation_of_known_orders():
+    assert rank_correlation(with_ranks(0.0, 1.0, 2.0, 3.0)) == (4, 1.0, 1.0)
+    assert rank_correlation(with_ranks(3.0, 2.0, 1.0)) == pytest.approx((3, -1.0, -1.0))
+    assert rank_correlation(with_ranks(0.0, 2.0, 1.0)) == pytest.approx((3, 0.5, 1 / 3))
+    assert rank_correlation(with_ranks(0.0, 1.0)) is None

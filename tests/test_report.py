@@ -1,14 +1,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from ase.io import read
 from rich.console import Console
 
 from iia_calc import report
+from iia_calc.confirmed import Confirmed, ranked, write_confirmed
 from iia_calc.isomers import search_isomers
+from iia_calc.labels.electronic import ElectronicState
 from iia_calc.picture import draw_isomers, subscripted
+from iia_calc.vibrations import Vibrations
 from search import ASERelaxer
 
 
@@ -80,6 +85,46 @@ def test_picture(found, tmp_path):
     with pytest.raises(ValueError, match="energies"):
         draw_isomers(atoms, [0.0, 1.0, 2.0] * 20, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
+
+
+def test_confirmed_beside_the_model(found, tmp_path):
+    state = ElectronicState("PBE0/def2-TZVP", "def2-TZVP", 0, 1, -5.0, False, 0.4, "instability followed")
+    triplet = replace(state, multiplicity=3, energy=-5.5, s_squared=2.01, stability="stable")
+    first, second = (isomer.atoms for isomer in found.isomers[:2])
+    saddle = Vibrations((-123.4, 300.0), first.positions, "analytic", "PBE0/3-21G", 0, 1)
+    confirmed = ranked(
+        [
+            Confirmed(1, None, first, 0, 1, -4.0, None, 0.01, 5, 0.12, None, "converged", (state,), saddle),
+            Confirmed(2, None, second, 0, 1, -4.1, None, 0.01, 7, 0.34, None, "converged", (state, triplet)),
+        ]
+    )
+    text = printed(report.confirmed_table(confirmed, found.isomers, "PBE0"))
+    rows = text.strip().splitlines()[-2:]
+    assert rows[0].split()[:3] == ["1", "2", "0.000"]
+    assert rows[1].split()[:3] == ["–", "1", "0.500"]
+    assert "2.01 (2.00)" in rows[0]
+    assert "instability" in text
+    remarks = " ".join(report.confirmed_remarks(confirmed))
+    assert "multiplicity 3 lies 0.50 eV lower than 1" in remarks
+    assert "a saddle, no isomer: 123i" in remarks
+    write_confirmed(confirmed, tmp_path / "c.extxyz")
+    frames = read(tmp_path / "c.extxyz", ":")
+    assert frames[0].info["final_multiplicity"] == 3
+    assert frames[0].info["s_squared"] == pytest.approx(2.01)
+    assert frames[1].info["n_imaginary"] == 1
+    assert "rank" not in frames[1].info
+
+
+def test_picture_with_a_second_ladder(found, tmp_path):
+    from matplotlib.image import imread
+
+    atoms, energies = [i.atoms for i in found.isomers], [i.energy for i in found.isomers]
+    draw_isomers(atoms, energies, tmp_path / "one.png")
+    draw_isomers(atoms, energies, tmp_path / "two.png", confirmed={1: 0.0, 0: 0.4})
+    one, two = imread(tmp_path / "one.png"), imread(tmp_path / "two.png")
+    assert two.shape[1] > one.shape[1]
+    colour = np.array([0x1F, 0x5A, 0x7A]) / 255
+    assert [(np.abs(p[..., :3] - colour).max(-1) < 0.02).sum() > 100 for p in (one, two)] == [False, True]
 
 
 def test_subscripts():

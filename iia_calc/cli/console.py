@@ -62,9 +62,9 @@ class Live:
         if self.console.is_terminal:
             self.progress.stop()
 
-    def update(self, completed: float, text: str, seconds: float | None = None) -> None:
-        """seconds : since the start; where given, a log gets a line every so often."""
-        self.progress.update(self.task, completed=completed, text=text)
+    def update(self, completed: float, text: str, seconds: float | None = None, total: float | None = None) -> None:
+        """seconds : since the start; where given, a log gets a line every so often. total : where it changed."""
+        self.progress.update(self.task, completed=completed, text=text, total=total)
         if not self.console.is_terminal and (seconds is None or seconds - self._spoken >= self.every):
             self._spoken = seconds or 0.0
             self.console.print(f"{self.title}  {text}" + ("" if seconds is None else f"  {format_time(seconds)}"))

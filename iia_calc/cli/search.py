@@ -31,7 +31,20 @@ def search(
     fmax: Annotated[float, typer.Option(help="Largest force of a converged minimum, eV/Å.")] = 0.005,
     dft: Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")] = 0,
     functional: Annotated[str, typer.Option(help="With --dft.")] = "PBE0",
-    basis: Annotated[str, typer.Option(help="With --dft.")] = "3-21G",
+    basis: Annotated[str, typer.Option(help="With --dft: of the relaxation.")] = "3-21G",
+    dft_basis: Annotated[
+        str, typer.Option(help="With --dft: of the single points that rank; none to rank as relaxed.")
+    ] = "def2-TZVP",
+    stability: Annotated[
+        str, typer.Option(help="With --dft: SCF solutions tested in all bases, that of the relaxation, or none.")
+    ] = "all",
+    frequencies: Annotated[bool, typer.Option("--frequencies", help="With --dft: tell minima from saddles.")] = False,
+    descend: Annotated[
+        bool, typer.Option("--descend", help="With --frequencies: push saddles off, relax and test again, once.")
+    ] = False,
+    dft_workers: Annotated[
+        int | None, typer.Option(help="With --dft: isomers side by side. [default: one per core]")
+    ] = None,
     charge: Annotated[int, typer.Option(help="With --dft: total charge, e.")] = 0,
     multiplicity: Annotated[int | None, typer.Option(help="With --dft: 2S+1. [default: the lowest possible]")] = None,
     show: Annotated[int, typer.Option(help="Isomers in the printed table; the files hold all.")] = 20,
@@ -48,7 +61,9 @@ def search(
 
         iia search SeB12 --method bee-colony --quenches 2000 --seed 1 --out bees
 
-        iia search SeB8 --time 5m --dft 5      # five lowest relaxed by PBE0/3-21G: dft.db, confirmed.extxyz
+        iia search SeB8 --time 5m --dft 5      # five lowest relaxed by PBE0/3-21G, ranked by PBE0/def2-TZVP
+
+        iia search SeB8 --dft 5 --frequencies --dft-basis none
 
         iia search B12 --json | jq '.isomers[0].relative_energy'
     """
@@ -66,17 +81,24 @@ def search(
             "--charge and --multiplicity are those of the DFT confirmation: add --dft K. "
             "The potential itself knows neutral clusters only"
         )
+    if not dft and (frequencies or descend or dft_workers is not None):
+        raise ValueError("--frequencies, --descend and --dft-workers belong to the DFT confirmation: add --dft K")
+    if dft_workers is not None and dft_workers < 1:
+        raise ValueError(f"--dft-workers is {dft_workers}; it must be at least 1")
     with stdout_kept_clean(as_json):
         from iia_calc import report
         from iia_calc.isomers import DEFAULT_TIME, search_isomers
 
         if time_limit is None and quenches is None:
             time_limit = DEFAULT_TIME
-        level = confirmed = None
+        level = checks = confirmed = None
         if dft:
-            from iia_calc.confirm import confirm_search, dft_level
+            from iia_calc.confirm import Checks, Step, confirm_search, confirmed_level, dft_level
 
-            level = dft_level(formula, functional, basis, charge, multiplicity)
+            larger = None if dft_basis.lower() == "none" else dft_basis
+            checks = Checks(larger, stability=stability, frequencies=frequencies, descend=descend)
+            gpu = False if device == "cpu" else None
+            level = dft_level(formula, functional, basis, charge, multiplicity, larger_basis=larger, gpu=gpu)
         total = time_limit if quenches is None else quenches
         with Live(formula, total) as live:
 
@@ -90,22 +112,26 @@ def search(
             )  # fmt: skip
         interrupted = found.result.stopped_by == "interrupted"
         if level is not None and not interrupted:
-            with Live("DFT", min(dft, len(found.isomers))) as live:
-                confirmed = confirm_search(
-                    found, dft, level,
-                    callback=lambda rank, n, energy, force: live.update(
-                        rank - 1, f"isomer {rank}, evaluation {n}: {energy:.3f} eV, largest force {force:.3f} eV/Å"
-                    ),
-                )  # fmt: skip
-            interrupted = any(c.reason == "interrupted" for c in confirmed)
+            with Live("DFT", None) as live:
+
+                def show_step(step: Step) -> None:
+                    live.update(step.done, f"isomer {step.model_rank}, {step.text}", total=step.total)
+
+                confirmed = confirm_search(found, dft, level, checks=checks, workers=dft_workers, callback=show_step)
+            interrupted = any(c.reason in ("interrupted", "not started") for c in confirmed)
     if as_json:
-        print_json(report.as_plain(found, confirmed, level.name if level is not None else None))
+        print_json(report.as_plain(found, confirmed, found.run.get("dft")))
     else:
         console = output()
         console.print(report.isomer_table(found.isomers, show))
         if confirmed is not None and level is not None:
+            relaxed = f"relaxed by {level.name}"
+            ranked_by = confirmed_level(confirmed)
             console.print()
-            console.print(report.confirmed_table(confirmed, found.isomers, level.name))
+            title = relaxed if ranked_by is None else f"{relaxed}\nranked by {ranked_by}"
+            console.print(report.confirmed_table(confirmed, found.isomers, title))
+            for line in report.confirmed_remarks(confirmed):
+                console.print(line)
         console.print(f"\n{report.summary(found)}\n{found.folder}: {', '.join(report.files(found.folder))}")
     if not found.isomers:
         remarks().print("no minimum was found; give it more time, or look at the counts in run.json")

@@ -92,15 +92,21 @@ class DFTLevel:
         return Label(energy, forces)
 
     def state(
-        self, atoms: Atoms, multiplicity: int, *, check_stability: bool = True, start: DFTLevel | None = None
+        self,
+        atoms: Atoms,
+        multiplicity: int,
+        *,
+        check_stability: bool = True,
+        start: DFTLevel | None = None,
+        check_start: bool = True,
     ) -> ElectronicState:
         """Energy, ⟨S²⟩ and stability of the lowest SCF solution of `multiplicity`; see `labels.electronic`.
 
-        start : a level in a smaller basis whose (stable) solution is the guess.
+        start : a level in a smaller basis whose solution (stable where `check_start`) is the guess.
         """
         from iia_calc.labels.electronic import electronic_state
 
-        return electronic_state(self, atoms, multiplicity, check_stability, start)
+        return electronic_state(self, atoms, multiplicity, check_stability, start, check_start)
 
     def hessian(self, atoms: Atoms) -> np.ndarray:
         """Analytic second derivatives [n_atoms, 3, n_atoms, 3], eV/Å².

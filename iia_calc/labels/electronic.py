@@ -72,7 +72,12 @@ _RECENT: dict[tuple, _Solution] = {}
 
 
 def electronic_state(
-    level: DFTLevel, atoms: Atoms, multiplicity: int, check_stability: bool = True, start: DFTLevel | None = None
+    level: DFTLevel,
+    atoms: Atoms,
+    multiplicity: int,
+    check_stability: bool = True,
+    start: DFTLevel | None = None,
+    check_start: bool = True,
 ) -> ElectronicState:
     """The lowest solution of `level` at `atoms`; `start` is a level in a smaller basis that gives the guess.
 
@@ -82,7 +87,7 @@ def electronic_state(
     LabelFailed : the SCF did not converge.
     """
     multiplicity_of(atoms, level.charge, multiplicity)
-    solution = _solve(level, atoms, multiplicity, check_stability, start)
+    solution = _solve(level, atoms, multiplicity, check_stability, start, check_start)
     energy = float(solution.mean_field.e_tot) * Hartree
     return ElectronicState(
         level.but(multiplicity=multiplicity).name, level.basis, level.charge, multiplicity, energy,
@@ -97,9 +102,9 @@ def next_multiplicity(atoms: Atoms, charge: int, multiplicity: int) -> int | Non
 
 
 def _solve(
-    level: DFTLevel, atoms: Atoms, multiplicity: int, check_stability: bool, start: DFTLevel | None
+    level: DFTLevel, atoms: Atoms, multiplicity: int, checked: bool, start: DFTLevel | None, check_start: bool
 ) -> _Solution:
-    key = (level.name, level.conv_tol, multiplicity, check_stability, atoms.numbers.tobytes(),
+    key = (level.name, level.conv_tol, multiplicity, checked, check_start, atoms.numbers.tobytes(),
            atoms.positions.tobytes())  # fmt: skip
     if key in _RECENT:
         return _RECENT[key]
@@ -107,13 +112,13 @@ def _solve(
     if start is not None:
         from pyscf.scf import addons
 
-        below = _solve(start, atoms, multiplicity, True, None)
+        below = _solve(start, atoms, multiplicity, check_start, None, True)
         unrestricted = not below.restricted
         larger = level.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).mol
         guess = addons.project_dm_nr2nr(below.mean_field.mol, below.mean_field.make_rdm1(), larger)
     mean_field = gpu.to_cpu(level.converged(atoms, multiplicity, guess, unrestricted))
     solution = _Solution(mean_field, not unrestricted, UNCHECKED)
-    if check_stability:
+    if checked:
         solution = _stabilised(level, atoms, multiplicity, solution)
     while len(_RECENT) >= 4:
         _RECENT.pop(next(iter(_RECENT)))

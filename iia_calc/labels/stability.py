@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-NEGATIVE = -5e-4
+NEGATIVE = -2e-3
 """Hartree; eigenvalues nearer to zero are free rotations seen through a coarse grid."""
 CYCLES = 20
 

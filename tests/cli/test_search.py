@@ -109,18 +109,34 @@ def test_ctrl_c_shows_what_was_found_and_kill_loses_nothing(model, tmp_path):
 @pytest.mark.slow
 def test_dft_ranks_anew_and_goes_on(iia, model, tmp_path):
     pytest.importorskip("pyscf")
-    command = ("search", "SeB2", "--quenches", 20, "--model", model, "--out", tmp_path / "o", "--dft", 2)
+    command = ("search", "SeB2", "--quenches", 20, "--model", model, "--out", tmp_path / "o", "--dft", 2,
+               "--dft-workers", 1, "--dft-basis", "def2-SVP")  # fmt: skip
     first = json.loads(iia(*command, "--json").stdout)["confirmed"]
     assert "PBE0/3-21G" in first["level_of_theory"]
+    assert "PBE0/def2-SVP" in first["ranked_by"]
     converged = [isomer for isomer in first["isomers"] if isomer["converged"]]
-    assert converged[0]["rank"] == 1
     assert all(isomer["fmax"] <= 0.05 for isomer in converged)
+    distinct = [isomer for isomer in converged if isomer["same_as_model_rank"] is None]
+    for isomer in distinct:
+        assert {(s["basis"], s["multiplicity"]) for s in isomer["states"]} == {
+            (basis, m) for basis in ("3-21G", "def2-SVP") for m in (1, 3)
+        }
+        assert isomer["stability"] in ("stable", "instability followed")
     labels = len(connect(tmp_path / "o/dft.db"))
     assert labels == sum(isomer["steps"] for isomer in first["isomers"])
     again = iia(*command)
     assert len(connect(tmp_path / "o/dft.db")) == labels
     assert "moved" in again.stdout
-    assert read(tmp_path / "o/confirmed.extxyz", 0).info["rank"] == 1
+    assert "(ideal)" in again.stdout
+    ranked = [isomer for isomer in first["isomers"] if isomer["rank"] == 1]
+    if ranked:
+        assert read(tmp_path / "o/confirmed.extxyz", 0).info["rank"] == 1
+    model_frame = read(tmp_path / "o/isomers.extxyz", 0)
+    of_first = next(isomer for isomer in first["isomers"] if isomer["model_rank"] == 1)
+    assert model_frame.info["dft_relative_energy"] == pytest.approx(of_first["relative_energy"])
+    run = json.loads((tmp_path / "o/run.json").read_text())
+    assert [isomer["model_rank"] for isomer in run["dft"]["isomers"]] == [i["model_rank"] for i in first["isomers"]]
+    assert run["dft"]["charge"] == 0
 
 
 @pytest.mark.parametrize(
@@ -134,6 +150,11 @@ def test_dft_ranks_anew_and_goes_on(iia, model, tmp_path):
         (["SeB4", "--quenches", "0"], "at least 1"),
         (["SeB4", "--charge", "1"], "add --dft K"),
         (["SeB4", "--dft", "1", "--multiplicity", "2"], "impossible"),
+        (["SeB4", "--frequencies"], "add --dft K"),
+        (["SeB4", "--dft", "1", "--dft-basis", "huge"], "no basis 'huge'"),
+        (["SeB4", "--dft", "1", "--stability", "some"], "all, relaxation, none"),
+        (["SeB4", "--dft", "1", "--descend"], "needs frequencies"),
+        (["SeB4", "--dft", "1", "--dft-workers", "0"], "at least 1"),
         (["SeB4", "--model", "nothing"], "no model"),
         (["SeB4", "--device", "abacus"], "not available"),
     ],
