@@ -62,8 +62,13 @@ class ElectronicState:
 
 @dataclass(frozen=True)
 class _Solution:
-    mean_field: Any
+    """What is kept of a mean field, whose integrals are large; energy in Hartree."""
+
+    molecule: Any
+    density: np.ndarray  # [n_ao, n_ao], or [2, n_ao, n_ao] where unrestricted
+    energy: float
     restricted: bool
+    s_squared: float | None
     stability: str
 
 
@@ -88,11 +93,9 @@ def electronic_state(
     """
     multiplicity_of(atoms, level.charge, multiplicity)
     solution = _solve(level, atoms, multiplicity, check_stability, start, check_start)
-    energy = float(solution.mean_field.e_tot) * Hartree
     return ElectronicState(
-        level.but(multiplicity=multiplicity).name, level.basis, level.charge, multiplicity, energy,
-        solution.restricted, None if solution.restricted else float(solution.mean_field.spin_square()[0]),
-        solution.stability,
+        level.but(multiplicity=multiplicity).name, level.basis, level.charge, multiplicity,
+        solution.energy * Hartree, solution.restricted, solution.s_squared, solution.stability,
     )  # fmt: skip
 
 
@@ -115,34 +118,35 @@ def _solve(
         below = _solve(start, atoms, multiplicity, check_start, None, True)
         unrestricted = not below.restricted
         larger = level.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).mol
-        guess = addons.project_dm_nr2nr(below.mean_field.mol, below.mean_field.make_rdm1(), larger)
+        guess = addons.project_dm_nr2nr(below.molecule, below.density, larger)
     mean_field = gpu.to_cpu(level.converged(atoms, multiplicity, guess, unrestricted))
-    solution = _Solution(mean_field, not unrestricted, UNCHECKED)
+    stability = UNCHECKED
     if checked:
-        solution = _stabilised(level, atoms, multiplicity, solution)
+        mean_field, stability = _stabilised(level, atoms, multiplicity, mean_field)
+    restricted = np.ndim(mean_field.mo_occ) == 1
+    s_squared = None if restricted else float(mean_field.spin_square()[0])
+    density = np.asarray(mean_field.make_rdm1())
+    solution = _Solution(mean_field.mol, density, float(mean_field.e_tot), restricted, s_squared, stability)
     while len(_RECENT) >= 4:
         _RECENT.pop(next(iter(_RECENT)))
     _RECENT[key] = solution
     return solution
 
 
-def _stabilised(level: DFTLevel, atoms: Atoms, multiplicity: int, solution: _Solution) -> _Solution:
-    """The solution that instabilities lead to; "unstable" where following them ends no lower."""
-    mean_field, restricted, stability = solution.mean_field, solution.restricted, STABLE
+def _stabilised(level: DFTLevel, atoms: Atoms, multiplicity: int, mean_field: Any) -> tuple[Any, str]:
+    """The mean field that instabilities lead to; "unstable" where following them ends no lower."""
+    stability = STABLE
     for _ in range(3):
         rotated = unstable_orbitals(mean_field)
         if rotated is None:
-            return _Solution(mean_field, restricted, stability)
+            return mean_field, stability
         lower = _followed(level, atoms, multiplicity, rotated, mean_field.e_tot)
         if lower is None:
-            return _Solution(mean_field, restricted, UNSTABLE)
-        mean_field, restricted, stability = lower, False, FOLLOWED
+            return mean_field, UNSTABLE
+        mean_field, stability = lower, FOLLOWED
         if multiplicity == 1 and mean_field.spin_square()[0] < 1e-4:  # the spins came together again
-            density = mean_field.make_rdm1().sum(0)
-            mean_field, restricted = gpu.to_cpu(level.converged(atoms, 1, density)), True
-    if unstable_orbitals(mean_field) is not None:
-        stability = UNSTABLE
-    return _Solution(mean_field, restricted, stability)
+            mean_field = gpu.to_cpu(level.converged(atoms, 1, mean_field.make_rdm1().sum(0)))
+    return mean_field, stability if unstable_orbitals(mean_field) is None else UNSTABLE
 
 
 def _followed(level: DFTLevel, atoms: Atoms, multiplicity: int, orbitals: np.ndarray, energy: float) -> Any:
