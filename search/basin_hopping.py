@@ -30,22 +30,28 @@ class BasinHoppingSettings:
     target_acceptance : what step sizes adapt to. interval : tries of a move between two adaptions.
     largest_step : upper limit of the step sizes (bond lengths; half turns for twist).
     patience : trials without a new best of its own after which a walker starts again from a random seed.
-    moves : weights of the moves; those that don't apply to the composition are left out.
+    moves : weights of the moves to begin with; those that don't apply to the composition are left out.
+    adapt : whether the shares follow what has paid; each keeps a quarter of its first share.
     """
 
-    walkers: int = 16
+    walkers: int = 8
     temperature: float = 0.8
     target_acceptance: float = 0.5
     interval: int = 50
     largest_step: float = 0.8
     patience: int = 250
+    adapt: bool = True
     moves: dict[str, float] = field(
         default_factory=lambda: {
-            "rattle": 0.6,
-            "surface": 0.25,
-            "twist": 0.15,
-            "swap": 0.25,
-            "relocate": 0.25,
+            "rattle": 0.2,
+            "surface": 0.1,
+            "refill": 0.15,
+            "interior": 0.05,
+            "twist": 0.05,
+            "splice": 0.1,
+            "symmetrise": 0.35,
+            "swap": 0.15,
+            "relocate": 0.15,
         }
     )
 
@@ -86,9 +92,10 @@ class BasinHopping(Searcher):
         k, self._next = self._next, (self._next + 1) % len(self.walkers)
         walker = self.walkers[k]
         if walker.positions is None:
-            return (k, None), self.scale.seed(self.rng)
+            return (k, None), self._seed()
         move = self.moves.draw(self.rng)
-        return (k, move), self.moves.apply(move, walker.positions, self.scale, self.rng)
+        mates = [w.positions for w in self.walkers if w is not walker and w.positions is not None]
+        return (k, move), self.moves.apply(move, walker.positions, self.scale, self.rng, mates)
 
     def _learn(self, ticket: tuple[int, str | None], relaxed: Relaxed) -> None:
         k, move = ticket

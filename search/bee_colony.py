@@ -31,20 +31,26 @@ class BeeColonySettings:
     limit : trials in a row that did not improve a source after which it is left and a scout sets out.
     selection : how strongly onlookers prefer low sources; weights exp(−selection × relative energy).
     move_share : share of onlooker trials that use one of `moves` on the source, not a second parent.
-    moves : weights of those moves; ones that don't apply to the composition are left out.
+    moves : weights of those moves to begin with; ones that don't apply to the composition are left out.
+    adapt : whether their shares follow what has paid; each keeps a quarter of its first share.
     """
 
     sources: int = 16
     limit: int = 12
     selection: float = 3.0
     move_share: float = 0.6
+    adapt: bool = True
     moves: dict[str, float] = field(
         default_factory=lambda: {
-            "rattle": 0.5,
-            "surface": 0.35,
-            "twist": 0.15,
-            "swap": 0.25,
-            "relocate": 0.25,
+            "rattle": 0.2,
+            "surface": 0.1,
+            "refill": 0.15,
+            "interior": 0.05,
+            "twist": 0.05,
+            "splice": 0.1,
+            "symmetrise": 0.35,
+            "swap": 0.15,
+            "relocate": 0.15,
         }
     )
 
@@ -88,11 +94,11 @@ class BeeColony(Searcher):
         kind, k = self._jobs.pop(0)
         source = self.sources[k]
         if source.positions is None:
-            return (k, None), self.scale.seed(self.rng)
+            return (k, None), self._seed()
         others = [s.positions for j, s in enumerate(self.sources) if j != k and s.positions is not None]
         if not others or (kind == "onlooker" and self.rng.random() < self.settings.move_share):
             move = self.moves.draw(self.rng)
-            return (k, move), self.moves.apply(move, source.positions, self.scale, self.rng)
+            return (k, move), self.moves.apply(move, source.positions, self.scale, self.rng, others)
         partner = others[int(self.rng.integers(len(others)))]
         return (k, MIX), self._mix(source.positions, partner)
 

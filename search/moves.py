@@ -1,4 +1,4 @@
-"""How the next trial is made from a minimum: rattle, surface, twist, swap and relocate.
+"""How the next trial is made from a minimum, and how the shares of the moves follow what has paid.
 
 Each move takes positions [n_atoms, 3] (in the order of the composition) and gives new ones without
 overlaps; the input is left as it was. Lengths come from the `LengthScale`.
@@ -6,13 +6,15 @@ overlaps; the input is left as it was. Lengths come from the `LengthScale`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
 from search.composition import Composition
 from search.scale import LengthScale
+from search.surface import interior, plane_of, refill, relocate, surface
+from search.symmetrise import symmetrise
 
 
 @dataclass(frozen=True)
@@ -25,22 +27,28 @@ class Move:
     change : (positions, scale, rng, step) -> positions, which may overlap.
     step : first step size (in bond lengths, or in half turns), adapted in a search; None where there is none.
     min_atoms, min_elements : what a composition must have for the move to make sense.
+    mates : whether `change` takes a second minimum [n_atoms, 3] as well, after the first.
     """
 
     name: str
-    change: Callable[[np.ndarray, LengthScale, np.random.Generator, float], np.ndarray]
+    change: Callable[..., np.ndarray]
     step: float | None = None
     min_atoms: int = 2
     min_elements: int = 1
+    mates: bool = False
 
     def applicable(self, composition: Composition) -> bool:
         return composition.n_atoms >= self.min_atoms and len(composition.counts) >= self.min_elements
 
     def __call__(
-        self, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float | None = None
-    ) -> np.ndarray:
+        self, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float | None = None,
+        mates: Sequence[np.ndarray] = (),
+    ) -> np.ndarray:  # fmt: skip
         """New positions [n_atoms, 3] without overlaps."""
         size = (self.step or 0.0) if step is None else step
+        if self.mates:
+            mate = mates[int(rng.integers(len(mates)))] if len(mates) else positions
+            return scale.push_apart(self.change(positions.copy(), mate, scale, rng))
         return scale.push_apart(self.change(positions.copy(), scale, rng, size))
 
 
@@ -71,15 +79,45 @@ class Step:
 
 
 @dataclass
+class Payoff:
+    """How often a move has paid of late: tries and improvements, both halved now and then."""
+
+    tries: float = 0.0
+    improved: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Improvements per try; a move that was hardly tried is taken for a good one."""
+        return (self.improved + PRIOR_RATE * PRIOR_TRIES) / (self.tries + PRIOR_TRIES)
+
+    def record(self, improved: bool) -> None:
+        self.tries += 1.0
+        self.improved += improved
+        if self.tries >= MEMORY:
+            self.tries *= 0.5
+            self.improved *= 0.5
+
+
+PRIOR_RATE, PRIOR_TRIES, MEMORY = 0.05, 40.0, 400.0
+FLOOR = 0.25
+"""Part of its first share that no move loses, however little it pays."""
+
+
+@dataclass
 class MoveSet:
-    """The moves of one search, with their shares, step sizes and counts."""
+    """The moves of one search, with their shares, step sizes and counts.
+
+    `shares` are those that the search began with (a sum of 1), `current` follows what has paid.
+    """
 
     shares: dict[str, float]
     counts: dict[str, MoveCount] = field(default_factory=dict)
     steps: dict[str, Step] = field(default_factory=dict)
+    payoffs: dict[str, Payoff] = field(default_factory=dict)
+    adapt: bool = True
 
     @classmethod
-    def of(cls, composition: Composition, shares: dict[str, float]) -> MoveSet:
+    def of(cls, composition: Composition, shares: dict[str, float], adapt: bool = True) -> MoveSet:
         """Moves of `shares` (name -> weight) that apply to `composition`, weights brought to a sum of 1.
 
         Raises
@@ -91,19 +129,40 @@ class MoveSet:
         total = sum(usable.values())
         usable = {name: share / total for name, share in usable.items()}
         steps = {name: Step(size) for name in usable if (size := MOVES[name].step) is not None}
-        return cls(usable, {name: MoveCount() for name in usable}, steps)
+        return cls(
+            usable, {name: MoveCount() for name in usable}, steps, {name: Payoff() for name in usable}, adapt
+        )  # fmt: skip
+
+    @property
+    def current(self) -> dict[str, float]:
+        """Name -> share now, a sum of 1."""
+        if not self.adapt:
+            return self.shares
+        paid = {name: share * self.payoffs[name].rate for name, share in self.shares.items()}
+        total = sum(paid.values())
+        return {name: FLOOR * share + (1.0 - FLOOR) * paid[name] / total for name, share in self.shares.items()}
 
     def draw(self, rng: np.random.Generator) -> str | None:
         """Name of a move by its share; None where no move applies (a single atom)."""
-        names = list(self.shares)
-        return names[int(rng.choice(len(names), p=list(self.shares.values())))] if names else None
+        if not self.shares:
+            return None
+        current = self.current
+        ticket = float(rng.random())
+        for name, share in current.items():
+            ticket -= share
+            if ticket < 0:
+                return name
+        return next(reversed(current))  # by rounding
 
     def apply(
-        self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator
-    ) -> np.ndarray:
+        self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator,
+        mates: Sequence[np.ndarray] = (),
+    ) -> np.ndarray:  # fmt: skip
+        """mates : other minima [n_atoms, 3] for moves that mix two."""
         if name is None:
             return positions.copy()
-        return MOVES[name](positions, scale, rng, self.steps[name].size if name in self.steps else None)
+        step = self.steps[name].size if name in self.steps else None
+        return MOVES[name](positions, scale, rng, step, mates)
 
     def record(
         self,
@@ -118,6 +177,8 @@ class MoveSet:
         count.tries += 1
         count.accepted += bool(accepted)
         count.improved += bool(improved)
+        if name in self.payoffs:
+            self.payoffs[name].record(bool(improved))
         if name in self.steps:
             self.steps[name].record(accepted, target, interval, largest)
 
@@ -125,11 +186,13 @@ class MoveSet:
         return {
             "counts": {name: asdict(count) for name, count in self.counts.items()},
             "steps": {name: asdict(step) for name, step in self.steps.items()},
+            "payoffs": {name: asdict(payoff) for name, payoff in self.payoffs.items()},
         }
 
     def restore(self, state: dict) -> None:
         self.counts = {name: MoveCount(**count) for name, count in state["counts"].items()}
         self.steps = {name: Step(**step) for name, step in state["steps"].items()}
+        self.payoffs = {name: Payoff(**payoff) for name, payoff in state["payoffs"].items()}
 
 
 def check_shares(shares: dict[str, float]) -> None:
@@ -143,36 +206,9 @@ def check_shares(shares: dict[str, float]) -> None:
         raise ValueError(f"move shares are {shares}; at least one must suit a single element, such as rattle")
 
 
-def coordination(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
-    """Smooth number of bonds [n_atoms]: the sum of (bond length / distance)⁶ over the other atoms."""
-    squares = ((positions[:, None] - positions[None, :]) ** 2).sum(-1)
-    np.fill_diagonal(squares, np.inf)
-    return (np.minimum(scale.bonds**2 / np.maximum(squares, 1e-12), 1.5) ** 3).sum(1)
-
-
 def rattle(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
     """Every coordinate moved by up to `step` bond lengths."""
     return positions + step * scale.bond * rng.uniform(-1.0, 1.0, size=positions.shape)
-
-
-def surface(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """One of the worst-bound atoms taken off and set down elsewhere on the surface, from outside."""
-    bonds = coordination(positions, scale)
-    worst = int(np.argsort(bonds)[min(int(rng.geometric(0.6)) - 1, len(bonds) - 1)])
-    rest = np.delete(np.arange(len(positions)), worst)
-    others, lengths = positions[rest], scale.bonds[worst, rest]
-    directions = rng.normal(size=(int(rng.integers(1, 9)), 3))
-    directions /= np.linalg.norm(directions, axis=1, keepdims=True)  # [k, 3]
-    centre = others.mean(0)
-    along = (others - centre) @ directions.T  # [n - 1, k]
-    across = ((others - centre) ** 2).sum(1)[:, None] - along**2
-    reach = lengths[:, None] ** 2 - across
-    touch = np.where(reach > 0, along + np.sqrt(np.clip(reach, 0.0, None)), -np.inf).max(0)  # [k]
-    touch = np.where(np.isfinite(touch), touch, along.max(0))
-    sites = centre + touch[:, None] * directions
-    near = lengths[:, None] / np.linalg.norm(others[:, None] - sites[None], axis=-1)
-    positions[worst] = sites[int((near**6).sum(0).argmax())]
-    return positions
 
 
 def twist(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
@@ -199,72 +235,34 @@ def swap(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, st
     return positions
 
 
-def relocate(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """A dopant taken off and set on a rim, cap or bridge site of what is left."""
-    i = int(rng.choice(np.flatnonzero(scale.is_dopant)))
-    rest = np.delete(np.arange(len(positions)), i)
-    kinds = dopant_sites(positions[rest], scale.bonds[np.ix_(rest, rest)], scale.bonds[i, rest])
-    kinds = {kind: sites for kind, sites in kinds.items() if len(sites)}
-    if not kinds:
-        return surface(positions, scale, rng, step)
-    sites = kinds[sorted(kinds)[int(rng.integers(len(kinds)))]]
-    positions[i] = sites[int(rng.integers(len(sites)))]
-    return positions
+def splice(positions: np.ndarray, mate: np.ndarray, scale: LengthScale, rng: np.random.Generator) -> np.ndarray:
+    """One side of a plane from `positions`, the other from `mate`, turned (Deaven & Ho, PRL 1995, 75, 288).
 
-
-def dopant_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
-    """Free sites on a skeleton: kind -> [n_sites, 3].
-
-    "rim": bound to one atom, away from its neighbours; "bridge": over a bond, on its open side;
-    "cap": over either face of a triangle. A site overlaps nothing.
-
-    positions : [m, 3] of the skeleton. bonds : [m, m] its bond lengths. lengths : [m] from the new
-    atom to each.
+    Two flat clusters are laid into one plane, which the cut stands on.
     """
-    gaps = np.linalg.norm(positions[:, None] - positions[None, :], axis=-1)
-    bound = (gaps < 1.3 * bonds) & ~np.eye(len(positions), dtype=bool)
-    degree = np.maximum(bound.sum(1), 1)
-    # From the middle of an atom's neighbours to the atom; from the centroid where that is nothing.
-    outward = positions - (bound @ positions) / degree[:, None]
-    flat = np.linalg.norm(outward, axis=1) < 0.15 * lengths
-    outward[flat] = positions[flat] - positions.mean(0)
-    rim = positions + lengths[:, None] * _unit(outward)
-
-    p, q = np.nonzero(np.triu(bound))
-    middle, half = 0.5 * (positions[p] + positions[q]), 0.5 * gaps[p, q]
-    along = _unit(positions[q] - positions[p])
-    open_side = outward[p] + outward[q]
-    open_side -= (open_side * along).sum(1, keepdims=True) * along
-    height = np.sqrt(np.maximum((0.5 * (lengths[p] + lengths[q])) ** 2 - half**2, 0.01 * half**2))
-    bridge = middle + height[:, None] * _unit(open_side)
-
-    i, j, k = _triangles(bound)
-    middle = (positions[i] + positions[j] + positions[k]) / 3.0
-    normal = _unit(np.cross(positions[j] - positions[i], positions[k] - positions[i]))
-    base = np.linalg.norm(positions[i] - middle, axis=1)
-    reach = (lengths[i] + lengths[j] + lengths[k]) / 3.0
-    height = np.sqrt(np.maximum(reach**2 - base**2, (0.3 * reach) ** 2))[:, None]
-    cap = np.concatenate([middle + height * normal, middle - height * normal])
-
-    def free(sites: np.ndarray) -> np.ndarray:
-        clear = np.linalg.norm(sites[:, None] - positions[None, :], axis=-1) > 0.85 * lengths
-        return sites[clear.all(1)]
-
-    return {"rim": free(rim), "bridge": free(bridge), "cap": free(cap)}
+    x, y = _in_own_axes(positions, scale), _in_own_axes(mate, scale)
+    cut = rng.normal(size=3)
+    if plane_of(x, scale) is not None and plane_of(y, scale) is not None:
+        cut[2] = 0.0
+        angle = rng.uniform(0.0, 2.0 * np.pi)
+        turn = np.array([[np.cos(angle), -np.sin(angle), 0.0], [np.sin(angle), np.cos(angle), 0.0], [0.0, 0.0, 1.0]])
+        y = y @ turn * np.array([1.0, 1.0, rng.choice([-1.0, 1.0])])
+    else:
+        y = y @ np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    height = x @ cut
+    level = np.quantile(height, rng.uniform(0.25, 0.75))
+    for z in np.unique(scale.numbers):
+        members = np.flatnonzero(scale.numbers == z)
+        below = members[height[members] < level]
+        x[below] = y[members[np.argsort(y[members] @ cut)[: len(below)]]]
+    return x
 
 
-def _triangles(bound: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Atoms i < j < k that are bound to each other, [n_triangles] each."""
-    i, j = np.nonzero(np.triu(bound))
-    row, k = np.nonzero(bound[i] & bound[j])
-    keep = k > j[row]
-    return i[row[keep]], j[row[keep]], k[keep]
-
-
-def _unit(x: np.ndarray) -> np.ndarray:
-    """Vectors [n, 3] of length one; a fixed direction for those of no length."""
-    length = np.linalg.norm(x, axis=1, keepdims=True)
-    return np.where(length > 1e-9, x / np.maximum(length, 1e-9), np.array([0.0, 0.0, 1.0]))
+def _in_own_axes(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
+    """Centred, the direction of the host's least extent along z."""
+    x = positions - positions[~scale.is_dopant].mean(0)
+    host = x[~scale.is_dopant]
+    return x @ np.linalg.eigh(host.T @ host)[1][:, ::-1]
 
 
 MOVES = {
@@ -272,7 +270,11 @@ MOVES = {
     for move in (
         Move("rattle", rattle, step=0.36, min_atoms=2),
         Move("surface", surface, min_atoms=3),
+        Move("refill", refill, min_atoms=5),
+        Move("interior", interior, min_atoms=5),
         Move("twist", twist, step=0.5, min_atoms=4),
+        Move("splice", splice, min_atoms=6, mates=True),
+        Move("symmetrise", symmetrise, min_atoms=5),
         Move("swap", swap, min_elements=2),
         Move("relocate", relocate, min_atoms=3, min_elements=2),
     )

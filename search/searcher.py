@@ -15,6 +15,8 @@ from search.moves import MoveSet
 from search.relaxer import Relaxed
 from search.scale import LengthScale
 
+SYMMETRIC_SEEDS = 0.25
+
 
 class Searcher(ABC):
     """Proposes structures to relax and learns from the results.
@@ -42,7 +44,7 @@ class Searcher(ABC):
         self.scale = composition
         self.settings: Any = settings
         self.rng = np.random.default_rng(seed)
-        self.moves = MoveSet.of(self.scale.composition, settings.moves)
+        self.moves = MoveSet.of(self.scale.composition, settings.moves, settings.adapt)
         self._pending: list[Any] = []
 
     @property
@@ -119,6 +121,13 @@ class Searcher(ABC):
         searcher.moves.restore(state["moves"])
         searcher._restore(state)
         return searcher
+
+    def _seed(self) -> np.ndarray:
+        """Positions [n_atoms, 3] of a random start, a quarter of them made symmetric where that move is in use."""
+        positions = self.scale.seed(self.rng)
+        if "symmetrise" in self.moves.shares and self.rng.random() < SYMMETRIC_SEEDS:
+            positions = self.moves.apply("symmetrise", positions, self.scale, self.rng)
+        return positions
 
     @abstractmethod
     def _propose(self) -> tuple[Any, np.ndarray]:

@@ -49,7 +49,7 @@ def test_a_wrong_minimum_is_not_hit(method):
 @pytest.mark.parametrize("method", METHODS)
 def test_result(method):
     seen = []
-    result = find_minima("Ar9", LennardJones(), method, quenches=70, seed=2, callback=seen.append)
+    result = find_minima("Ar9", LennardJones(), method, quenches=70, seed=2, callback=seen.append, batch_size=16)
     energies = [atoms.get_potential_energy() for atoms in result.minima]
     assert energies == sorted(energies)
     assert result.best_energy == energies[0]
@@ -62,8 +62,8 @@ def test_result(method):
     assert result.n_evaluations == seen[-1].n_evaluations > 70
     assert 0 < result.seconds_relaxing < result.seconds
     assert sum(count["tries"] for count in result.moves.values()) > 30
-    assert summary(find_minima("Ar9", LennardJones(), method, quenches=70, seed=2)) == summary(result)
-    assert summary(find_minima("Ar9", LennardJones(), method, quenches=70, seed=3)) != summary(result)
+    assert summary(find_minima("Ar9", LennardJones(), method, quenches=70, seed=2, batch_size=16)) == summary(result)
+    assert summary(find_minima("Ar9", LennardJones(), method, quenches=70, seed=3, batch_size=16)) != summary(result)
 
 
 def test_time_limit_and_a_later_target(tmp_path):
@@ -104,7 +104,7 @@ def test_an_interrupt_while_storing_waits_until_it_is_stored(tmp_path, monkeypat
         return write(self, *arguments)
 
     monkeypatch.setattr(Store, "write", interrupted_write)
-    result = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path)
+    result = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path, batch_size=16)
     assert result.stopped_by == "interrupted"
     minima, state = stored(tmp_path)
     assert result.n_quenches == state["tally"]["n_quenches"] == 48

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from search import Composition, LennardJones
-from search.moves import MOVES, MoveSet, Step, coordination, dopant_sites
+from search.moves import MOVES, MoveSet, Step
 from search.scale import LengthScale
+from search.sites import dopant_sites
+from search.surface import coordination
 
 
 @pytest.mark.parametrize("name", MOVES)
@@ -13,7 +15,7 @@ from search.scale import LengthScale
 def test_no_overlaps_and_input_untouched(name, formula):
     move, scale = MOVES[name], LengthScale(Composition.parse(formula))
     if not move.applicable(scale.composition):
-        assert name in ("swap", "relocate") or scale.composition.n_atoms < 4
+        assert name in ("swap", "relocate") or scale.composition.n_atoms < 6
         return
     rng = np.random.default_rng(1)
     for _ in range(15):
@@ -117,3 +119,41 @@ def test_step_follows_the_acceptance():
 def test_bad_shares(shares, message):
     with pytest.raises(ValueError, match=message):
         MoveSet.of(Composition.parse("SeB11"), shares)
+
+
+def test_splice_takes_a_side_from_each():
+    scale = LengthScale(Composition.parse("Se2B14"))
+    rng = np.random.default_rng(0)
+    for kind in ("compact", "planar"):
+        one, other = scale.seed(rng, kind), scale.seed(rng, kind)
+        child = MOVES["splice"].change(one.copy(), other, scale, rng)
+        between = [np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (one, other, child)]
+        kept = np.isclose(between[2], between[0], atol=1e-6).sum(1) > 2
+        assert 2 <= kept.sum() <= 14
+
+
+def test_shares_follow_what_pays_and_none_dies():
+    moves = MoveSet.of(Composition.parse("B12"), {"rattle": 1.0, "twist": 1.0, "surface": 2.0})
+    for _ in range(600):
+        moves.record("twist", True, True)
+        moves.record("rattle", True, False)
+        moves.record("surface", False, False)
+    assert sum(moves.current.values()) == pytest.approx(1.0)
+    assert moves.current["twist"] > 0.6
+    assert moves.current["rattle"] > 0.25 * 0.25
+    assert moves.current["surface"] > 0.25 * 0.5
+    fixed = MoveSet.of(Composition.parse("B12"), {"rattle": 1.0, "twist": 1.0}, adapt=False)
+    fixed.record("twist", True, True)
+    assert fixed.current == {"rattle": 0.5, "twist": 0.5}
+    drawn = [moves.draw(np.random.default_rng(k)) for k in range(300)]
+    assert drawn.count("twist") / 300 == pytest.approx(moves.current["twist"], abs=0.1)
+
+
+def test_refill_puts_atoms_on_better_sites():
+    relaxer = LennardJones()
+    scale = LengthScale.of(Composition.parse("Ar20"), relaxer)
+    rng = np.random.default_rng(0)
+    starts = [r.atoms.positions for r in relaxer.relax([scale.atoms(scale.seed(rng)) for _ in range(24)])]
+    gains = [coordination(MOVES["refill"](x, scale, rng), scale).sum() - coordination(x, scale).sum() for x in starts]
+    assert np.median(gains) > -1.0
+    assert max(gains) > 0.0

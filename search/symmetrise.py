@@ -1,0 +1,221 @@
+"""The move that makes a cluster symmetric: its core's own approximate symmetry, carried outwards.
+
+An approximate centre and axes are found in the structure for a point group drawn at random: of many
+frames through atoms, bonds, faces and holes the one is taken in which the operations map the core
+best onto itself (a continuous symmetry measure). The atoms, from the centre outwards, are replaced by
+whole orbits; what is missing comes as orbits on vacant surface sites, and atoms left over break the
+symmetry as little as they can. After Oakley, Johnston & Wales, Phys. Chem. Chem. Phys. 2013, 15, 3965,
+but their way through the orbits is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from search.scale import LengthScale
+from search.sites import cap_sites, edge_sites, smooth_bonds
+from search.surface import plane_of
+from search.symmetry import Orbits, group
+
+GROUPS, FRAMES, CORE = 3, 24, 8
+"""Point groups and frames that are compared, and atoms they are judged by."""
+NOISE = 0.03
+"""Bond lengths, rattled at the end: a quench that keeps an exact symmetry can end on a saddle."""
+KEEP, SCATTER, CUT = (0.1, 1.0), 0.1, 0.8
+"""Share of the atoms, from the centre outwards, that give orbits; scatter of the bonds of vacant sites
+before they are ranked; least bonds, relative to the best site's, of those filled before sites are sought anew."""
+MERGED, CLEAR, TOUCHING = 0.55, 0.75, 1.4
+"""Bond lengths: images closer than the first become one atom, atoms closer than the second overlap, and
+those farther apart than the third don't hold together."""
+
+
+def symmetrise(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
+    """A structure of a point group drawn at random, or nearly so, with the core of `positions`."""
+    x = positions - positions.mean(0)
+    normal = plane_of(x, scale)
+    groups = [group(draw_group(rng, normal is not None)) for _ in range(GROUPS)]
+    x, ops = _in_best_frame(x, normal, groups, scale.bond, rng)
+    x = _Builder(x, scale, normal is not None, rng).build(ops)
+    return x + NOISE * scale.bond * rng.normal(size=x.shape)
+
+
+def draw_group(rng: np.random.Generator, flat: bool) -> str:
+    """Name of a point group; one that keeps a plane where the cluster is `flat`."""
+    fold = int(rng.choice(FOLDS, p=FOLD_SHARES))
+    if flat:
+        return str(rng.choice(["C1v", f"C{fold}", f"C{fold}v"], p=[0.3, 0.2, 0.5]))
+    families = {
+        "C1v": 0.05, "Ci": 0.05, f"C{fold}": 0.1, f"C{fold}v": 0.2, f"D{fold}": 0.1, f"D{fold}h": 0.15,
+        f"D{fold}d": 0.1, "T": 0.03, "Td": 0.06, "Th": 0.02, "O": 0.03, "Oh": 0.06, "Ih": 0.05,
+    }  # fmt: skip
+    return str(rng.choice(list(families), p=list(families.values())))
+
+
+FOLDS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12)
+FOLD_SHARES = np.array([0.24, 0.24, 0.16, 0.14, 0.12, 0.02, 0.03, 0.01, 0.02, 0.02])
+
+
+def _in_best_frame(
+    x: np.ndarray, normal: np.ndarray | None, groups: list[np.ndarray], bond: float, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """x [n, 3] moved and turned so that one of `groups` [order, 3, 3] about the origin suits its core best; that."""
+    n = len(x)
+    squares = ((x[:, None] - x[None, :]) ** 2).sum(2)
+    i, j = np.nonzero(np.triu(squares < (1.6 * bond) ** 2, 1))
+    features = np.concatenate([x, 0.5 * (x[i] + x[j])])  # atoms, middles of bonds and of octahedral holes
+    distance = np.linalg.norm(features, axis=1)
+    inner = features[distance < distance[:n].min() + 0.6 * bond]
+    centres = inner[rng.integers(len(inner), size=FRAMES)]  # [f, 3]
+    centres[:4] = 0.0
+    z = features[rng.integers(len(features), size=FRAMES)] - centres
+    across = features[rng.integers(len(features), size=FRAMES)] - centres
+    if normal is not None:
+        z = np.broadcast_to(normal, z.shape)
+        centres = centres - (centres @ normal)[:, None] * normal
+    else:
+        z[2:8] = np.linalg.eigh(x.T @ x)[1].T[rng.integers(3, size=6)]
+    frames = _frames(z, across)  # [f, 3, 3]
+    inside = np.argpartition(((x[None] - centres[:, None]) ** 2).sum(2), min(CORE, n) - 1, axis=1)[:, :CORE]
+    core = (x[inside] - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
+    tried = np.stack([ops[rng.integers(1, len(ops), size=3)] for ops in groups])  # [groups, 3, 3, 3]
+    mine = np.arange(FRAMES) % len(groups)
+    images = core[:, None] @ tried[mine].transpose(0, 1, 3, 2)  # [f, 3, m, 3]
+    norms = (core**2).sum(2)
+    gaps = norms[:, None, :, None] + norms[:, None, None, :] - 2.0 * images @ core[:, None].transpose(0, 1, 3, 2)
+    measure = gaps.min(3).mean((1, 2))
+    # Of a group with more operations more is demanded, so it may be less perfect.
+    measure /= np.log2([len(ops) for ops in groups])[mine]
+    best = int(measure.argmin())
+    return (x - centres[best]) @ frames[best].T, groups[mine[best]]
+
+
+def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Orthonormal axes [f, 3, 3] as rows x, y, z: along z [f, 3], x towards `across`."""
+    z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
+    z = np.where(np.abs(z).sum(1, keepdims=True) > 0.5, z, np.array([0.0, 0.0, 1.0]))
+    across = across + 1e-6 * np.array([0.3, 0.5, 0.7])
+    x = across - (across * z).sum(1, keepdims=True) * z
+    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    return np.stack([x, np.cross(z, x), z], axis=1)
+
+
+class _Builder:
+    """Puts a cluster together from orbits, keeping to its composition."""
+
+    def __init__(self, x: np.ndarray, scale: LengthScale, flat: bool, rng: np.random.Generator) -> None:
+        """x : [n, 3] about the centre, in the frame of the group."""
+        self.scale, self.flat, self.rng = scale, flat, rng
+        order = np.argsort((x**2).sum(1))
+        self.seeds, self.kinds = x[order], np.arange(len(x))[order]
+        # Atoms of one element are alike: the first of them stands for its bonds.
+        numbers = scale.numbers
+        self.first = np.array([int(np.flatnonzero(numbers == z)[0]) for z in numbers])
+        self.left = {int(k): int((self.first == k).sum()) for k in np.unique(self.first)}
+        self.placed: list[np.ndarray] = []
+        self.placed_kinds: list[int] = []  # per atom
+        self.first_of: list[int] = []  # an atom of each orbit
+        self.broken = False  # whether orbits of a larger group were placed before
+
+    def build(self, ops: np.ndarray) -> np.ndarray:
+        """Positions [n, 3] in the order of the composition."""
+        n = len(self.seeds)
+        keep = int(np.ceil(n * self.rng.uniform(*KEEP)))
+        seeds, kinds = self.seeds[:keep], self.first[self.kinds[:keep]]
+        while not self._take(seeds, kinds, ops):
+            ops = self._subgroup(ops)
+        for _ in range(30):
+            if not any(self.left.values()):
+                break
+            if not self._grow(ops):
+                ops, self.broken = self._subgroup(ops), True
+        positions = np.concatenate(self.placed) if self.placed else np.zeros((0, 3))
+        kinds = np.array(self.placed_kinds, dtype=int)
+        result = np.empty((n, 3))
+        for kind, missing in self.left.items():
+            mine = positions[kinds == kind]
+            if missing:  # nowhere to go: as they were
+                mine = np.concatenate([mine, self.seeds[self.first[self.kinds] == kind][-missing:]])
+            result[self.first == kind] = mine
+        return result
+
+    def _subgroup(self, ops: np.ndarray) -> np.ndarray:
+        """Powers of one operation, or the identity alone."""
+        op = ops[self.rng.integers(len(ops))]
+        powers = [np.eye(3)]
+        while np.abs(power := powers[-1] @ op - np.eye(3)).max() > 1e-6:
+            powers.append(power + np.eye(3))
+        return np.array(powers) if len(powers) < len(ops) else np.eye(3)[None]
+
+    def _take(self, points: np.ndarray, kinds: np.ndarray, ops: np.ndarray) -> int:
+        """Place the orbits of points [m, 3] in this order where they fit; how many atoms that were."""
+        return self._place(Orbits(points, ops, MERGED * self.scale.bond), kinds, range(len(points)))
+
+    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Iterable[int]) -> int:
+        """As `_take`, of the orbits in `order`; kinds [m] of all."""
+        own = self.scale.bonds[kinds]  # [m, n]
+        inner = own[np.arange(len(kinds)), kinds]
+        free, touching = orbits.gaps > CLEAR * inner, orbits.gaps < TOUCHING * inner
+        if self.placed:
+            apart, reach = _squares(orbits.points, self.positions), own[:, self.placed_kinds]
+            free &= (apart > (CLEAR * reach) ** 2).all(1)
+            touching |= (apart < (TOUCHING * reach) ** 2).any(1)
+        taken = 0
+        for k in order:
+            kind = int(kinds[k])
+            if not free[k] or orbits.sizes[k] > self.left[kind] or not (touching[k] or not self.placed):
+                continue
+            block = orbits.atoms(k)
+            self.first_of.append(len(self.placed_kinds))
+            self.placed.append(block)
+            self.placed_kinds += [kind] * len(block)
+            self.left[kind] -= len(block)
+            taken += len(block)
+            if not any(self.left.values()):
+                break
+            apart = _squares(orbits.points, block).min(1)
+            free &= apart > (CLEAR * own[:, kind]) ** 2
+            touching |= apart < (TOUCHING * own[:, kind]) ** 2
+        return taken
+
+    @property
+    def positions(self) -> np.ndarray:
+        """[placed so far, 3]"""
+        return np.concatenate(self.placed)
+
+    def _grow(self, ops: np.ndarray) -> int:
+        """Orbits on the best vacant sites; how many atoms were placed."""
+        bonds = self.scale.bonds
+        grown = 0
+        for kind in sorted(self.left, reverse=bool(self.rng.random() < 0.5)):
+            if not self.left[kind]:
+                continue
+            placed, kinds = self.positions, np.array(self.placed_kinds)
+            among, lengths = bonds[np.ix_(kinds, kinds)], bonds[kind, kinds]
+            sites = np.zeros((0, 3))
+            if not self.flat:  # by symmetry one atom of each orbit will do
+                around = np.array(self.first_of) if len(ops) > 1 and not self.broken else None
+                sites = cap_sites(placed, among, lengths, around)
+            if not len(sites):
+                sites = np.concatenate(list(edge_sites(placed, among, lengths).values()))
+            if not len(sites):
+                continue
+            if self.flat:
+                sites[:, 2] *= 0.5  # or a slight tilt of the rim grows into a bowl
+            orbits = Orbits(sites, ops, MERGED * self.scale.bond)
+            bound = smooth_bonds(orbits.points, placed, lengths)
+            if len(ops) > 1:
+                own = np.minimum(bonds[kind, kind] ** 2 / orbits.squares, 1.5) ** 3
+                bound += own.sum(0) * orbits.sizes / len(ops)
+            bound[(orbits.sizes > self.left[kind]) | (orbits.gaps < CLEAR * bonds[kind, kind])] = -1.0
+            bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
+            best = np.argsort(-bound)
+            best = best[: int((bound > max(0.0, CUT * bound[best[0]])).sum())]
+            grown += self._place(orbits, np.full(len(sites), kind), best)
+        return grown
+
+
+def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Squared distances [k, m] of a [k, 3] and b [m, 3]."""
+    return (a**2).sum(1)[:, None] + (b**2).sum(1) - 2.0 * a @ b.T

@@ -1,0 +1,110 @@
+"""Point groups as stacks of 3 × 3 matrices, and the orbits of points under them.
+
+Settings: the main axis is z (a fivefold one for I and Ih, a fourfold one for O and Oh, a twofold one
+for T, Td and Th); mirrors of Cnv hold x, twofold axes of Dn lie along x. C1v is what is usually called Cs,
+with its mirror along z, so that it suits planar clusters whose normal is z.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+FOLDS = tuple(range(2, 13))
+CUBIC = ("T", "Td", "Th", "O", "Oh", "I", "Ih")
+
+
+@cache
+def group(name: str) -> np.ndarray:
+    """Operations [order, 3, 3] of a point group, such as "C3v", "D5h", "S8", "Ci" or "Ih"; the identity is first.
+
+    Raises
+    ------
+    ValueError : not a point group that is known here.
+    """
+    ops = _close(_generators(name))
+    ops.flags.writeable = False
+    return ops
+
+
+def _generators(name: str) -> list[np.ndarray]:
+    inversion, level, upright = -np.eye(3), np.diag([1.0, 1.0, -1.0]), np.diag([1.0, -1.0, 1.0])
+    half, threefold = rotation([1, 0, 0], 2), rotation([1, 1, 1], 3)
+    golden = 0.5 * (1.0 + 5.0**0.5)
+    if name == "Ci":
+        return [inversion]
+    if name in CUBIC:
+        if name[0] == "I":  # a twofold axis 31.7° off the fivefold one, in the plane of x
+            ring = np.array([1.0 / np.hypot(1.0, golden), 0.0, golden / np.hypot(1.0, golden)])
+            return [rotation([0, 0, 1], 5), rotation(ring, 2)] + [inversion] * (name == "Ih")
+        first = rotation([0, 0, 1], 4 if name[0] == "O" else 2)
+        more = {"Td": [level @ rotation([0, 0, 1], 4)], "Th": [inversion], "Oh": [inversion]}
+        return [first, threefold, *more.get(name, [])]
+    digits = "".join(c for c in name[1:] if c.isdigit())
+    kind, fold, ending = name[:1], int(digits or 0), name[1 + len(digits) :]
+    if fold < 1 or (kind, ending) not in _AXIAL:
+        raise ValueError(f"point group {name!r} is not known; write for example C3v, D5h, S8, Ci, Td, Oh or Ih")
+    main, between = rotation([0, 0, 1], fold), rotation([0, 0, 1], 2 * fold)
+    return {
+        "C": [main], "Cv": [main, upright], "Ch": [main, level], "S": [level @ main],
+        "D": [main, half], "Dh": [main, half, level], "Dd": [level @ between, half],
+    }[kind + ending]  # fmt: skip
+
+
+_AXIAL = {("C", ""), ("C", "v"), ("C", "h"), ("S", ""), ("D", ""), ("D", "h"), ("D", "d")}
+
+
+def rotation(axis: np.ndarray | list, fold: int) -> np.ndarray:
+    """Turn by 1/fold of a circle about `axis` [3]: [3, 3], for column vectors."""
+    x, y, z = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    angle = 2.0 * np.pi / fold
+    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
+
+
+def _close(generators: list[np.ndarray]) -> np.ndarray:
+    """All products [order, 3, 3]."""
+    ops = np.eye(3)[None]
+    fresh = ops
+    while len(fresh):
+        products = np.concatenate([g @ fresh for g in generators])
+        fresh = np.zeros((0, 3, 3))
+        for op in products:
+            known = np.concatenate([ops, fresh])
+            if np.abs(known - op).max((1, 2)).min() > 1e-6:
+                fresh = np.concatenate([fresh, op[None]])
+        ops = np.concatenate([ops, fresh])
+    return ops
+
+
+class Orbits:
+    """Points drawn onto the axes and planes that they nearly lie on, and what they become under a group.
+
+    Attributes
+    ----------
+    points : [m, 3]. images : [order, m, 3], several alike where a point lies on an axis or plane.
+    sizes : [m] atoms per orbit. gaps : [m] shortest distance within an orbit, infinite for a single atom.
+    """
+
+    def __init__(self, points: np.ndarray, ops: np.ndarray, near: float) -> None:
+        """near : images closer than this to their point are one with it."""
+        turned = ops.transpose(0, 2, 1)
+        for _ in range(2 if len(ops) > 1 else 0):
+            images = points @ turned
+            own = ((images - points) ** 2).sum(2) < near**2  # [order, m]
+            points = np.einsum("oik,oi->ik", images, own) / own.sum(0)[:, None]
+        self.points, self.images = points, points @ turned
+        self.squares = ((self.images - points) ** 2).sum(2)  # [order, m], infinite where the point stays
+        fixed = self.squares < (1e-3 * near) ** 2
+        self.squares[fixed] = np.inf
+        self.sizes = len(ops) // fixed.sum(0)
+        self.gaps = np.sqrt(self.squares.min(0))
+
+    def atoms(self, k: int) -> np.ndarray:
+        """The different images [sizes[k], 3] of point k."""
+        images = self.images[:, k]
+        if self.sizes[k] == len(images):
+            return images
+        alike = np.abs(images[:, None] - images[None, :]).sum(2) < 1e-3
+        return images[alike.argmax(1) == np.arange(len(images))]
