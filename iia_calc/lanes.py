@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from typing import Any
 
 from iia_calc.labels.executors import worker_environment
@@ -129,11 +129,13 @@ def cores() -> int:
 def _leave_signals_to_the_main_thread() -> None:
     """Processes started from such a thread inherit this: Ctrl-C on a terminal reaches the whole group."""
     if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # it unblocks SIGINT where it starts
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
 
 
 def _end_when_told(parent: int, ended: Any) -> None:
     """A process amid a long calculation ends at once when it isn't wanted or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def watch() -> None:
         while os.getppid() == parent and not ended.value:

@@ -89,7 +89,8 @@ def _state(c: Confirmed) -> list[str]:
         return ["–"] * 4
     spin = "–" if c.state.s_squared is None else f"{c.state.s_squared:.2f} ({c.state.ideal_s_squared:.2f})"
     gap = "–" if c.gap is None else f"{c.gap:.2f}"
-    return [str(c.state.multiplicity), gap, spin, c.stability or "–"]
+    stability = (c.stability or "–").removeprefix("instability ")  # "followed": narrower, and as clear
+    return [str(c.state.multiplicity), gap, spin, stability]
 
 
 def describe_bonds(bonds: Sequence[DopantBonds]) -> str:

@@ -103,7 +103,7 @@ def test_confirmed_beside_the_model(found, tmp_path):
     assert rows[0].split()[:3] == ["1", "2", "0.000"]
     assert rows[1].split()[:3] == ["–", "1", "0.500"]
     assert "2.01 (2.00)" in rows[0]
-    assert "instability" in text
+    assert "followed" in rows[1]
     remarks = " ".join(report.confirmed_remarks(confirmed))
     assert "multiplicity 3 lies 0.50 eV lower than 1" in remarks
     assert "a saddle, no isomer: 123i" in remarks
