@@ -78,6 +78,7 @@ def search_isomers(
     device: str | None = None,
     batch_size: int | None = None,
     fmax: float = 0.005,
+    until_found: int | None = None,
     relaxer: Relaxer | None = None,
     callback: Callable[[Progress], object] | None = None,
     drawn: bool = True,
@@ -92,7 +93,8 @@ def search_isomers(
     ----------
     formula : of the elements that the model knows.
     out : the folder, by default `<formula>-search`.
-    quenches, time_limit : when to stop, whichever is first; two minutes where neither is given.
+    quenches, time_limit, until_found : when to stop, whichever is first; two minutes where none is given.
+        until_found: the lowest minimum was reached from so many independent starts.
     model : name of a shipped model or a model's folder; None for the default.
     device : "cpu", "cuda", ...; None for the GPU where there is one.
     fmax : largest force of a converged minimum, eV/Å.
@@ -107,7 +109,7 @@ def search_isomers(
     composition = Composition.parse(formula)
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    if quenches is None and time_limit is None:
+    if quenches is None and time_limit is None and until_found is None:
         time_limit = DEFAULT_TIME
     described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
     if relaxer is None:
@@ -117,7 +119,7 @@ def search_isomers(
         raise ValueError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
     settings = {
         "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
-        "seed": seed, "batch_size": batch_size, "fmax": fmax,
+        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found,
     }  # fmt: skip
     record = RunRecord(folder / "run.json", {**described, "settings": settings, "versions": versions()})
 
@@ -129,6 +131,7 @@ def search_isomers(
     result = find_minima(
         composition, relaxer, method, quenches=quenches, time_limit=time_limit, seed=seed,
         archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
+        until_found=until_found,
     )  # fmt: skip
     isomers = rank_isomers(result.minima)
     run = record.ended(result)

@@ -46,7 +46,7 @@ class RunRecord:
             "seconds_relaxing": round(result.seconds_relaxing, 3), "n_quenches": result.n_quenches,
             "stopped_by": result.stopped_by,
         }  # fmt: skip
-        return self._write(counts, call, {"moves": result.moves})
+        return self._write(counts, call, {"moves": result.moves, "convergence": result.convergence.as_plain()})
 
     def _write(self, counts: dict, call: dict, more: dict | None = None) -> dict[str, Any]:
         if self._earlier is None:

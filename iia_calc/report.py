@@ -13,11 +13,13 @@ from iia_calc.confirmed import Confirmed, rank_correlation
 from iia_calc.isomers import Isomer, IsomerSearch
 from iia_calc.picture import subscripted
 from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
+from search import Convergence
 
 STOPPED = {
     "time": "time is up",
     "quenches": "all quenches done",
     "target": "target energy reached",
+    "found": "the lowest was found again from as many starts as asked",
     "interrupted": "interrupted; the same command goes on",
 }
 
@@ -117,7 +119,16 @@ def summary(found: IsomerSearch) -> str:
         f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
         f"seed {result.seed}; {STOPPED[result.stopped_by]}"
         + (f"; lowest energy {found.isomers[0].energy:.4f} eV" if found.isomers else "")
+        + convergence_line(result.convergence)
     )
+
+
+def convergence_line(convergence: Convergence) -> str:
+    """How much may be missing; nothing where no minimum was found."""
+    if convergence.unseen is None:
+        return ""
+    starts = "1 start" if convergence.lowest_found == 1 else f"{convergence.lowest_found} independent starts"
+    return f"\nlowest found from {starts}; {convergence.unseen:.0%} of further quenches would give a new minimum"
 
 
 def files(folder: Path) -> list[str]:
@@ -146,6 +157,7 @@ def as_plain(
         "stopped_by": result.stopped_by,
         "seconds": result.seconds,
         "counts": found.run["counts"],
+        "convergence": result.convergence.as_plain(),
         "folder": str(found.folder),
         "model": found.run.get("model"),
         "units": {"energy": "eV", "length": "Å"},

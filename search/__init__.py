@@ -6,6 +6,7 @@ from search.basin_hopping import BasinHopping, BasinHoppingSettings
 from search.bee_colony import BeeColony, BeeColonySettings
 from search.campaign import METHODS, find_minima
 from search.composition import Composition
+from search.convergence import Convergence
 from search.fingerprint import Sameness
 from search.lennard_jones import LennardJones
 from search.minimum import Minimum
@@ -21,6 +22,7 @@ __all__ = [
     "BeeColony",
     "BeeColonySettings",
     "Composition",
+    "Convergence",
     "LennardJones",
     "Minimum",
     "Progress",

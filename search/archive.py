@@ -73,6 +73,7 @@ class Archive:
             self._energies: list[float] = []
             self._new: list[Minimum] = []  # to be written whole
             self._counted: list[Minimum] = []  # of which only times_found changed
+            self.n_once = 0  # minima that were found a single time
             self._gone: list[int] = []  # rows of minima that turned out to be copies
             self._load()
         except BaseException:
@@ -144,8 +145,10 @@ class Archive:
             entry = Minimum(positions, self.scale.numbers, energy, float(relaxed.fmax), 1, int(quench))
             entry.energy_std, entry.forces_std = _float(relaxed.energy_std), _float(relaxed.forces_std)
             self._insert(entry)
+            self.n_once += 1
             self._new.append(entry)
             return entry, True
+        self.n_once -= known.times_found == 1
         known.times_found += 1
         if energy < known.energy - LOWER_BY:
             place = self._place(known)
@@ -173,6 +176,7 @@ class Archive:
             if not same(other.fingerprint, entry.fingerprint, self.scale.bond, self.sameness):
                 continue
             kept, copy = (other, entry) if other.energy <= entry.energy else (entry, other)
+            self.n_once -= (kept.times_found == 1) + (copy.times_found == 1)
             kept.times_found += copy.times_found
             kept.first_quench = min(kept.first_quench, copy.first_quench)
             self._mark(self._new, kept)
@@ -189,7 +193,7 @@ class Archive:
         """Make durable, in one transaction, what was entered and the state to go on from."""
         values = {} if state is None else {"state": json.dumps(state)}
         if self._store is not None:
-            whole = [(entry.row, entry.atoms, entry.pairs) for entry in self._new]
+            whole = [(entry.row, entry.database_row, entry.pairs) for entry in self._new]
             counts = [(entry.row, entry.pairs) for entry in self._counted if entry.row is not None]
             rows = self._store.write(whole, counts, values, self._gone)
             for entry, row in zip(self._new, rows, strict=True):
@@ -230,6 +234,7 @@ class Archive:
                 pairs.get("energy_std"), pairs.get("forces_std"), row.id,
             )  # fmt: skip
             self._insert(entry)
+            self.n_once += entry.times_found == 1
 
     def _insert(self, entry: Minimum) -> None:
         place = bisect_right(self._energies, entry.energy)

@@ -88,22 +88,28 @@ class BasinHopping(Searcher):
     def batch_size(self) -> int:
         return len(self.walkers)
 
-    def _propose(self) -> tuple[tuple[int, str | None], np.ndarray]:
+    def _propose(self) -> tuple[tuple[int, str | None, int | None], np.ndarray]:
         k, self._next = self._next, (self._next + 1) % len(self.walkers)
         walker = self.walkers[k]
         if walker.positions is None:
-            return (k, None), self._seed()
+            return (k, None, None), self._seed()
         move = self.moves.draw(self.rng)
-        mates = [w.positions for w in self.walkers if w is not walker and w.positions is not None]
-        return (k, move), self.moves.apply(move, walker.positions, self.scale, self.rng, mates)
+        others = [j for j, w in enumerate(self.walkers) if j != k and w.positions is not None]
+        mate = others[int(self.rng.integers(len(others)))] if self.moves.mixes(move) and others else None
+        second = None if mate is None else self.walkers[mate].positions
+        return (k, move, mate), self.moves.apply(move, walker.positions, self.scale, self.rng, second)
 
-    def _learn(self, ticket: tuple[int, str | None], relaxed: Relaxed) -> None:
-        k, move = ticket
+    def _learn(self, ticket: tuple[int, str | None, int | None], relaxed: Relaxed) -> None:
+        k, move, mate = ticket
         walker = self.walkers[k]
         accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
         improved = accepted and relaxed.energy < walker.best - IMPROVED_BY
+        if sound(relaxed):
+            self.lowest.tell(float(relaxed.energy), k, mate)
         if accepted:
             walker.positions, walker.energy = relaxed.atoms.positions.copy(), float(relaxed.energy)
+            if mate is not None:
+                self.lowest.mixed(k, mate)
         walker.stalled = 0 if improved else walker.stalled + 1
         walker.best = min(walker.best, walker.energy)
         if move is not None:
@@ -113,6 +119,7 @@ class BasinHopping(Searcher):
             )
         if walker.stalled >= self.settings.patience:
             self.walkers[k] = Walker(starts=walker.starts + 1)
+            self.lowest.restarted(k)
 
     def _accepts(self, walker: Walker, energy: float) -> bool:
         """Metropolis; no random number where the energy falls."""

@@ -88,19 +88,24 @@ class BeeColony(Searcher):
     def batch_size(self) -> int:
         return len(self.sources)
 
-    def _propose(self) -> tuple[tuple[int, str | None], np.ndarray]:
+    def _propose(self) -> tuple[tuple[int, str | None, int | None], np.ndarray]:
         if not self._jobs:
             self._plan()
         kind, k = self._jobs.pop(0)
         source = self.sources[k]
         if source.positions is None:
-            return (k, None), self._seed()
-        others = [s.positions for j, s in enumerate(self.sources) if j != k and s.positions is not None]
+            return (k, None, None), self._seed()
+        others = [j for j, other in enumerate(self.sources) if j != k and other.positions is not None]
+        move: str | None = MIX
         if not others or (kind == "onlooker" and self.rng.random() < self.settings.move_share):
             move = self.moves.draw(self.rng)
-            return (k, move), self.moves.apply(move, source.positions, self.scale, self.rng, others)
-        partner = others[int(self.rng.integers(len(others)))]
-        return (k, MIX), self._mix(source.positions, partner)
+        mate = (
+            others[int(self.rng.integers(len(others)))] if others and (move == MIX or self.moves.mixes(move)) else None
+        )
+        second = None if mate is None else self.sources[mate].positions
+        if move == MIX and second is not None:
+            return (k, move, mate), self._mix(source.positions, second)
+        return (k, move, mate), self.moves.apply(move, source.positions, self.scale, self.rng, second)
 
     def _plan(self) -> None:
         """One cycle: a scout per empty source, an employed bee per source, as many onlookers by fitness."""
@@ -120,10 +125,12 @@ class BeeColony(Searcher):
         phi = self.rng.uniform(-1.0, 1.0, size=(len(x), 1))
         return self.scale.push_apart(x + phi * (x - y))
 
-    def _learn(self, ticket: tuple[int, str | None], relaxed: Relaxed) -> None:
-        k, move = ticket
+    def _learn(self, ticket: tuple[int, str | None, int | None], relaxed: Relaxed) -> None:
+        k, move, mate = ticket
         source = self.sources[k]
         positions, energy = relaxed.atoms.positions, float(relaxed.energy)
+        if sound(relaxed):
+            self.lowest.tell(energy, k, mate)
         usable = sound(relaxed) and not self._has(energy, positions)
         if source.positions is None:
             if usable:
@@ -133,10 +140,13 @@ class BeeColony(Searcher):
         improved = usable and energy < source.energy - IMPROVED_BY
         if improved:
             self.sources[k] = Source(positions.copy(), energy)
+            if mate is not None:
+                self.lowest.mixed(k, mate)
         else:
             source.failures += 1
             if source.failures >= self.settings.limit:
                 self.sources[k] = Source()
+                self.lowest.restarted(k)
         if move is not None:
             self.moves.record(move, improved, improved and energy < lowest - IMPROVED_BY)
 

@@ -21,6 +21,7 @@ from search.ase_relaxer import ASERelaxer
 from search.basin_hopping import BasinHopping
 from search.bee_colony import BeeColony
 from search.composition import Composition
+from search.convergence import Convergence, grown
 from search.minimum import minima_as_atoms, sound
 from search.relaxer import Relaxed, Relaxer
 from search.result import Progress, SearchResult, Tally
@@ -44,6 +45,7 @@ def find_minima(
     callback: Callable[[Progress], object] | None = None,
     settings: Mapping[str, Any] | Any = None,
     batch_size: int | None = None,
+    until_found: int | None = None,
 ) -> SearchResult:
     """Search for the minima of a cluster and give them back, lowest first.
 
@@ -60,6 +62,8 @@ def find_minima(
         goes on from its archive when called again with the same method, seed, settings and batch size.
     callback : called with a `Progress` after each batch.
     settings : `BasinHoppingSettings` or `BeeColonySettings`, or a mapping of their keys.
+    until_found : stop when the lowest minimum was reached from this many independent starts (see
+        `search.convergence`); 5 is a cautious choice.
     batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
 
     Raises
@@ -71,8 +75,9 @@ def find_minima(
     composition = Composition.parse(formula_or_atoms)
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    if quenches is None and time_limit is None and target_energy is None:
-        raise ValueError("nothing says when to stop: give quenches, time_limit (seconds) or target_energy")
+    if quenches is None and time_limit is None and target_energy is None and until_found is None:
+        raise ValueError("nothing says when to stop: give quenches, time_limit (seconds), target_energy or until_found")
+    _check_whole("until_found", until_found, least=1)
     _check_whole("quenches", quenches, least=1)
     _check_whole("batch_size", batch_size, least=1)
     _check_whole("seed", seed, least=0)
@@ -101,7 +106,7 @@ def find_minima(
             raise ValueError(f"the archive is for {store.composition}, the search for {composition}")
         store.bind(signature)
         campaign = _Campaign(store, relaxer, kind, scale, settings, seed)
-        stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, callback)
+        stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, until_found, callback)
         return campaign.result(stopped_by, method, seed, target_energy)
     finally:
         if own:
@@ -141,7 +146,7 @@ class _Campaign:
 
     def run(
         self, batch_size: int, quenches: int | None, time_limit: float | None, target: float | None,
-        callback: Callable[[Progress], object] | None,
+        until_found: int | None, callback: Callable[[Progress], object] | None,
     ) -> str:  # fmt: skip
         """Batches until something stops them; what that was."""
         start, before = time.perf_counter(), self.tally.n_quenches
@@ -156,6 +161,8 @@ class _Campaign:
                     return "target"
                 if quenches is not None and self.tally.n_quenches >= quenches:
                     return "quenches"
+                if until_found is not None and self.searcher.lowest.times >= until_found:
+                    return "found"
                 if time_limit is not None and self.seconds >= time_limit:
                     return "time"
                 left = batch_size if quenches is None else min(batch_size, quenches - self.tally.n_quenches)
@@ -174,7 +181,8 @@ class _Campaign:
 
     def result(self, stopped_by: str, method: str, seed: int, target: float | None) -> SearchResult:
         counts = asdict(self.tally)
-        hits = counts.pop("hits")
+        hits, _ = counts.pop("hits"), counts.pop("growth")
+        shares = self.searcher.moves.current
         return SearchResult(
             minima=minima_as_atoms(self.archive),
             formula=self.archive.composition.formula,
@@ -182,7 +190,11 @@ class _Campaign:
             seed=seed,
             stopped_by=stopped_by,
             first_hit=None if target is None else hits.get(str(float(target))),
-            moves={name: asdict(count) for name, count in self.searcher.moves.counts.items()},
+            moves={
+                name: {**asdict(count), "share": round(shares.get(name, 0.0), 4)}
+                for name, count in self.searcher.moves.counts.items()
+            },
+            convergence=self._convergence(),
             seconds=self.seconds,
             seconds_relaxing=self.seconds_relaxing,
             **counts,
@@ -227,13 +239,19 @@ class _Campaign:
                 f"the relaxer failed for each of the first {tally.n_quenches} structures; "
                 f"the last: {results[-1].reason}"
             )
+        grown(tally.growth, tally.n_sound, len(self.archive))
         self.archive.commit({"searcher": self.searcher.state(), "tally": asdict(tally)})
+
+    def _convergence(self) -> Convergence:
+        tally, archive = self.tally, self.archive
+        growth = [(quenches, minima) for quenches, minima in tally.growth]
+        return Convergence(tally.n_sound, len(archive), archive.n_once, self.searcher.lowest.times, growth)
 
     def _progress(self, rate: float) -> Progress:
         best = self.archive.best
         return Progress(
             self.tally.n_quenches, self.tally.n_evaluations, None if best is None else best.energy,
-            len(self.archive), rate, self.seconds,
+            len(self.archive), rate, self.seconds, self._convergence(),
         )  # fmt: skip
 
 

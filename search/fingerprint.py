@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -139,15 +139,16 @@ def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: f
     n = len(a.numbers)
     forbidden = a.numbers[:, None] != b.numbers[None, :]
     # Mean square difference of every two atoms' distance lists; its best assignment is another bound.
-    mismatch = np.mean((a.atom_distances[:, None] - b.atom_distances[None, :]) ** 2, axis=2)  # [n, n]
+    mismatch = _squares(a.atom_distances, b.atom_distances[None])[0] / n  # [n, n]
     mismatch[forbidden] = 1e6
     rows, columns = linear_sum_assignment(mismatch)
     if mismatch[rows, columns].mean() > 2.0 * rmsd**2:
         return False
     alike = mismatch <= (displacement + rmsd) ** 2
     rotations = _image_rotations(a, b, alike, 2.0 * displacement, mirror)
-    for start in range(0, len(rotations), 32):
-        chunk = b.positions @ rotations[start : start + 32]  # [c, n, 3]
+    # True copies are mostly found among the first, so those go ahead in a short chunk.
+    for start, stop in pairwise([0, 4, *range(36, len(rotations) + 32, 32)]):
+        chunk = b.positions @ rotations[start:stop]  # [c, n, 3]
         squares = _squares(a.positions, chunk)
         squares[:, forbidden] = np.inf
         nearest = squares.min(2)  # [c, n]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from uuid import uuid4
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.db.core import now
+from ase.db.row import AtomsRow
 
 from search.fingerprint import Fingerprint
 from search.relaxer import Relaxed
@@ -55,6 +59,16 @@ class Minimum:
         if self.forces_std is not None:
             pairs["forces_std"] = self.forces_std
         return pairs
+
+    @property
+    def database_row(self) -> AtomsRow:
+        """What ASE makes of `atoms` when it stores them, without the way there."""
+        row = {
+            "numbers": self.numbers, "positions": self.positions, "cell": np.zeros((3, 3)), "pbc": np.zeros(3, bool),
+            "unique_id": uuid4().hex, "calculator": "unknown", "calculator_parameters": {}, "energy": self.energy,
+            "mtime": now(), "ctime": now(), "user": os.getenv("USER"),
+        }  # fmt: skip
+        return AtomsRow(row)
 
     @property
     def atoms(self) -> Atoms:

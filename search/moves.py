@@ -6,7 +6,7 @@ overlaps; the input is left as it was. Lengths come from the `LengthScale`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -42,13 +42,12 @@ class Move:
 
     def __call__(
         self, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float | None = None,
-        mates: Sequence[np.ndarray] = (),
+        mate: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """New positions [n_atoms, 3] without overlaps."""
+        """New positions [n_atoms, 3] without overlaps; without a mate the structure is its own."""
         size = (self.step or 0.0) if step is None else step
         if self.mates:
-            mate = mates[int(rng.integers(len(mates)))] if len(mates) else positions
-            return scale.push_apart(self.change(positions.copy(), mate, scale, rng))
+            return scale.push_apart(self.change(positions.copy(), positions if mate is None else mate, scale, rng))
         return scale.push_apart(self.change(positions.copy(), scale, rng, size))
 
 
@@ -156,13 +155,17 @@ class MoveSet:
 
     def apply(
         self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator,
-        mates: Sequence[np.ndarray] = (),
+        mate: np.ndarray | None = None,
     ) -> np.ndarray:  # fmt: skip
-        """mates : other minima [n_atoms, 3] for moves that mix two."""
+        """mate : another minimum [n_atoms, 3], for moves that mix two."""
         if name is None:
             return positions.copy()
         step = self.steps[name].size if name in self.steps else None
-        return MOVES[name](positions, scale, rng, step, mates)
+        return MOVES[name](positions, scale, rng, step, mate)
+
+    def mixes(self, name: str | None) -> bool:
+        """Whether a move takes a second minimum."""
+        return name in MOVES and MOVES[name].mates
 
     def record(
         self,

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from ase import Atoms
 
+from search.convergence import Convergence
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -17,6 +19,7 @@ class Progress:
     n_minima: int
     quenches_per_second: float
     seconds: float
+    convergence: Convergence = field(default_factory=Convergence)
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,9 @@ class SearchResult:
     n_failed, n_unconverged, n_fragmented : quenches that gave no minimum: the potential failed or gave
         no finite number; the step limit came first; the cluster fell apart.
     first_hit : 1-based quench at which `target_energy` was reached within 1e-4, else None.
-    stopped_by : "quenches", "time", "target" or "interrupted".
-    moves : name -> tries, accepted, improved.
+    stopped_by : "quenches", "time", "target", "found" (see `until_found`) or "interrupted".
+    moves : name -> tries, accepted, improved, and share, the part of the tries it has at the end.
+    convergence : what can be said about minima not seen.
     seconds, seconds_relaxing : of this call, and the part of them spent in the relaxer.
     """
 
@@ -46,9 +50,10 @@ class SearchResult:
     n_unconverged: int
     n_fragmented: int
     first_hit: int | None
-    moves: dict[str, dict[str, int]]
+    moves: dict[str, dict[str, float]]
     seconds: float
     seconds_relaxing: float
+    convergence: Convergence = field(default_factory=Convergence)
 
     @property
     def best_energy(self) -> float | None:
@@ -65,3 +70,9 @@ class Tally:
     n_unconverged: int = 0
     n_fragmented: int = 0
     hits: dict[str, int] = field(default_factory=dict)  # target energy -> quench
+    growth: list[list[int]] = field(default_factory=list)  # [quenches, distinct minima]
+
+    @property
+    def n_sound(self) -> int:
+        """Quenches that ended in a minimum."""
+        return self.n_quenches - self.n_failed - self.n_unconverged - self.n_fragmented

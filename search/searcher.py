@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from search.composition import Composition
+from search.convergence import LowestCount
 from search.moves import MoveSet
 from search.relaxer import Relaxed
 from search.scale import LengthScale
@@ -45,6 +46,7 @@ class Searcher(ABC):
         self.settings: Any = settings
         self.rng = np.random.default_rng(seed)
         self.moves = MoveSet.of(self.scale.composition, settings.moves, settings.adapt)
+        self.lowest = LowestCount()
         self._pending: list[Any] = []
 
     @property
@@ -103,6 +105,7 @@ class Searcher(ABC):
             "settings": asdict(self.settings),
             "rng": self.rng.bit_generator.state,
             "moves": self.moves.state(),
+            "lowest": asdict(self.lowest),
             **self._own_state(),
         }
 
@@ -119,6 +122,7 @@ class Searcher(ABC):
         searcher = cls(composition, settings_from(cls.Settings, state["settings"]))
         searcher.rng.bit_generator.state = state["rng"]
         searcher.moves.restore(state["moves"])
+        searcher.lowest = LowestCount(**state["lowest"])
         searcher._restore(state)
         return searcher
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import ase.db
 from ase import Atoms
+from ase.db.row import AtomsRow
 from ase.io.jsonio import encode
 
 FORMAT = "search archive 1"
@@ -61,7 +62,7 @@ class Store:
 
     def write(
         self,
-        minima: list[tuple[int | None, Atoms, dict[str, float]]],
+        minima: Sequence[tuple[int | None, Atoms | AtomsRow, dict[str, float]]],
         counts: list[tuple[int, dict[str, float]]],
         values: Mapping[str, str],
         gone: Sequence[int] = (),

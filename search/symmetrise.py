@@ -10,6 +10,7 @@ but their way through the orbits is another one.
 
 from __future__ import annotations
 
+from bisect import bisect
 from collections.abc import Iterable
 
 import numpy as np
@@ -43,18 +44,20 @@ def symmetrise(positions: np.ndarray, scale: LengthScale, rng: np.random.Generat
 
 def draw_group(rng: np.random.Generator, flat: bool) -> str:
     """Name of a point group; one that keeps a plane where the cluster is `flat`."""
-    fold = int(rng.choice(FOLDS, p=FOLD_SHARES))
-    if flat:
-        return str(rng.choice(["C1v", f"C{fold}", f"C{fold}v"], p=[0.3, 0.2, 0.5]))
-    families = {
-        "C1v": 0.05, "Ci": 0.05, f"C{fold}": 0.1, f"C{fold}v": 0.2, f"D{fold}": 0.1, f"D{fold}h": 0.15,
-        f"D{fold}d": 0.1, "T": 0.03, "Td": 0.06, "Th": 0.02, "O": 0.03, "Oh": 0.06, "Ih": 0.05,
-    }  # fmt: skip
-    return str(rng.choice(list(families), p=list(families.values())))
+    fold = FOLDS[bisect(FOLD_SHARES, float(rng.random()))]
+    names, shares = (FLAT_GROUPS, FLAT_SHARES) if flat else (GROUP_NAMES, GROUP_SHARES)
+    return names[bisect(shares, float(rng.random()))].format(fold)
+
+
+def _cumulated(shares: Iterable[float]) -> list[float]:
+    return [*(np.cumsum(list(shares))[:-1].tolist()), 1.0]
 
 
 FOLDS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12)
-FOLD_SHARES = np.array([0.24, 0.24, 0.16, 0.14, 0.12, 0.02, 0.03, 0.01, 0.02, 0.02])
+FOLD_SHARES = _cumulated([0.24, 0.24, 0.16, 0.14, 0.12, 0.02, 0.03, 0.01, 0.02, 0.02])
+GROUP_NAMES = ("C1v", "Ci", "C{}", "C{}v", "D{}", "D{}h", "D{}d", "T", "Td", "Th", "O", "Oh", "Ih")
+GROUP_SHARES = _cumulated([0.05, 0.05, 0.1, 0.2, 0.1, 0.15, 0.1, 0.03, 0.06, 0.02, 0.03, 0.06, 0.05])
+FLAT_GROUPS, FLAT_SHARES = ("C1v", "C{}", "C{}v"), _cumulated([0.3, 0.2, 0.5])
 
 
 def _in_best_frame(
@@ -81,10 +84,9 @@ def _in_best_frame(
     core = (x[inside] - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
     tried = np.stack([ops[rng.integers(1, len(ops), size=3)] for ops in groups])  # [groups, 3, 3, 3]
     mine = np.arange(FRAMES) % len(groups)
-    images = core[:, None] @ tried[mine].transpose(0, 1, 3, 2)  # [f, 3, m, 3]
-    norms = (core**2).sum(2)
-    gaps = norms[:, None, :, None] + norms[:, None, None, :] - 2.0 * images @ core[:, None].transpose(0, 1, 3, 2)
-    measure = gaps.min(3).mean((1, 2))
+    images = np.einsum("foij,fmj->fomi", tried[mine], core)
+    gaps = images[:, :, :, None] - core[:, None, None]  # [f, 3, m, m, 3]
+    measure = np.einsum("...i,...i->...", gaps, gaps).min(3).mean((1, 2))
     # Of a group with more operations more is demanded, so it may be less perfect.
     measure /= np.log2([len(ops) for ops in groups])[mine]
     best = int(measure.argmin())
@@ -207,7 +209,7 @@ class _Builder:
             bound = smooth_bonds(orbits.points, placed, lengths)
             if len(ops) > 1:
                 own = np.minimum(bonds[kind, kind] ** 2 / orbits.squares, 1.5) ** 3
-                bound += own.sum(0) * orbits.sizes / len(ops)
+                bound += own.sum(1) * orbits.sizes / len(ops)
             bound[(orbits.sizes > self.left[kind]) | (orbits.gaps < CLEAR * bonds[kind, kind])] = -1.0
             bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
             best = np.argsort(-bound)

@@ -71,9 +71,13 @@ class Live:
 
 
 def search_line(progress: SearchProgress) -> str:
-    """best −11.123 eV · 57 minima · 320 quenches · 4.1/s"""
+    """best −11.123 eV from 3 starts · 57 minima, 12 % unseen · 320 quenches · 4.1/s"""
     best = "no minimum yet" if progress.best_energy is None else f"best {progress.best_energy:.3f} eV"
+    convergence = progress.convergence
+    if convergence.lowest_found > 1:
+        best += f" from {convergence.lowest_found} starts"
+    unseen = "" if convergence.unseen is None else f", {convergence.unseen:.0%} unseen"
     return (
-        f"{best} · {progress.n_minima} minima · {progress.n_quenches} quenches · "
+        f"{best} · {progress.n_minima} minima{unseen} · {progress.n_quenches} quenches · "
         f"{progress.quenches_per_second:.1f} quenches/s"
     )

@@ -22,6 +22,9 @@ def search(
     quenches: Annotated[
         int | None, typer.Option("--quenches", "-n", help="Relaxations in total, those of earlier calls included.")
     ] = None,
+    until_found: Annotated[
+        int | None, typer.Option(help="Stop when the lowest was found from so many independent starts.")
+    ] = None,
     method: Annotated[str, typer.Option(help="basin-hopping or bee-colony.")] = "basin-hopping",
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder. [default: FORMULA-search]")] = None,
@@ -61,6 +64,8 @@ def search(
 
         iia search SeB12 --method bee-colony --quenches 2000 --seed 1 --out bees
 
+        iia search SeB16 --until-found 5       # until five independent starts led to the same lowest one
+
         iia search SeB8 --time 5m --dft 5      # five lowest relaxed by PBE0/3-21G, ranked by PBE0/def2-TZVP
 
         iia search SeB8 --dft 5 --frequencies --dft-basis none
@@ -89,7 +94,7 @@ def search(
         from iia_calc import report
         from iia_calc.isomers import DEFAULT_TIME, search_isomers
 
-        if time_limit is None and quenches is None:
+        if time_limit is None and quenches is None and until_found is None:
             time_limit = DEFAULT_TIME
         level = checks = confirmed = None
         if dft:
@@ -108,7 +113,7 @@ def search(
 
             found = search_isomers(
                 formula, out=out, method=method, quenches=quenches, time_limit=time_limit, seed=seed, model=model,
-                device=device, batch_size=batch_size, fmax=fmax, callback=show_progress,
+                device=device, batch_size=batch_size, fmax=fmax, until_found=until_found, callback=show_progress,
             )  # fmt: skip
         interrupted = found.result.stopped_by == "interrupted"
         if level is not None and not interrupted:

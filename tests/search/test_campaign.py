@@ -223,7 +223,8 @@ def test_a_relaxer_that_always_raises():
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({}, ValueError, "give quenches, time_limit .* or target_energy"),
+        ({}, ValueError, "give quenches, time_limit .* or until_found"),
+        ({"until_found": 0}, ValueError, "until_found is 0; it must be a whole number"),
         ({"quenches": 0}, ValueError, "quenches is 0; it must be a whole number"),
         ({"quenches": 2.5}, ValueError, "quenches is 2.5"),
         ({"time_limit": -1.0}, ValueError, "time_limit is -1.0"),

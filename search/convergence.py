@@ -1,0 +1,88 @@
+"""When is it enough? What a search can say about the minima that it has not seen.
+
+Unseen mass (Good & Turing; Good, Biometrika 1953, 40, 237): the chance that the next quench ends in a
+minimum that is new is about the share of quenches whose minimum was found once only. It holds for the
+search as it goes on, not for quenches from random structures, and says nothing about energies: a narrow
+funnel can hide in a small mass. So the other count: from how many independent starts the lowest minimum
+was reached. A walk counts once from its random start to its next one, and not at all if something of a
+walk that had been there was mixed into it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+COPY_WITHIN = 1e-3
+"""Energy, eV or the model's unit, within which a result counts as the lowest again."""
+SPACING = 1.15
+
+
+@dataclass(frozen=True)
+class Convergence:
+    """State of a search.
+
+    Attributes
+    ----------
+    n_quenches : that ended in a minimum. n_minima : distinct ones. n_once : of these, found a single time.
+    unseen : Good–Turing estimate of the chance that the next quench finds a new minimum; None before the first.
+    lowest_found : independent starts from which the lowest was reached.
+    growth : (quenches, distinct minima) along the way, at growing distances.
+    """
+
+    n_quenches: int = 0
+    n_minima: int = 0
+    n_once: int = 0
+    lowest_found: int = 0
+    growth: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def unseen(self) -> float | None:
+        return self.n_once / self.n_quenches if self.n_quenches else None
+
+    def as_plain(self) -> dict[str, Any]:
+        return {**asdict(self), "unseen": self.unseen, "growth": [list(point) for point in self.growth]}
+
+
+@dataclass
+class LowestCount:
+    """Counts independent starts that reached the lowest energy so far.
+
+    Attributes
+    ----------
+    energy : the lowest so far. times : independent starts that reached it.
+    reached : walks (by number) that reached it, or into which one that had was mixed, since they started.
+    """
+
+    energy: float = float("inf")
+    times: int = 0
+    reached: list[int] = field(default_factory=list)
+
+    def tell(self, energy: float, walk: int, mate: int | None) -> None:
+        """A sound result of this energy by `walk`, from a mix with `mate` where that is not None."""
+        if energy < self.energy - COPY_WITHIN:
+            self.energy, self.times, self.reached = energy, 1, [walk]
+            return
+        if energy > self.energy + COPY_WITHIN:
+            return
+        self.energy = min(self.energy, energy)
+        if walk in self.reached:
+            return
+        self.times += mate not in self.reached
+        self.reached.append(walk)
+
+    def mixed(self, walk: int, mate: int) -> None:
+        """`walk` goes on from a mix with `mate`."""
+        if mate in self.reached and walk not in self.reached:
+            self.reached.append(walk)
+
+    def restarted(self, walk: int) -> None:
+        """`walk` begins anew from a random start."""
+        if walk in self.reached:
+            self.reached.remove(walk)
+
+
+def grown(growth: list[list[int]], n_quenches: int, n_minima: int) -> None:
+    """Append to `growth`, when it is far enough from the last point, [quenches, minima]."""
+    if not growth or n_quenches >= SPACING * growth[-1][0]:
+        growth.append([n_quenches, n_minima])
