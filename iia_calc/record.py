@@ -13,7 +13,7 @@ from typing import Any
 from search import Progress, SearchResult
 
 PACKAGES = ("schnet-iia", "torch", "ase", "numpy", "scipy", "matscipy", "pyscf")
-COUNTS = ("n_quenches", "n_evaluations", "n_failed", "n_unconverged", "n_fragmented")
+COUNTS = ("n_quenches", "n_evaluations", "n_failed", "n_unconverged", "n_fragmented", "n_uncertain")
 
 
 class RunRecord:

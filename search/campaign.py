@@ -232,6 +232,8 @@ class _Campaign:
                 tally.n_failed += 1
             elif relaxed.fragmented:
                 tally.n_fragmented += 1
+            elif relaxed.reason == "uncertain":
+                tally.n_uncertain += 1
             else:
                 tally.n_unconverged += 1
         if tally.n_failed == tally.n_quenches >= 10:

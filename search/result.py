@@ -30,8 +30,9 @@ class SearchResult:
     ----------
     minima : ASE Atoms, lowest first, energy on each; times_found, first_quench, energy_std in `info`.
     n_quenches, n_evaluations : over all continuations of this search.
-    n_failed, n_unconverged, n_fragmented : quenches that gave no minimum: the potential failed or gave
-        no finite number; the step limit came first; the cluster fell apart.
+    n_failed, n_unconverged, n_fragmented, n_uncertain : quenches that gave no minimum: the potential failed
+        or gave no finite number; the step limit came first; the cluster fell apart; the relaxer ended it
+        where it doesn't trust itself.
     first_hit : 1-based quench at which `target_energy` was reached within 1e-4, else None.
     stopped_by : "quenches", "time", "target", "found" (see `until_found`) or "interrupted".
     moves : name -> tries, accepted, improved, and share, the part of the tries it has at the end.
@@ -49,6 +50,7 @@ class SearchResult:
     n_failed: int
     n_unconverged: int
     n_fragmented: int
+    n_uncertain: int
     first_hit: int | None
     moves: dict[str, dict[str, float]]
     seconds: float
@@ -68,6 +70,7 @@ class Tally:
     n_evaluations: int = 0
     n_failed: int = 0
     n_unconverged: int = 0
+    n_uncertain: int = 0
     n_fragmented: int = 0
     hits: dict[str, int] = field(default_factory=dict)  # target energy -> quench
     growth: list[list[int]] = field(default_factory=list)  # [quenches, distinct minima]
@@ -75,4 +78,4 @@ class Tally:
     @property
     def n_sound(self) -> int:
         """Quenches that ended in a minimum."""
-        return self.n_quenches - self.n_failed - self.n_unconverged - self.n_fragmented
+        return self.n_quenches - self.n_failed - self.n_unconverged - self.n_fragmented - self.n_uncertain

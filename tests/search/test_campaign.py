@@ -57,7 +57,7 @@ def test_result(method):
     assert seen[-1].best_energy == energies[0]
     assert seen[-1].n_minima == len(energies)
     assert sum(atoms.info["times_found"] for atoms in result.minima) == 70 - (
-        result.n_failed + result.n_unconverged + result.n_fragmented
+        result.n_failed + result.n_unconverged + result.n_fragmented + result.n_uncertain
     )
     assert result.n_evaluations == seen[-1].n_evaluations > 70
     assert 0 < result.seconds_relaxing < result.seconds
