@@ -110,7 +110,8 @@ def summary(found: IsomerSearch) -> str:
     lost = [
         f"{count} {word}"
         for count, word in (
-            (result.n_unconverged, "not converged"), (result.n_uncertain, "left what the potential knows"), (result.n_fragmented, "fell apart"), (result.n_failed, "failed"),
+            (result.n_unconverged, "not converged"), (result.n_uncertain, "left what the potential knows"),
+            (result.n_fragmented, "fell apart"), (result.n_failed, "failed"),
         )
         if count
     ]  # fmt: skip
