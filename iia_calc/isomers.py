@@ -131,7 +131,7 @@ def search_isomers(
     result = find_minima(
         composition, relaxer, method, quenches=quenches, time_limit=time_limit, seed=seed,
         archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
-        until_found=until_found,
+        until_found=until_found, shape=shape_of,
     )  # fmt: skip
     isomers = rank_isomers(result.minima)
     run = record.ended(result)

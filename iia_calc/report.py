@@ -120,7 +120,20 @@ def summary(found: IsomerSearch) -> str:
         f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
         f"seed {result.seed}; {STOPPED[result.stopped_by]}"
         + (f"; lowest energy {found.isomers[0].energy:.4f} eV" if found.isomers else "")
+        + best_of_each_shape(found.isomers)
         + convergence_line(result.convergence)
+    )
+
+
+def best_of_each_shape(isomers: Sequence[Isomer]) -> str:
+    """Rank and relative energy of the lowest of each shape; nothing where all have one."""
+    best: dict[str, Isomer] = {}
+    for isomer in isomers:
+        best.setdefault(isomer.shape, isomer)
+    if len(best) < 2:
+        return ""
+    return "\nlowest of each shape: " + ", ".join(
+        f"{shape} rank {isomer.rank} ({isomer.relative:.3f} eV)" for shape, isomer in best.items()
     )
 
 
@@ -162,6 +175,7 @@ def as_plain(
         "folder": str(found.folder),
         "model": found.run.get("model"),
         "units": {"energy": "eV", "length": "Å"},
+        "best_of_each_shape": {isomer.shape: isomer.rank for isomer in reversed(found.isomers)},
         "isomers": [_isomer(isomer) for isomer in found.isomers],
         "confirmed": about,
     }

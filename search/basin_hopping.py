@@ -5,11 +5,12 @@ Wales & Doye, J. Phys. Chem. A 1997, 101, 5111.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 from search.minimum import sound
 from search.moves import check_shares
@@ -64,13 +65,17 @@ class BasinHoppingSettings:
 
 @dataclass
 class Walker:
-    """Where one walk stands; `positions` [n_atoms, 3] is None until its first sound minimum."""
+    """Where one walk stands; `positions` [n_atoms, 3] is None until its first sound minimum.
+
+    home : whether that minimum has the shape of the walker's niche.
+    """
 
     positions: np.ndarray | None = None
     energy: float = float("inf")
     best: float = float("inf")
     stalled: int = 0
     starts: int = 0
+    home: bool = False
 
 
 class BasinHopping(Searcher):
@@ -79,8 +84,11 @@ class BasinHopping(Searcher):
     name = "basin-hopping"
     Settings = BasinHoppingSettings
 
-    def __init__(self, composition: Any, settings: BasinHoppingSettings | None = None, seed: int = 0) -> None:
-        super().__init__(composition, settings, seed)
+    def __init__(
+        self, composition: Any, settings: BasinHoppingSettings | None = None, seed: int = 0,
+        shape: Callable[[Atoms], str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(composition, settings, seed, shape)
         self.walkers = [Walker() for _ in range(self.settings.walkers)]
         self._next = 0
 
@@ -92,7 +100,7 @@ class BasinHopping(Searcher):
         k, self._next = self._next, (self._next + 1) % len(self.walkers)
         walker = self.walkers[k]
         if walker.positions is None:
-            return (k, None, None), self._seed()
+            return (k, None, None), self._seed(k)
         move = self.moves.draw(self.rng)
         others = [j for j, w in enumerate(self.walkers) if j != k and w.positions is not None]
         mate = others[int(self.rng.integers(len(others)))] if self.moves.mixes(move) and others else None
@@ -103,11 +111,17 @@ class BasinHopping(Searcher):
         k, move, mate = ticket
         walker = self.walkers[k]
         accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
+        home = sound(relaxed) and self.in_niche(k, relaxed.atoms)
+        if home and not walker.home:  # arrived, at whatever height
+            accepted, walker.best = True, float("inf")
+        elif walker.home and not home:
+            accepted = False
         improved = accepted and relaxed.energy < walker.best - IMPROVED_BY
         if sound(relaxed):
             self.lowest.tell(float(relaxed.energy), k, mate)
         if accepted:
             walker.positions, walker.energy = relaxed.atoms.positions.copy(), float(relaxed.energy)
+            walker.home = home
             if mate is not None:
                 self.lowest.mixed(k, mate)
         walker.stalled = 0 if improved else walker.stalled + 1

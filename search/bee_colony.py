@@ -5,11 +5,12 @@ Karaboga, TR06, Erciyes University 2005; for clusters Zhang & Dolg, PCCP 2015, 1
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 
 from search.fingerprint import Fingerprint, Sameness, align, same
 from search.minimum import sound
@@ -63,11 +64,15 @@ class BeeColonySettings:
 
 @dataclass
 class Source:
-    """A minimum being worked on; `positions` [n_atoms, 3] is None while a scout is to find one."""
+    """A minimum being worked on; `positions` [n_atoms, 3] is None while a scout is to find one.
+
+    home : whether it has the shape of the source's niche.
+    """
 
     positions: np.ndarray | None = None
     energy: float = float("inf")
     failures: int = 0
+    home: bool = False
 
 
 class BeeColony(Searcher):
@@ -79,8 +84,11 @@ class BeeColony(Searcher):
     name = "bee-colony"
     Settings = BeeColonySettings
 
-    def __init__(self, composition: Any, settings: BeeColonySettings | None = None, seed: int = 0) -> None:
-        super().__init__(composition, settings, seed)
+    def __init__(
+        self, composition: Any, settings: BeeColonySettings | None = None, seed: int = 0,
+        shape: Callable[[Atoms], str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(composition, settings, seed, shape)
         self.sources = [Source() for _ in range(self.settings.sources)]
         self._jobs: list[tuple[str, int]] = []
 
@@ -94,7 +102,7 @@ class BeeColony(Searcher):
         kind, k = self._jobs.pop(0)
         source = self.sources[k]
         if source.positions is None:
-            return (k, None, None), self._seed()
+            return (k, None, None), self._seed(k)
         others = [j for j, other in enumerate(self.sources) if j != k and other.positions is not None]
         move: str | None = MIX
         if not others or (kind == "onlooker" and self.rng.random() < self.settings.move_share):
@@ -132,14 +140,16 @@ class BeeColony(Searcher):
         if sound(relaxed):
             self.lowest.tell(energy, k, mate)
         usable = sound(relaxed) and not self._has(energy, positions)
+        home = usable and self.in_niche(k, relaxed.atoms)
         if source.positions is None:
             if usable:
-                self.sources[k] = Source(positions.copy(), energy)
+                self.sources[k] = Source(positions.copy(), energy, home=home)
             return
         lowest = min(other.energy for other in self.sources)
-        improved = usable and energy < source.energy - IMPROVED_BY
+        arrived = home and not source.home
+        improved = arrived or (usable and home == source.home and energy < source.energy - IMPROVED_BY)
         if improved:
-            self.sources[k] = Source(positions.copy(), energy)
+            self.sources[k] = Source(positions.copy(), energy, home=home)
             if mate is not None:
                 self.lowest.mixed(k, mate)
         else:

@@ -46,6 +46,7 @@ def find_minima(
     settings: Mapping[str, Any] | Any = None,
     batch_size: int | None = None,
     until_found: int | None = None,
+    shape: Callable[[Atoms], str] | None = None,
 ) -> SearchResult:
     """Search for the minima of a cluster and give them back, lowest first.
 
@@ -64,6 +65,8 @@ def find_minima(
     settings : `BasinHoppingSettings` or `BeeColonySettings`, or a mapping of their keys.
     until_found : stop when the lowest minimum was reached from this many independent starts (see
         `search.convergence`); 5 is a cautious choice.
+    shape : says of Atoms whether they are planar, tubular, cage or compact; half of the walkers or sources
+        then keep to one of these each (see `Searcher`). None: no such niches.
     batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
 
     Raises
@@ -93,7 +96,7 @@ def find_minima(
     signature = json.dumps(
         {
             "method": method, "seed": seed, "batch_size": batch_size, "settings": asdict(settings),
-            "relaxer": getattr(relaxer, "signature", type(relaxer).__name__),
+            "relaxer": getattr(relaxer, "signature", type(relaxer).__name__), "niches": shape is not None,
         },
         sort_keys=True,
     )  # fmt: skip
@@ -105,7 +108,7 @@ def find_minima(
         if store.composition != composition:
             raise ValueError(f"the archive is for {store.composition}, the search for {composition}")
         store.bind(signature)
-        campaign = _Campaign(store, relaxer, kind, scale, settings, seed)
+        campaign = _Campaign(store, relaxer, kind, scale, settings, seed, shape)
         stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, until_found, callback)
         return campaign.result(stopped_by, method, seed, target_energy)
     finally:
@@ -135,13 +138,14 @@ class _Campaign:
         scale: LengthScale,
         settings: Any,
         seed: int,
+        shape: Callable[[Atoms], str] | None,
     ) -> None:
         self.archive, self.relaxer = archive, relaxer
         state = archive.state
         if state is None:
-            self.searcher, self.tally = kind(scale, settings, seed), Tally()
+            self.searcher, self.tally = kind(scale, settings, seed, shape), Tally()
         else:
-            self.searcher, self.tally = kind.from_state(state["searcher"], scale), Tally(**state["tally"])
+            self.searcher, self.tally = kind.from_state(state["searcher"], scale, shape), Tally(**state["tally"])
         self.seconds = self.seconds_relaxing = 0.0
 
     def run(

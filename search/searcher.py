@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any, ClassVar, Self
 
@@ -15,6 +15,7 @@ from search.convergence import LowestCount
 from search.moves import MoveSet
 from search.relaxer import Relaxed
 from search.scale import LengthScale
+from search.seeds import KINDS
 
 SYMMETRIC_SEEDS = 0.25
 
@@ -31,12 +32,18 @@ class Searcher(ABC):
     composition : what to search, or the `LengthScale` of it.
     settings : of the subclass's `Settings`; by default those.
     seed : of the random generator.
+    shape : gives an Atoms one of `search.seeds.KINDS`. Then half of the walkers or sources are niches: each
+        begins as one of these kinds in turn and, once there, goes on to minima of that shape only, because
+        potentials and basis sets misjudge the order of the shapes more than that within one.
     """
 
     name: ClassVar[str]
     Settings: ClassVar[type[Any]]
 
-    def __init__(self, composition: str | Composition | LengthScale, settings: Any = None, seed: int = 0) -> None:
+    def __init__(
+        self, composition: str | Composition | LengthScale, settings: Any = None, seed: int = 0,
+        shape: Callable[[Atoms], str] | None = None,
+    ) -> None:  # fmt: skip
         if not isinstance(composition, LengthScale):
             composition = LengthScale.of(Composition.parse(composition))
         settings = self.Settings() if settings is None else settings
@@ -44,6 +51,7 @@ class Searcher(ABC):
             raise TypeError(f"{self.name} takes {self.Settings.__name__}, not {type(settings).__name__}")
         self.scale = composition
         self.settings: Any = settings
+        self.shape = shape
         self.rng = np.random.default_rng(seed)
         self.moves = MoveSet.of(self.scale.composition, settings.moves, settings.adapt)
         self.lowest = LowestCount()
@@ -110,7 +118,10 @@ class Searcher(ABC):
         }
 
     @classmethod
-    def from_state(cls, state: Mapping[str, Any], composition: str | Composition | LengthScale) -> Self:
+    def from_state(
+        cls, state: Mapping[str, Any], composition: str | Composition | LengthScale,
+        shape: Callable[[Atoms], str] | None = None,
+    ) -> Self:  # fmt: skip
         """The searcher whose `state()` this was.
 
         Raises
@@ -119,17 +130,29 @@ class Searcher(ABC):
         """
         if state["method"] != cls.name:
             raise ValueError(f"this is the state of {state['method']}, not of {cls.name}")
-        searcher = cls(composition, settings_from(cls.Settings, state["settings"]))
+        searcher = cls(composition, settings_from(cls.Settings, state["settings"]), shape=shape)
         searcher.rng.bit_generator.state = state["rng"]
         searcher.moves.restore(state["moves"])
         searcher.lowest = LowestCount(**state["lowest"])
         searcher._restore(state)
         return searcher
 
-    def _seed(self) -> np.ndarray:
-        """Positions [n_atoms, 3] of a random start, a quarter of them made symmetric where that move is in use."""
-        positions = self.scale.seed(self.rng)
-        if "symmetrise" in self.moves.shares and self.rng.random() < SYMMETRIC_SEEDS:
+    def niche(self, k: int) -> str | None:
+        """The shape that walker or source k keeps to; None where it is free."""
+        return KINDS[k // 2 % len(KINDS)] if self.shape is not None and k % 2 else None
+
+    def in_niche(self, k: int, atoms: Atoms) -> bool:
+        """Whether `atoms` have the shape of walker or source k; False where it is free."""
+        return self.shape is not None and self.niche(k) is not None and self.shape(atoms) == self.niche(k)
+
+    def _seed(self, k: int) -> np.ndarray:
+        """Positions [n_atoms, 3] of a random start for walker or source k.
+
+        A quarter of the free ones are made symmetric, where that move is in use.
+        """
+        niche = self.niche(k)
+        positions = self.scale.seed(self.rng, niche)
+        if niche is None and "symmetrise" in self.moves.shares and self.rng.random() < SYMMETRIC_SEEDS:
             positions = self.moves.apply("symmetrise", positions, self.scale, self.rng)
         return positions
 
