@@ -33,6 +33,9 @@ def md(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a trajectory that is there.")] = False,
     model: Model = None,
     device: Device = None,
+    dtype: Annotated[
+        str, typer.Option(help="float32, or float64 at twice the time, for the last digits of energy conservation.")
+    ] = "float32",
     as_json: Json = False,
 ) -> None:
     """Run molecular dynamics and report the temperature and how well the energy was conserved.
@@ -46,6 +49,8 @@ def md(
     from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
     from iia_calc.cli.duration import parse_simulated
 
+    if dtype not in ("float32", "float64"):
+        raise ValueError(f"--dtype is {dtype!r}; choose float32 or float64")
     if steps is not None and time is not None:
         raise ValueError("give --steps or --time, not both")
     if not timestep > 0:
@@ -70,7 +75,7 @@ def md(
         atoms = first_structure(start, model=model, device=device, seed=seed)
         with Live(str(atoms.symbols), settings.steps) as live:
             result = run_dynamics(
-                atoms, IIACalculator(model, device=device), settings, target,
+                atoms, IIACalculator(model, device=device, dtype=dtype), settings, target,
                 lambda m: live.update(
                     m.step, f"{m.time:.0f} fs · {m.temperature:.0f} K · E {m.total:.4f} eV", m.seconds
                 ),
