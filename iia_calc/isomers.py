@@ -37,6 +37,8 @@ class Isomer:
     shape : planar, tubular, cage or compact (`iia_calc.shape`).
     bonds : of each dopant atom.
     deviation : standard deviation of the committee's energies, eV; None without a committee.
+    error : what that means: two thirds of the energies held out of the training were wrong by less than this, eV;
+        None where the model is not calibrated.
     times_found, first_quench : how often quenches ended here, and the first that did.
     """
 
@@ -47,6 +49,7 @@ class Isomer:
     shape: str
     bonds: tuple[DopantBonds, ...]
     deviation: float | None
+    error: float | None
     times_found: int
     first_quench: int
 
@@ -133,7 +136,7 @@ def search_isomers(
         archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
         until_found=until_found, shape=shape_of,
     )  # fmt: skip
-    isomers = rank_isomers(result.minima)
+    isomers = rank_isomers(result.minima, described.get("model", {}).get("energy_factor"))
     run = record.ended(result)
     write_strayed(getattr(relaxer, "strayed", ()), folder / "uncertain.extxyz")
     if isomers:
@@ -167,7 +170,7 @@ def model_relaxer(
     return relaxer, {
         "model": {
             "name": card.name, "sha256": weights, "level_of_theory": card.level_of_theory,
-            "data_hash": card.data_hash,
+            "data_hash": card.data_hash, "energy_factor": card.calibration.get("energy_factor"),
         },
         "device": used,
     }  # fmt: skip
@@ -192,13 +195,22 @@ def checked_device(device: str | None) -> str:
     return device
 
 
-def rank_isomers(minima: Sequence[Atoms]) -> list[Isomer]:
-    """Minima of a search, lowest first, with what a chemist asks about each."""
+def rank_isomers(minima: Sequence[Atoms], energy_factor: float | None = None) -> list[Isomer]:
+    """Minima of a search, lowest first, with what a chemist asks about each.
+
+    energy_factor : from the committee's deviation to the expected error, of the model's calibration.
+    """
+
+    def error(atoms: Atoms) -> float | None:
+        deviation = atoms.info.get("energy_std")
+        return None if deviation is None or energy_factor is None else energy_factor * deviation
+
     energies = [atoms.get_potential_energy() for atoms in minima]
     return [
         Isomer(
             rank=k + 1, atoms=atoms, energy=energies[k], relative=energies[k] - energies[0],
             shape=shape_of(atoms), bonds=tuple(dopant_bonds(atoms)), deviation=atoms.info.get("energy_std"),
+            error=error(atoms),
             times_found=int(atoms.info["times_found"]), first_quench=int(atoms.info["first_quench"]),
         )
         for k, atoms in enumerate(minima)

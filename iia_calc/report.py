@@ -32,10 +32,12 @@ def isomer_table(isomers: Sequence[Isomer], limit: int = 20) -> Table:
     table.add_column("\nmeV/atom", justify="right")
     table.add_column("shape")
     table.add_column(f"bonds of {_dopants(isomers)}\nÅ" if _dopants(isomers) else "bonds")
-    table.add_column("committee\n± meV/atom", justify="right")
+    calibrated = any(isomer.error is not None for isomer in isomers)
+    table.add_column(f"{'expected error' if calibrated else 'committee'}\n± meV/atom", justify="right")
     table.add_column("times\nfound", justify="right")
     for isomer in isomers[:limit]:
-        deviation = "–" if isomer.deviation is None else f"{1e3 * isomer.deviation / len(isomer.atoms):.0f}"
+        spread = isomer.error if calibrated else isomer.deviation
+        deviation = "–" if spread is None else f"{1e3 * spread / len(isomer.atoms):.0f}"
         table.add_row(
             str(isomer.rank), f"{isomer.relative:.3f}", f"{1e3 * isomer.relative_per_atom:.1f}", isomer.shape,
             describe_bonds(isomer.bonds), deviation, str(isomer.times_found),
@@ -185,6 +187,7 @@ def _isomer(isomer: Isomer) -> dict[str, Any]:
     return {
         "rank": isomer.rank, "energy": isomer.energy, "relative_energy": isomer.relative,
         "relative_energy_per_atom": isomer.relative_per_atom, "committee_deviation": isomer.deviation,
+        "expected_error": isomer.error,
         "times_found": isomer.times_found, "first_quench": isomer.first_quench, **_structure(isomer.atoms),
     }  # fmt: skip
 
