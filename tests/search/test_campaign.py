@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 
 import numpy as np
 import pytest
@@ -130,10 +131,11 @@ def start(*arguments, code=RUN):
 def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path, method):
     rng = np.random.default_rng(0)
     reported = 0
-    for _ in range(3):
+    for _ in range(6):
         with start(tmp_path / "killed", method) as process:
             for line, _ in zip(process.stdout, range(int(rng.integers(2, 9))), strict=False):
                 reported = int(line)
+            time.sleep(float(rng.uniform(0.0, 0.1)))  # in the middle of whatever comes next
             process.kill()
             assert process.wait() == -signal.SIGKILL
         minima, state = stored(tmp_path / "killed")
