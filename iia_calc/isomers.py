@@ -157,6 +157,8 @@ def model_relaxer(
     ------
     ValueError : no such model or device, or the model doesn't know an element of `composition`.
     """
+    import torch
+
     from iia_calc.relax import PotentialRelaxer, forces_std_limit
     from iia_calc.storage import find, load, read_card
 
@@ -172,7 +174,7 @@ def model_relaxer(
             "name": card.name, "sha256": weights, "level_of_theory": card.level_of_theory,
             "data_hash": card.data_hash, "energy_factor": card.calibration.get("energy_factor"),
         },
-        "device": used,
+        "device": used, "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both
     }  # fmt: skip
 
 

@@ -4,7 +4,13 @@ import signal
 import sys
 from pathlib import Path
 
+import torch
+
 sys.path.insert(0, str(Path(__file__).parent))
 
 # A job started in the background of a shell ignores SIGINT, and so would every search that a test interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Rounding depends on the number of threads, and which minimum a search meets next depends on rounding: tests that
+# compare a search in this process with one in another (cli_process.py) need the same. Small tensors gain nothing.
+torch.set_num_threads(1)

@@ -163,7 +163,7 @@ def test_a_killed_fit_goes_on(tmp_path, labelled, energies):
     command = [sys.executable, "-W", "ignore", "-c", script, str(path), str(tmp_path / "model")]
     curve = tmp_path / "model-fit" / "member-0" / "curve.csv"
     process = subprocess.Popen(command, start_new_session=True)
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline and len(read_curve(curve)) < 4:
         time.sleep(0.1)
     os.killpg(process.pid, signal.SIGKILL)
