@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.table import Table
 
@@ -21,11 +21,14 @@ def describe(card: Card) -> list[Table]:
         "charge, spin": f"{card.charge}, {card.spin}",
         "cutoff": f"{card.cutoff:g} Å",
         "network": f"{network.get('n_interactions')} blocks of {network.get('n_atom_basis')} features, {form}, "
-        f"{network.get('activation')}",
+        f"{network.get('activation')}"
+        + (f", directions to degree {network['angular']}" if network.get("angular") else "")
+        + (", distances in the logits" if network.get("distance_logits") else ""),
         "members": f"{len(card.members)}" + (" (a committee; the first leads)" if len(card.members) > 1 else ""),
         "weights": ", ".join(member["sha256"][:12] for member in card.members),
         "labels": f"{sum(card.label_counts.values())}, hash {card.data_hash[:12] or 'not given'}",
         "element energies": ", ".join(f"{symbol} {energy:.4f} eV" for symbol, energy in card.element_energies.items()),
+        "calibration": _calibration(card.calibration),
         "code version": card.code_version,
         "notes": card.notes,
     }
@@ -36,6 +39,19 @@ def describe(card: Card) -> list[Table]:
     if card.label_counts or card.held_out_errors:
         tables.append(_by_formula(card))
     return tables
+
+
+def _calibration(found: Mapping) -> str:
+    """What the committee's spread is worth, in a sentence; nothing where it was not measured."""
+    if not found:
+        return ""
+    energy, forces = found["energy_coverage"], found["forces_coverage"]
+    return (
+        f"errors are {found['energy_factor']:.1f} (energy) and {found['forces_factor']:.1f} (forces) times the "
+        f"committee's deviation; within one such deviation {energy[0]:.0%} and {forces[0]:.0%} of the errors on "
+        f"{found['n_structures']} held-out labels, within two {energy[1]:.0%} and {forces[1]:.0%}; "
+        f"quenches end as uncertain above {found['forces_std_limit']:.2f} eV/Å"
+    )
 
 
 def listing(names: Sequence[str]) -> Table:
