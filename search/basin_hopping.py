@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from search.minimum import sound
-from search.moves import check_shares
+from search.moves import DEFAULT_SHARES, check_shares
 from search.relaxer import Relaxed
 from search.searcher import Searcher, check_at_least, from_plain, to_plain
 
@@ -42,19 +42,7 @@ class BasinHoppingSettings:
     largest_step: float = 0.8
     patience: int = 250
     adapt: bool = True
-    moves: dict[str, float] = field(
-        default_factory=lambda: {
-            "rattle": 0.2,
-            "surface": 0.1,
-            "refill": 0.15,
-            "interior": 0.05,
-            "twist": 0.05,
-            "splice": 0.1,
-            "symmetrise": 0.35,
-            "swap": 0.15,
-            "relocate": 0.15,
-        }
-    )
+    moves: dict[str, float] = field(default_factory=DEFAULT_SHARES.copy)
 
     def __post_init__(self) -> None:
         check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})

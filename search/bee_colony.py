@@ -14,7 +14,7 @@ from ase import Atoms
 
 from search.fingerprint import Fingerprint, Sameness, align, same
 from search.minimum import sound
-from search.moves import check_shares
+from search.moves import DEFAULT_SHARES, check_shares
 from search.relaxer import Relaxed
 from search.searcher import Searcher, check_at_least, from_plain, to_plain
 
@@ -41,19 +41,7 @@ class BeeColonySettings:
     selection: float = 3.0
     move_share: float = 0.6
     adapt: bool = True
-    moves: dict[str, float] = field(
-        default_factory=lambda: {
-            "rattle": 0.2,
-            "surface": 0.1,
-            "refill": 0.15,
-            "interior": 0.05,
-            "twist": 0.05,
-            "splice": 0.1,
-            "symmetrise": 0.35,
-            "swap": 0.15,
-            "relocate": 0.15,
-        }
-    )
+    moves: dict[str, float] = field(default_factory=DEFAULT_SHARES.copy)
 
     def __post_init__(self) -> None:
         check_at_least(self, {"sources": 2, "limit": 1, "selection": 0.0})

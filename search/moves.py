@@ -17,6 +17,19 @@ from search.scale import LengthScale
 from search.surface import interior, refill, relocate, surface
 from search.symmetrise import symmetrise
 
+DEFAULT_SHARES = {
+    "rattle": 0.2,
+    "surface": 0.1,
+    "refill": 0.15,
+    "interior": 0.05,
+    "twist": 0.05,
+    "splice": 0.1,
+    "symmetrise": 0.35,
+    "swap": 0.15,
+    "relocate": 0.15,
+}
+"""Of the tries, to begin with, in both methods; relative weights."""
+
 
 @dataclass(frozen=True)
 class Move:

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.io import read
 from ase.optimize import LBFGS
 from clusters import random_cluster, small_potential
 
 from iia_calc.calculator import IIACalculator
 from iia_calc.committee import Committee
+from iia_calc.isomers import write_strayed
 from iia_calc.lbfgs import BatchedLBFGS
 from iia_calc.relax import PotentialRelaxer, soundness
 from search.relaxer import Relaxer
@@ -219,3 +221,18 @@ def test_a_limit_needs_a_committee(potential):
         PotentialRelaxer(potential, forces_std_limit=1.0)
     with pytest.raises(ValueError, match="must be positive"):
         PotentialRelaxer(Committee([potential, potential]), forces_std_limit=0.0)
+
+
+def test_where_quenches_strayed_is_kept_over_calls(clusters, tmp_path):
+    committee = Committee([small_potential(seed=seed) for seed in (0, 1)])
+    watched = PotentialRelaxer(committee, forces_std_limit=1e-6)
+    watched.relax(clusters[2:4])
+    assert len(watched.strayed) == 2
+    for n in (2, 4):
+        write_strayed(watched.strayed, tmp_path / "uncertain.extxyz")
+        kept = read(tmp_path / "uncertain.extxyz", ":")
+        assert len(kept) == n
+    np.testing.assert_allclose(kept[3].positions, watched.strayed[1].atoms.positions, atol=1e-7)
+    assert kept[3].get_potential_energy() == pytest.approx(watched.strayed[1].energy)
+    write_strayed([], tmp_path / "none.extxyz")
+    assert not (tmp_path / "none.extxyz").exists()

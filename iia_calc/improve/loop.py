@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from ase import Atoms
 
 from iia_calc import storage
-from iia_calc.committee import Committee
 from iia_calc.improve import candidates as met
 from iia_calc.improve.candidates import Candidate
+from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings
 from iia_calc.labels.executors import process_pool
@@ -24,30 +24,8 @@ from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from iia_calc.record import write_json
 from iia_calc.training.build import BuildRequest, build_potential, read_labels
-from iia_calc.training.evaluate import Errors, held_out_errors, is_near_minimum
+from iia_calc.training.evaluate import is_near_minimum
 from search.composition import Composition
-
-
-@dataclass(frozen=True)
-class RoundReport:
-    """One round's figures: mean absolute errors, energy in meV/atom and forces in eV/Å.
-
-    n_labels : trained on. found_* : of the round's first potential on the minima its own search found
-    lowest, before it was trained on them; held_out_* : of the potential the round ended with.
-    """
-
-    number: int
-    n_labels: int
-    n_new: int
-    found_energy: float
-    found_forces: float
-    held_out_energy: float
-    held_out_forces: float
-    seconds: float
-
-    def as_plain(self) -> dict[str, float | None]:
-        """For JSON, which has no NaN: None where nothing was there to measure on."""
-        return {key: None if value != value else value for key, value in asdict(self).items()}
 
 
 class OutOfTime(Exception):
@@ -87,6 +65,8 @@ class Loop:
         self.level = self.settings.level_of_theory
         self.deadline = float("inf")
         self._read_everything()
+        # only now, so that a folder is not claimed by settings that can't be
+        write_json(self.folder / "improve.json", self.settings.as_plain())
 
     def run(self, rounds: int | None = None, time_limit: float | None = None) -> list[RoundReport]:
         """Go on until `rounds` are complete (those of earlier calls included) or `time_limit` seconds are over.
@@ -124,7 +104,6 @@ class Loop:
         if not path.exists():
             if settings is None:
                 raise ValueError(f"{self.folder} holds no loop to go on with; say which formulas it is to search")
-            write_json(path, settings.as_plain())
             return settings
         found = LoopSettings.read(path)
         if settings is not None and settings.as_plain() != found.as_plain():
@@ -200,15 +179,15 @@ class Loop:
         folder.mkdir(exist_ok=True)
         self._search(folder, model, number)
         new = self._label_chosen(folder, number)
-        found = _errors(model, [item for item in new if item.origin == "model-minimum"])
+        found = leader_errors(model, [item for item in new if item.origin == "model-minimum"])
         self._in_time()
         if not (out / "card.json").exists():
             self._fit(out, model)
-        held_out = _errors(out, [item for item in read_labels(self._held_out())[1] if is_near_minimum(item)])
+        held_out = leader_errors(out, [item for item in read_labels(self._held_out())[1] if is_near_minimum(item)])
         summary = RoundReport(
-            number, len(self._training_labels()), len(new), *_both(found), *_both(held_out), time.monotonic() - began
+            number, len(self._training_labels()), len(new), *totals(found), *totals(held_out), time.monotonic() - began
         )
-        by_formula = {"found": _plain(found), "held_out": _plain(held_out)}
+        by_formula = {"found": plain(found), "held_out": plain(held_out)}
         write_json(report, {"report": asdict(summary), **by_formula})
         self.say(
             f"round {number}: own lowest minima {summary.found_energy:.0f} meV/atom, {summary.found_forces:.2f} eV/Å; "
@@ -317,19 +296,3 @@ class Loop:
     def _in_time(self) -> None:
         if time.monotonic() > self.deadline:
             raise OutOfTime
-
-
-def _both(errors: dict[str, Errors]) -> tuple[float, float]:
-    total = errors.get("all")
-    return (float("nan"), float("nan")) if total is None else (total.energy, total.forces)
-
-
-def _plain(errors: dict[str, Errors]) -> dict[str, dict[str, float]]:
-    return {formula: error.as_dict() for formula, error in errors.items()}
-
-
-def _errors(model: str | Path, items: Sequence[LabelledStructure]) -> dict[str, Errors]:
-    """Of the leader, on which searches run; nothing where there is nothing to measure on."""
-    potential = storage.load(model)
-    leader = potential.leader if isinstance(potential, Committee) else potential
-    return held_out_errors(leader, items, None) if items else {}

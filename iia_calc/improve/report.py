@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from iia_calc.improve.loop import RoundReport
+from iia_calc.improve.measure import RoundReport
 
 
 def table(reports: Sequence[RoundReport]) -> Table:

@@ -88,6 +88,7 @@ def test_labels_of_another_level_are_refused(finished, tmp_path):
     settings = LoopSettings.from_plain(SETTINGS | {"labels": [str(finished[0] / "pretraining.db")]})
     with pytest.raises(ValueError, match=r"holds labels of 'GFN1.*the loop labels with 'GFN2"):
         Loop(tmp_path, settings)
+    assert not list(tmp_path.iterdir())  # and the folder is free for the right ones
 
 
 def test_a_model_of_other_elements_is_refused(finished, tmp_path):
