@@ -23,7 +23,7 @@ from search.bee_colony import BeeColony
 from search.composition import Composition
 from search.convergence import Convergence, grown
 from search.minimum import minima_as_atoms, sound
-from search.relaxer import Relaxed, Relaxer
+from search.relaxer import Relaxed, Relaxer, relax_each
 from search.result import Progress, SearchResult, Tally
 from search.scale import LengthScale
 from search.searcher import Searcher, settings_from
@@ -205,41 +205,20 @@ class _Campaign:
         )
 
     def _relax(self, structures: list[Atoms]) -> list[Relaxed]:
-        """Results of a batch; where the relaxer raises, one by one, so that only the culprits fail."""
         start = time.perf_counter()
-        try:
-            results = list(self.relaxer.relax(structures))
-        except Exception:  # whatever it raises belongs to the structures that cause it
-            results = [self._relax_one(atoms) for atoms in structures]
+        results = relax_each(self.relaxer, structures)
         self.seconds_relaxing += time.perf_counter() - start
         return results
-
-    def _relax_one(self, atoms: Atoms) -> Relaxed:
-        try:
-            return self.relaxer.relax([atoms])[0]
-        except Exception as error:
-            nan = float("nan")
-            return Relaxed(atoms, nan, nan, False, 0, 1, reason=f"failed: {type(error).__name__}: {error}")
 
     def _take(self, results: list[Relaxed], target: float | None) -> None:
         """Tell, enter, count, and store it all in one transaction."""
         self.searcher.tell(results)
         tally = self.tally
         for relaxed in results:
-            tally.n_quenches += 1
-            tally.n_evaluations += relaxed.n_evaluations
+            tally.count(relaxed)
             self.archive.enter(relaxed, tally.n_quenches)
-            if sound(relaxed):
-                if target is not None and relaxed.energy <= target + TARGET_WITHIN:
-                    tally.hits.setdefault(str(float(target)), tally.n_quenches)
-            elif not np.isfinite(relaxed.energy) or relaxed.reason.startswith("failed"):
-                tally.n_failed += 1
-            elif relaxed.fragmented:
-                tally.n_fragmented += 1
-            elif relaxed.reason == "uncertain":
-                tally.n_uncertain += 1
-            else:
-                tally.n_unconverged += 1
+            if sound(relaxed) and target is not None and relaxed.energy <= target + TARGET_WITHIN:
+                tally.hits.setdefault(str(float(target)), tally.n_quenches)
         if tally.n_failed == tally.n_quenches >= 10:
             raise RuntimeError(
                 f"the relaxer failed for each of the first {tally.n_quenches} structures; "

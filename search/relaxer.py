@@ -45,3 +45,19 @@ class Relaxer(Protocol):
     """Relaxes many clusters at once; the result has the order of the input, which is left as it was."""
 
     def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]: ...
+
+
+def relax_each(relaxer: Relaxer, structures: Sequence[Atoms]) -> list[Relaxed]:
+    """Results of a batch; where the relaxer raises, one by one, so that only the culprits fail."""
+    try:
+        return list(relaxer.relax(structures))
+    except Exception:  # whatever it raises belongs to the structures that cause it
+        return [_relax_one(relaxer, atoms) for atoms in structures]
+
+
+def _relax_one(relaxer: Relaxer, atoms: Atoms) -> Relaxed:
+    try:
+        return relaxer.relax([atoms])[0]
+    except Exception as error:
+        nan = float("nan")
+        return Relaxed(atoms, nan, nan, False, 0, 1, reason=f"failed: {type(error).__name__}: {error}")

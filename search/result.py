@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from ase import Atoms
 
 from search.convergence import Convergence
+from search.minimum import sound
+from search.relaxer import Relaxed
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,21 @@ class Tally:
     n_fragmented: int = 0
     hits: dict[str, int] = field(default_factory=dict)  # target energy -> quench
     growth: list[list[int]] = field(default_factory=list)  # [quenches, distinct minima]
+
+    def count(self, relaxed: Relaxed) -> None:
+        """One more quench, by what became of it."""
+        self.n_quenches += 1
+        self.n_evaluations += relaxed.n_evaluations
+        if sound(relaxed):
+            return
+        if not math.isfinite(relaxed.energy) or relaxed.reason.startswith("failed"):
+            self.n_failed += 1
+        elif relaxed.fragmented:
+            self.n_fragmented += 1
+        elif relaxed.reason == "uncertain":
+            self.n_uncertain += 1
+        else:
+            self.n_unconverged += 1
 
     @property
     def n_sound(self) -> int:
