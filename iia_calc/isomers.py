@@ -117,9 +117,7 @@ def search_isomers(
     described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
     if relaxer is None:
         relaxer, described = model_relaxer(composition, model, device, fmax)
-    folder = Path(out) if out is not None else Path(f"{composition.formula}-search")
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
+    folder = search_folder(composition, out)
     settings = {
         "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
         "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found,
@@ -136,9 +134,17 @@ def search_isomers(
         archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
         until_found=until_found, shape=shape_of,
     )  # fmt: skip
-    isomers = rank_isomers(result.minima, described.get("model", {}).get("energy_factor"))
+    return write_search(result, record, getattr(relaxer, "strayed", ()), drawn=drawn)
+
+
+def write_search(
+    result: SearchResult, record: RunRecord, strayed: Iterable[Relaxed] = (), drawn: bool = True
+) -> IsomerSearch:
+    """Rank what a search found and write it beside run.json: isomers.extxyz, isomers.png, uncertain.extxyz."""
+    folder = record.path.parent
+    isomers = rank_isomers(result.minima, record.described.get("model", {}).get("energy_factor"))
     run = record.ended(result)
-    write_strayed(getattr(relaxer, "strayed", ()), folder / "uncertain.extxyz")
+    write_strayed(strayed, folder / "uncertain.extxyz")
     if isomers:
         write_isomers(isomers, folder / "isomers.extxyz")
         if drawn:
@@ -146,6 +152,19 @@ def search_isomers(
 
             draw_isomers([i.atoms for i in isomers], [i.energy for i in isomers], folder / "isomers.png")
     return IsomerSearch(isomers, result, folder, run)
+
+
+def search_folder(composition: Composition, out: str | Path | None) -> Path:
+    """Where a search of `composition` is kept, by default `<formula>-search`.
+
+    Raises
+    ------
+    ValueError : it is a file.
+    """
+    folder = Path(out) if out is not None else Path(f"{composition.formula}-search")
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
+    return folder
 
 
 def model_relaxer(
