@@ -78,16 +78,9 @@ def find_minima(
     composition = Composition.parse(formula_or_atoms)
     if method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    if quenches is None and time_limit is None and target_energy is None and until_found is None:
-        raise ValueError("nothing says when to stop: give quenches, time_limit (seconds), target_energy or until_found")
-    _check_whole("until_found", until_found, least=1)
-    _check_whole("quenches", quenches, least=1)
-    _check_whole("batch_size", batch_size, least=1)
-    _check_whole("seed", seed, least=0)
-    if time_limit is not None and not (np.isfinite(time_limit) and time_limit > 0):
-        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds above 0")
-    if target_energy is not None and not np.isfinite(target_energy):
-        raise ValueError(f"target_energy is {target_energy!r}; it must be a finite energy")
+    check_limits(quenches, time_limit, target_energy, until_found)
+    check_whole("batch_size", batch_size, least=1)
+    check_whole("seed", seed, least=0)
     relaxer = as_relaxer(relaxer)
     kind = METHODS[method]
     settings = settings_from(kind.Settings, settings)
@@ -256,7 +249,22 @@ def interrupts_later() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _check_whole(name: str, value: Any, least: int) -> None:
+def check_limits(
+    quenches: int | None, time_limit: float | None, target_energy: float | None, until_found: int | None
+) -> None:
+    """Raise a ValueError where nothing says when to stop, or something that cannot be."""
+    if quenches is None and time_limit is None and target_energy is None and until_found is None:
+        raise ValueError("nothing says when to stop: give quenches, time_limit (seconds), target_energy or until_found")
+    check_whole("until_found", until_found, least=1)
+    check_whole("quenches", quenches, least=1)
+    if time_limit is not None and not (np.isfinite(time_limit) and time_limit > 0):
+        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds above 0")
+    if target_energy is not None and not np.isfinite(target_energy):
+        raise ValueError(f"target_energy is {target_energy!r}; it must be a finite energy")
+
+
+def check_whole(name: str, value: Any, least: int) -> None:
+    """Raise a ValueError for what is neither None nor a whole number of at least `least`."""
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
