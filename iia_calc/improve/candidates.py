@@ -1,4 +1,4 @@
-"""What searches with the present potential meet: minima, and states where its members disagree."""
+"""What searches with the present potential meet: minima, points on the way to them, and where its members disagree."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
@@ -14,6 +15,11 @@ from iia_calc.committee import Committee
 from iia_calc.potential import Potential
 from iia_calc.relax import PotentialRelaxer, forces_std_limit
 from search import find_minima
+from search.composition import Composition
+from search.seeds import random_cluster
+
+ON_THE_WAY = (20, 40, 80)
+"""Evaluations after which quenches of random starts are halted for a look at where they are."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,8 @@ class Candidate:
     """A structure that may deserve a label.
 
     energy : the potential's, eV. forces_std : largest committee deviation of a force, eV/Å (0 for one member).
-    origin : "minimum" of a search, or "uncertain": a quench that ended where the members disagree.
+    origin : "minimum" of a search; "uncertain": a quench that ended where the members disagree; "path": a point
+        along a quench.
     """
 
     atoms: Atoms
@@ -33,9 +40,10 @@ class Candidate:
 def gather(
     potential: Potential | Committee, formula: str, quenches: int, seed: int, most: int = 400
 ) -> list[Candidate]:
-    """Search one formula for `quenches`: its minima, lowest first, and the uncertain states it met.
+    """Search one formula for `quenches`: its minima, lowest first, the uncertain states it met, points along quenches.
 
-    most : of each kind, at most so many are kept.
+    most : of each kind, at most so many are kept. Of quenches from new random starts an eighth as many are halted
+    at each of `ON_THE_WAY`.
     """
     limit = forces_std_limit(potential)
     relaxer = PotentialRelaxer(potential, fmax=0.03, max_steps=300, forces_std_limit=limit)
@@ -46,7 +54,17 @@ def gather(
     ]
     uncertain = sorted(relaxer.strayed, key=lambda r: r.energy)[:most]
     found += [Candidate(_bare(r.atoms), r.energy, r.forces_std or 0.0, "uncertain") for r in uncertain]
-    return found
+    return found + _on_the_way(potential, formula, max(1, quenches // 8), seed)[:most]
+
+
+def _on_the_way(potential: Potential | Committee, formula: str, n: int, seed: int) -> list[Candidate]:
+    """Where quenches of `n` random starts each are after so many evaluations; what has arrived is left out."""
+    composition, rng = Composition.parse(formula), np.random.default_rng([seed, 0x9A7])
+    found = []
+    for steps in ON_THE_WAY:
+        halted = PotentialRelaxer(potential, fmax=0.03, max_steps=steps)
+        found += halted.relax([random_cluster(composition, rng) for _ in range(n)])
+    return [Candidate(_bare(r.atoms), r.energy, r.forces_std or 0.0, "path") for r in found if not r.converged]
 
 
 def save(candidates: Sequence[Candidate], path: Path) -> None:

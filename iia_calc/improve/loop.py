@@ -219,7 +219,7 @@ class Loop:
 
     def _label_chosen(self, folder: Path, number: int) -> list[LabelledStructure]:
         """All labels of this round, those still missing computed."""
-        lists: dict[str, list[tuple[str, Atoms]]] = {"model-minimum": [], "uncertain": []}
+        lists: dict[str, list[tuple[str, Atoms]]] = {"model-minimum": [], "uncertain": [], "path": []}
         for formula in self.settings.formulas:
             items: list[Candidate] = met.load(folder / f"chosen-{formula}.extxyz")
             for k, item in enumerate(items):
