@@ -1,0 +1,109 @@
+"""The lowest minima known of each formula: searched with a potential, relaxed by DFT, gathered with structures.
+
+python benchmarks/lowest_minima.py SeB3 SeB4 SeB5 B5 B6 --quenches 600 --dft 3 --runs runs/lowest --out models/lowest
+python benchmarks/lowest_minima.py --runs runs/lowest --also runs/minima/*.db --out models/lowest    # gather only
+
+A stopped run goes on. OUT receives lowest.extxyz (one frame per formula, PBE0/3-21G energy and forces on it) and
+lowest.md. With `--also`, converged structures of other label databases that are lower take the place of a search's.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+
+from iia_calc.confirm import confirm_search, dft_level
+from iia_calc.isomers import search_isomers
+from iia_calc.labels.store import LabelledStructure
+from iia_calc.shape import shape_of
+from iia_calc.stored_relaxation import largest_force
+from iia_calc.training.build import read_labels
+from search.composition import Composition
+
+FMAX = 0.05
+"""eV/Å: of a structure that counts as relaxed."""
+
+
+@dataclass(frozen=True)
+class Lowest:
+    """The lowest relaxed structure of a formula, and where it came from."""
+
+    item: LabelledStructure
+    origin: str
+
+    @property
+    def composition(self) -> Composition:
+        return Composition.parse(self.item.atoms)
+
+
+def relaxed(paths: Iterable[Path]) -> Iterator[Lowest]:
+    for path in paths:
+        for item in read_labels([path])[1]:
+            if largest_force(item.label) <= FMAX:
+                yield Lowest(item, path.parent.name if path.name.startswith("dft") else path.stem)
+
+
+def lowest_of(candidates: Iterable[Lowest]) -> list[Lowest]:
+    """The lowest of each formula, undoped ones first, by size."""
+    best: dict[str, Lowest] = {}
+    for found in candidates:
+        formula = found.composition.formula
+        if formula not in best or found.item.label.energy < best[formula].item.label.energy - 1e-4:
+            best[formula] = found
+    return sorted(best.values(), key=lambda b: (b.composition.dopants, b.composition.n_atoms))
+
+
+def gather(best: list[Lowest], element_energies: dict[str, float], level: str, out: Path) -> str:
+    """Write lowest.extxyz and lowest.md; returns the table."""
+    frames = []
+    lines = ["| formula | energy, eV | binding, eV/atom | shape | from |", "|---|---|---|---|---|"]
+    for found in best:
+        atoms, label = found.item.atoms, found.item.label
+        free = sum(element_energies[symbol] for symbol in atoms.get_chemical_symbols())
+        formula, shape = found.composition.formula, shape_of(atoms)
+        frame = Atoms(atoms.numbers, atoms.positions)
+        frame.calc = SinglePointCalculator(frame, energy=label.energy, forces=label.forces)
+        frame.info.update(formula=formula, level=level, shape=shape)
+        frames.append(frame)
+        binding = (free - label.energy) / len(atoms)
+        lines.append(f"| {formula} | {label.energy:.4f} | {binding:.3f} | {shape} | {found.origin} |")
+    out.mkdir(parents=True, exist_ok=True)
+    write(out / "lowest.extxyz", frames, format="extxyz")
+    table = "\n".join(lines) + "\n"
+    (out / "lowest.md").write_text(f"{level}; forces below {FMAX} eV/Å\n\n{table}", encoding="utf-8")
+    return table
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("formulas", nargs="*")
+    parser.add_argument("--quenches", type=int, default=600)
+    parser.add_argument("--dft", type=int, default=3, help="isomers relaxed by DFT of each formula")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--runs", type=Path, default=Path("runs/lowest"))
+    parser.add_argument("--also", type=Path, nargs="*", default=[])
+    parser.add_argument("--out", type=Path, default=Path("runs/lowest"))
+    options = parser.parse_args()
+    for formula in options.formulas:
+        found = search_isomers(
+            formula, out=options.runs / formula, quenches=options.quenches, seed=options.seed, model=options.model
+        )
+        level = dft_level(formula)
+        done = confirm_search(found, options.dft, level, workers=options.workers)
+        print(formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done), flush=True)
+    paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]
+    best = lowest_of(relaxed(paths))
+    level = dft_level(best[0].composition.formula)
+    print(gather(best, {symbol: level.element_energy(symbol) for symbol in ("B", "Se")}, level.name, options.out))
+
+
+if __name__ == "__main__":
+    main()
