@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from iia_calc.checks import Checks
 from iia_calc.confirmed import Confirmed, comment, described, moved, rank_correlation, write_confirmed
 from iia_calc.isomers import IsomerSearch, write_isomers
 from iia_calc.labels.dft import DFTLevel
@@ -17,7 +18,7 @@ from iia_calc.labels.store import LabelStore
 from iia_calc.lanes import cores, lanes
 from iia_calc.record import write_json
 from iia_calc.stored_steps import StoredSteps
-from iia_calc.verification import Checks, Step, Verification
+from iia_calc.verification import Step, Verification
 from search.composition import Composition
 
 __all__ = [

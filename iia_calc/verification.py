@@ -16,10 +16,12 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from iia_calc.checks import Checks
 from iia_calc.confirmed import Confirmed, merged, moved, ranked
 from iia_calc.labels.electronic import ElectronicState, next_multiplicity
-from iia_calc.labels.level import HessianUnavailable, Label, LabelFailed, LevelOfTheory, multiplicity_of
+from iia_calc.labels.level import HessianUnavailable, LabelFailed, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.lane_level import InLane, state_of
 from iia_calc.lanes import Lanes, WorkerLost, cores
 from iia_calc.stored_relaxation import (
     CONVERGED,
@@ -36,29 +38,6 @@ from iia_calc.vibrations import STEP, Vibrations, central_differences, normal_mo
 NOT_STARTED = "not started"
 PUSH = 0.4
 """Å by which the atom that moves most leaves a saddle."""
-STABILITY = ("all", "relaxation", "none")
-
-
-@dataclass(frozen=True)
-class Checks:
-    """What is computed at a relaxed structure.
-
-    basis : of the single points that rank; None to rank in the relaxation's basis.
-    stability : in which bases the SCF solution is tested: "all", "relaxation" (its basis only) or "none".
-    frequencies : whether it is a minimum. descend : push a saddle off, relax and test again, once.
-    """
-
-    basis: str | None = "def2-TZVP"
-    next_multiplicity: bool = True
-    stability: str = "all"
-    frequencies: bool = False
-    descend: bool = False
-
-    def __post_init__(self) -> None:
-        if self.stability not in STABILITY:
-            raise ValueError(f"stability {self.stability!r} is not known; choose one of {', '.join(STABILITY)}")
-        if self.descend and not self.frequencies:
-            raise ValueError("only frequencies tell a saddle: descend needs frequencies")
 
 
 class Step(NamedTuple):
@@ -88,30 +67,6 @@ class _Case:
     @property
     def final(self) -> Atoms:
         return self.relaxation.frames[-1].atoms
-
-
-class _InLane:
-    """A level of theory that computes in the lane of whoever asks."""
-
-    def __init__(self, level: LevelOfTheory, pool: Lanes) -> None:
-        self.level, self.pool = level, pool
-        self.charge, self.multiplicity, self.name = level.charge, level.multiplicity, level.name
-
-    def label(self, atoms: Atoms) -> Label:
-        if self.pool.workers == 1:
-            return self.pool.call(self.level.label, atoms)
-        return self.pool.call(_label, self.level, atoms)
-
-    def element_energy(self, symbol: str) -> float:
-        return self.level.element_energy(symbol)
-
-
-_KEPT: dict[str, LevelOfTheory] = {}
-
-
-def _label(level: LevelOfTheory, atoms: Atoms) -> Label:
-    """In a process of its own, which keeps the level: its last density is the next structure's guess."""
-    return _KEPT.setdefault(level.name, level).label(atoms)
 
 
 class Verification:
@@ -166,7 +121,7 @@ class Verification:
         return self._stored(atoms, path_of(atoms, self.paths))
 
     def _stored(self, atoms: Atoms, frames: list[LabelledStructure]) -> StoredRelaxation:
-        level = _InLane(self.level, self.pool)
+        level = InLane(self.level, self.pool)
         return StoredRelaxation(atoms, frames, level, self.labels, self.fmax)
 
     def _distinct(self) -> list[_Case]:
@@ -229,7 +184,7 @@ class Verification:
 
     def _differences(self, case: _Case, multiplicity: int) -> Any:
         level = self.level.but(conv_tol=min(self.level.conv_tol, 1e-9)) if hasattr(self.level, "but") else self.level
-        source, total, taken = _InLane(level, self.pool), 6 * len(case.final), 0
+        source, total, taken = InLane(level, self.pool), 6 * len(case.final), 0
 
         def forces_at(atom: int, axis: int, sign: int, moved_atoms: Atoms) -> Any:
             nonlocal taken
@@ -259,7 +214,7 @@ class Verification:
 
             def compute(level=level, checked=checked, start=start) -> dict[str, Any]:
                 check_start = stability != "none"
-                return self.pool.call(_state, level, case.final, multiplicity, checked, start, check_start).as_plain()
+                return self.pool.call(state_of, level, case.final, multiplicity, checked, start, check_start).as_plain()
 
             about = {"kind": "state", "stability": stability}
             found = self._step(case, about, level.but(multiplicity=multiplicity), multiplicity, compute)
@@ -333,7 +288,3 @@ class Verification:
         expected += int(self.checks.frequencies and len(case.start) > 1)
         there = len(case.states) + int(case.vibrations is not None) + len(case.failures)
         return INTERRUPTED if self.pool.stopped and there < expected else CONVERGED
-
-
-def _state(level: Any, atoms: Atoms, multiplicity: int, checked: bool, start: Any, check_start: bool) -> Any:
-    return level.state(atoms, multiplicity, check_stability=checked, start=start, check_start=check_start)

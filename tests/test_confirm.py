@@ -10,11 +10,11 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones as ASELennardJones
 from ase.db import connect
 
+from iia_calc.checks import Checks
 from iia_calc.confirm import confirm, dft_level, moved, rank_correlation, store_for, write_confirmed
 from iia_calc.confirmed import Confirmed, ranked
 from iia_calc.labels.level import Label, LabelFailed
 from iia_calc.labels.store import LabelStore
-from iia_calc.verification import Checks
 
 BOND = 1.7
 
