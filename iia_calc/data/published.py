@@ -54,7 +54,10 @@ def read_npz(path: str | Path, unit: str = "auto") -> StructureSet:
     if len(bad):
         raise ValueError(f"{path}: {len(bad)} energies aren't finite, the first is that of structure {bad[0]}")
     chosen = choose_unit(path, numbers, energies, unit)
-    return StructureSet(short_name(path), numbers, positions, energies, chosen, path, forces=arrays.get("F"))
+    said = None if unit.strip().lower() == "auto" else chosen
+    return StructureSet(
+        short_name(path), numbers, positions, energies, chosen, path, forces=arrays.get("F"), labelled=said
+    )
 
 
 def choose_unit(path: Path, numbers: np.ndarray, energies: np.ndarray, unit: str) -> str:

@@ -31,6 +31,7 @@ class StructureSet:
     indices : [n] int64, each structure's place in the source, from 0.
     labelled : unit that the file itself (or its format's convention) gives; None where it gives none.
     remarks : what a reader noticed and its user should know.
+    files : [n] each structure's file, where the source is a folder; otherwise empty.
 
     Raises
     ------
@@ -48,6 +49,7 @@ class StructureSet:
     indices: np.ndarray = field(default_factory=lambda: np.empty(0, dtype=np.int64))
     labelled: str | None = None
     remarks: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         numbers = np.asarray(self.numbers)
@@ -118,6 +120,7 @@ class StructureSet:
             indices=self.indices[chosen],
             forces=None if self.forces is None else self.forces[chosen],
             converged=None if self.converged is None else np.asarray(self.converged)[chosen],
+            files=tuple(np.array(self.files)[chosen].tolist()) if self.files else (),
         )
 
     def atoms(self, k: int) -> Atoms:

@@ -1,0 +1,197 @@
+"""Is the audit right? A sample of what it flagged, and of what it passed, recomputed with PySCF.
+
+**Right** means: flagged, and the published energy lies more than `EXCESS` above PySCF's; or passed,
+and it does not. The two levels of theory (grid, basis conventions, multiplicities) differ by a
+constant of each set, which is taken as the median difference of its passed structures. `EXCESS`,
+0.25 eV/atom, is some 5 eV for SeB20: twice what published and recomputed energies of sound structures
+differ by from one structure to the next, and a twentieth of the boron's cohesive energy.
+
+PySCF's own SCF can end in an excited solution. That hides a failure and makes a flag look wrong; it can't
+make a sound published energy look failed.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import as_completed
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+
+from iia_calc.data.sets import StructureSet
+from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.executors import process_pool
+from iia_calc.labels.level import LabelFailed
+
+EXCESS = 0.25
+"""eV/atom above PySCF, after the set's shift, from which on a published energy counts as failed."""
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """One structure of the sample; energies in eV, `recomputed` NaN where PySCF failed."""
+
+    source: str
+    formula: str
+    index: int
+    flagged: bool
+    published: float
+    recomputed: float
+    level: str
+    error: str = ""
+
+    @property
+    def n_atoms(self) -> int:
+        from search.composition import Composition
+
+        return Composition.parse(self.formula).n_atoms
+
+
+def check_level() -> DFTLevel:
+    """The paper's level, as coarse as differences of eV allow: 10 s for SeB16 on one core."""
+    return DFTLevel(conv_tol=1e-4, grid_level=0, threads=1, gpu=False)
+
+
+def draw(flags: Sequence[np.ndarray], count: int, seed: int) -> list[tuple[int, int, bool]]:
+    """`count` flagged and as many passed structures, (set, index in the set, flagged), evenly over the sets.
+
+    The two kinds alternate and the sets take turns, so that a sample cut short is a smaller sample.
+    flags : [n] bool of each set.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = []
+    for flagged in (True, False):
+        piles = [rng.permutation(np.flatnonzero(np.asarray(of_set) == flagged)) for of_set in flags]
+        longest = max((len(pile) for pile in piles), default=0)
+        turns = [(s, int(pile[k]), flagged) for k in range(longest) for s, pile in enumerate(piles) if k < len(pile)]
+        kinds.append(turns[:count])
+    longest = max(len(kind) for kind in kinds)
+    return [kind[k] for k in range(longest) for kind in kinds if k < len(kind)]
+
+
+def recompute(
+    sets: Sequence[StructureSet],
+    flags: Sequence[np.ndarray],
+    count: int,
+    path: Path,
+    seed: int = 0,
+    level: DFTLevel | None = None,
+    workers: int = 1,
+    callback: Callable[[int, int], None] | None = None,
+) -> list[Recomputed]:
+    """Single points of a drawn sample; `path`, a CSV, gets a row as each ends, and rows that are there aren't redone.
+
+    callback : called with the rows done and all rows.
+
+    Raises
+    ------
+    ValueError : fewer than one structure, elements or charges the level can't do, or `path` isn't such a CSV.
+    """
+    if count < 1:
+        raise ValueError(f"{count} structures can't be checked; it must be at least 1")
+    level = level or check_level()
+    sample = draw(flags, count, seed)
+    names = [field.name for field in fields(Recomputed)]
+    done = {(row.source, row.index): row for row in _rows(path) if row.level == level.name}
+    found: list[Recomputed] = []
+    waiting: list[tuple[StructureSet, int, bool]] = []
+    for s, k, flagged in sample:
+        item = sets[s]
+        row = done.get((str(item.source), int(item.indices[k])))
+        if row is None:
+            waiting.append((item, k, flagged))
+        else:  # the verdict may be newer than the row
+            found.append(Recomputed(**{**asdict(row), "flagged": flagged}))
+    if not waiting:
+        return found
+    for symbol in sorted({symbol for item, _, _ in waiting for symbol in Atoms(item.numbers).get_chemical_symbols()}):
+        level.element_energy(symbol)  # what it can't do it says before anything is computed
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists() or not path.stat().st_size
+    with path.open("a", newline="", encoding="utf-8") as file, process_pool(workers) as pool:
+        writer = csv.DictWriter(file, names, lineterminator="\n")
+        if new:
+            writer.writeheader()
+            file.flush()
+        jobs = {
+            pool.submit(_single_point, level, Atoms(item.numbers, item.positions[k])): (item, k, flagged)
+            for item, k, flagged in waiting
+        }
+        for job in as_completed(jobs):
+            item, k, flagged = jobs[job]
+            energy, error = job.result()
+            row = Recomputed(
+                str(item.source), item.formula, int(item.indices[k]), flagged, float(item.energies_in("eV")[k]),
+                energy, level.name, error,
+            )  # fmt: skip
+            writer.writerow(asdict(row))
+            file.flush()
+            found.append(row)
+            if callback:
+                callback(len(found), len(sample))
+    return found
+
+
+def _single_point(level: DFTLevel, atoms: Atoms) -> tuple[float, str]:
+    try:
+        return level.energy(atoms), ""
+    except LabelFailed as error:
+        return float("nan"), str(error)
+
+
+def _rows(path: Path) -> Iterator[Recomputed]:
+    if not path.exists() or not path.stat().st_size:
+        return
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames is None or "recomputed" not in reader.fieldnames:
+            raise ValueError(f"{path} is no table of recomputed energies; name another file")
+        for row in reader:
+            yield Recomputed(
+                row["source"], row["formula"], int(row["index"]), row["flagged"] == "True", float(row["published"]),
+                float(row["recomputed"]), row["level"], row["error"] or "",
+            )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """How often the verdict was right.
+
+    Attributes
+    ----------
+    flagged, flagged_right : flagged structures PySCF could recompute, and those truly too high.
+    passed, passed_right : likewise passed ones, and those that agree.
+    not_recomputed : structures on which PySCF's SCF failed, too; they say nothing.
+    excess : for each recomputed row (source, index), eV above PySCF after the set's shift.
+    """
+
+    flagged: int
+    flagged_right: int
+    passed: int
+    passed_right: int
+    not_recomputed: int
+    excess: Mapping[tuple[str, int], float]
+
+    @property
+    def share_right(self) -> float:
+        return (self.flagged_right + self.passed_right) / max(self.flagged + self.passed, 1)
+
+
+def judge(rows: Sequence[Recomputed], excess: float = EXCESS) -> CheckResult:
+    """Count right verdicts; `excess` in eV/atom, see the module's docstring."""
+    known = [row for row in rows if np.isfinite(row.recomputed)]
+    shifts: dict[str, float] = {}
+    everywhere = [row.published - row.recomputed for row in known if not row.flagged]
+    for source in {row.source for row in known}:
+        passed = [row.published - row.recomputed for row in known if row.source == source and not row.flagged]
+        shifts[source] = float(np.median(passed or everywhere or [0.0]))
+    above = {(row.source, row.index): row.published - row.recomputed - shifts[row.source] for row in known}
+    failed = [above[row.source, row.index] > excess * row.n_atoms for row in known]
+    flagged = [truth for row, truth in zip(known, failed, strict=True) if row.flagged]
+    passed_rows = [truth for row, truth in zip(known, failed, strict=True) if not row.flagged]
+    return CheckResult(
+        len(flagged), sum(flagged), len(passed_rows), len(passed_rows) - sum(passed_rows), len(rows) - len(known), above
+    )
