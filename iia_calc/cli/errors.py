@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import sqlite3
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-USER_ERRORS = (ValueError, TypeError, OSError, ImportError, RuntimeError)
+USER_ERRORS = (ValueError, TypeError, OSError, ImportError, RuntimeError, sqlite3.OperationalError)
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+GO_ON = "What was stored before is kept: make room, then give the same command again"
 
 
 class FriendlyGroup(TyperGroup):
@@ -32,6 +36,15 @@ class FriendlyGroup(TyperGroup):
             # Exit, Abort and usage errors are RuntimeErrors or click's own; they know what to do.
             if self.debug or type(error).__module__.split(".")[0] in ("click", "typer"):
                 raise
-            name = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
-            typer.echo(f"error: {name}{error}", err=True)
+            typer.echo(f"error: {described(error)}", err=True)
             raise typer.Exit(2) from error
+
+
+def described(error: BaseException) -> str:
+    """What went wrong, and on a full disk what to do."""
+    if isinstance(error, sqlite3.OperationalError):
+        return f"a database cannot be written ({error}). {GO_ON}"
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        return f"{error.strerror}: {error.filename or 'a file'} cannot be written. {GO_ON}"
+    name = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
+    return f"{name}{error}"

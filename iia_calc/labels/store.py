@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
 from iia_calc.labels.level import Label
+
+ASE_TABLES = {"systems", "species", "keys", "text_key_values", "number_key_values", "information", "sqlite_sequence"}
 
 
 @dataclass(frozen=True)
@@ -50,9 +54,13 @@ class LabelStore:
         if not existed and level is None:
             raise FileNotFoundError(f"there is no label database at {self.path}")
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        if existed and _never_finished(self.path):
+            self.path.unlink()
         self._db = connect(self.path, append=True)
         try:
             self.metadata = dict(self._db.metadata)
+        except sqlite3.OperationalError as error:
+            raise OSError(f"{self.path} cannot be opened or written: {error}") from error
         except Exception as error:
             raise ValueError(f"{self.path} is not a readable ASE database: {error}") from error
         found = self.metadata.get("level")
@@ -131,3 +139,17 @@ class LabelStore:
     def counts(self) -> dict[str, int]:
         """Number of labels per formula."""
         return dict(Counter(row.formula for row in self._db.select(columns=["id", "numbers", "key_value_pairs"])))
+
+
+def _never_finished(path: Path) -> bool:
+    """A database that was stopped while its tables were made: it holds nothing, and nothing can be added."""
+    try:
+        with closing(sqlite3.connect(path)) as database:
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            return (
+                "information" not in tables
+                and ("systems" not in tables or not database.execute("SELECT COUNT(*) FROM systems").fetchone()[0])
+                and tables <= ASE_TABLES
+            )
+    except sqlite3.DatabaseError:
+        return False
