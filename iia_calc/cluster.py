@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import contextmanager, suppress
@@ -33,6 +34,7 @@ def dask_executor(address: str, timeout: float = CONNECT_WITHIN) -> Iterator[tup
     except ImportError as error:
         raise ImportError("--dask needs Dask, which is not installed: pip install 'schnet-iia[dask]'") from error
     try:
+        _knock(address, timeout)
         client = Client(address, timeout=timeout, set_as_default=False)
     except (OSError, ValueError, TypeError) as error:  # Dask's time-out is an OSError
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -52,6 +54,27 @@ def dask_executor(address: str, timeout: float = CONNECT_WITHIN) -> Iterator[tup
     finally:
         with suppress(OSError, TimeoutError):
             client.close(timeout=timeout)
+
+
+@contextmanager
+def computing(address: str | None) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
+    """As `dask_executor`; without an address (None, None), for processes on this machine."""
+    if address is None:
+        yield None, None
+    else:
+        with dask_executor(address) as cluster:
+            yield cluster
+
+
+def _knock(address: str, timeout: float) -> None:
+    """Raise an OSError or ValueError where nothing listens: Dask itself tries far longer than it is told to."""
+    scheme, _, place = address.rpartition("://")
+    if scheme not in ("", "tcp", "tls"):
+        return
+    host, separator, port = place.rpartition(":")
+    if not separator or not port.isdigit():
+        raise ValueError("the address lacks a port")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=timeout).close()
 
 
 def _check_workers(client: Any) -> None:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from iia_calc.isomers import DEFAULT_TIME, IsomerSearch, model_relaxer, search_folder, write_search, write_strayed
+from iia_calc.isomers import (
+    DEFAULT_TIME,
+    IsomerSearch,
+    checked_device,
+    model_relaxer,
+    search_folder,
+    write_search,
+    write_strayed,
+)
 from iia_calc.record import RunRecord, versions, write_json
 from iia_calc.shape import shape_of
 from iia_calc.storage import code_version, find
@@ -95,16 +103,18 @@ def search_isomers_on_islands(
     if quenches is None and time_limit is None and until_found is None:
         time_limit = DEFAULT_TIME
     path = find(model)
-    own = device if executor is None else "cpu"  # here it only says what it is
-    _, described = model_relaxer(composition, path, own, fmax)
+    used = "each worker's" if executor is not None and device is None else device
+    if executor is None:
+        used = checked_device(device)
+    relaxer, described = model_relaxer(composition, path, "cpu", fmax)  # here it only says what it is
     folder = search_folder(composition, out)
     settings = {
         "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
-        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found, "islands": islands,
-        "in_step": in_step,
+        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found, "in_step": in_step,
+        "islands": [asdict(island) for island in chosen],
     }  # fmt: skip
     described = {
-        **described, "device": device or "each worker's", "threads": threads,
+        **described, "device": used, "threads": threads,
         "settings": settings, "versions": versions(),
     }  # fmt: skip
     record = RunRecord(folder / "run.json", described)
@@ -124,7 +134,7 @@ def search_isomers_on_islands(
                      code_version()),
         chosen, quenches=quenches, time_limit=time_limit, seed=seed, until_found=until_found,
         archive=folder / "archive.db", callback=after_epoch, shape=shape_of, batch_size=batch_size,
-        executor=executor, workers=workers, in_step=in_step, uncertain=keep_uncertain,
+        executor=executor, workers=workers, in_step=in_step, uncertain=keep_uncertain, like=relaxer,
     )  # fmt: skip
     found = write_search(result, record, drawn=drawn)
     run: dict[str, Any] = {**found.run, "islands": result.islands}

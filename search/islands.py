@@ -28,7 +28,7 @@ from search.dispatch import Dispatch, IslandProgress
 from search.epoch import Epoch, relaxer_signature
 from search.minimum import minima_as_atoms
 from search.moves import DEFAULT_SHARES
-from search.relaxer import Relaxed
+from search.relaxer import Relaxed, Relaxer
 from search.result import SearchResult
 from search.scale import LengthScale
 from search.searcher import settings_from
@@ -105,6 +105,7 @@ def find_minima_on_islands(
     workers: int | Callable[[], int] | None = None,
     in_step: bool = True,
     uncertain: Callable[[Sequence[Relaxed]], object] | None = None,
+    like: Relaxer | None = None,
 ) -> IslandsResult:
     """As `search.find_minima`, on several islands at once. What is not said here is said there.
 
@@ -123,6 +124,8 @@ def find_minima_on_islands(
     in_step : False lets islands take whatever was passed on so far: on unequal workers nobody waits for the
         slow ones, but two runs will differ.
     uncertain : called with the quenches that ended as uncertain, before they are counted.
+    like : a relaxer as the workers will make it; None makes one here. Only what it is called and its bond length
+        are read, so that a machine without the workers' device can lead the search.
 
     Raises
     ------
@@ -142,7 +145,7 @@ def find_minima_on_islands(
         check_whole("workers", workers, least=1)
     if not callable(make_relaxer):
         raise TypeError(f"make_relaxer is a {type(make_relaxer).__name__}; give a function or class that makes one")
-    relaxer = as_relaxer(make_relaxer())
+    relaxer = as_relaxer(make_relaxer() if like is None else like)
     if executor is None:
         _check_pickles(make_relaxer)
     scale = LengthScale.of(composition, relaxer)

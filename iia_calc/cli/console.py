@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 
 from iia_calc.cli.duration import format_time
 from search import Progress as SearchProgress
+from search.dispatch import IslandProgress
 
 
 def output() -> Console:
@@ -79,5 +80,19 @@ def search_line(progress: SearchProgress) -> str:
     unseen = "" if convergence.unseen is None else f", {convergence.unseen:.0%} unseen"
     return (
         f"{best} · {progress.n_minima} minima{unseen} · {progress.n_quenches} quenches · "
-        f"{progress.quenches_per_second:.1f} quenches/s"
+        f"{progress.quenches_per_second:.1f} quenches/s{islands_text(progress)}"
     )
+
+
+def islands_text(progress: SearchProgress) -> str:
+    """· 4 islands in epoch 3, 2 running on 2 workers; nothing for a search without islands."""
+    if not isinstance(progress, IslandProgress):
+        return ""
+    first, last = (done + 1 for done in progress.epochs)
+    text = f" · {progress.n_islands} islands in epoch {first if first == last else f'{first}–{last}'}"
+    if progress.n_workers is not None:
+        running = min(progress.n_running, progress.n_workers)
+        text += f", {running} running on {progress.n_workers} workers" if progress.n_workers else ", no worker yet"
+    if progress.retries:
+        text += f", {progress.retries} sent out again"
+    return text + (f", {progress.n_given_up} given up" if progress.n_given_up else "")

@@ -25,7 +25,10 @@ def search(
     until_found: Annotated[
         int | None, typer.Option(help="Stop when the lowest was found from so many independent starts.")
     ] = None,
-    method: Annotated[str, typer.Option(help="basin-hopping or bee-colony.")] = "basin-hopping",
+    method: Annotated[
+        str | None,
+        typer.Option(help="basin-hopping or bee-colony. [default: basin-hopping; of islands, a mixture]"),
+    ] = None,
     seed: Seed = 0,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder. [default: FORMULA-search]")] = None,
     model: Model = None,
@@ -35,6 +38,18 @@ def search(
         int, typer.Option(help="CPU threads of the search; small clusters gain little from more than one.")
     ] = 1,
     fmax: Annotated[float, typer.Option(help="Largest force of a converged minimum, eV/Å.")] = 0.005,
+    islands: Annotated[
+        int, typer.Option(help="Searchers of different seeds and settings that pass on their best.")
+    ] = 1,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", help="Processes for the islands. [default: one per core]")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(help="Compute on the Dask cluster with this scheduler, e.g. tcp://host:8786.")
+    ] = None,
+    asynchronous: Annotated[
+        bool, typer.Option("--asynchronous", help="Islands never wait for slow workers; two runs will differ.")
+    ] = False,
     dft: Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")] = 0,
     functional: Annotated[str, typer.Option(help="With --dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --dft: of the relaxation.")] = "3-21G",
@@ -73,6 +88,10 @@ def search(
 
         iia search SeB8 --dft 5 --frequencies --dft-basis none
 
+        iia search SeB16 --islands 4 -j 2      # four islands on two processes
+
+        iia search SeB16 --islands 8 --dask tcp://host:8786 --time 1h
+
         iia search B12 --json | jq '.isomers[0].relative_energy'
     """
     from iia_calc.cli.console import Live, output, print_json, remarks, search_line, stdout_kept_clean
@@ -95,6 +114,14 @@ def search(
         raise ValueError(f"--dft-workers is {dft_workers}; it must be at least 1")
     if threads < 1:
         raise ValueError(f"--threads is {threads}; it must be at least 1")
+    if islands < 1:
+        raise ValueError(f"--islands is {islands}; it must be at least 1")
+    if workers is not None and workers < 1:
+        raise ValueError(f"--workers is {workers}; it must be at least 1")
+    if islands == 1 and (workers is not None or dask is not None or asynchronous):
+        raise ValueError("--workers, --dask and --asynchronous spread islands: add --islands N, more than 1")
+    if dask is not None and workers is not None:
+        raise ValueError("--workers are processes on this machine; with --dask the cluster says how many it has")
     with stdout_kept_clean(as_json):
         import torch
 
@@ -121,10 +148,24 @@ def search(
                 done = progress.seconds if quenches is None else progress.n_quenches
                 live.update(done, search_line(progress), progress.seconds)
 
-            found = search_isomers(
-                formula, out=out, method=method, quenches=quenches, time_limit=time_limit, seed=seed, model=model,
-                device=device, batch_size=batch_size, fmax=fmax, until_found=until_found, callback=show_progress,
-            )  # fmt: skip
+            if islands > 1:
+                from iia_calc.cluster import computing
+                from iia_calc.islands import search_isomers_on_islands
+                from iia_calc.lanes import cores
+
+                with computing(dask) as (executor, slots):
+                    found = search_isomers_on_islands(
+                        formula, islands, out=out, method=method, quenches=quenches, time_limit=time_limit, seed=seed,
+                        model=model, device=device, batch_size=batch_size, fmax=fmax, until_found=until_found,
+                        threads=threads, executor=executor, workers=slots or workers or min(islands, cores()),
+                        in_step=not asynchronous, callback=show_progress,
+                    )  # fmt: skip
+            else:
+                found = search_isomers(
+                    formula, out=out, method=method or "basin-hopping", quenches=quenches, time_limit=time_limit,
+                    seed=seed, model=model, device=device, batch_size=batch_size, fmax=fmax, until_found=until_found,
+                    callback=show_progress,
+                )  # fmt: skip
         interrupted = found.result.stopped_by == "interrupted"
         if level is not None and not interrupted:
             with Live("DFT", None) as live:
@@ -148,6 +189,9 @@ def search(
             for line in report.confirmed_remarks(confirmed):
                 console.print(line)
         console.print(f"\n{report.summary(found)}\n{found.folder}: {', '.join(report.files(found.folder))}")
+    for k, island in enumerate(found.run.get("islands", [])):
+        if island["given_up"]:
+            remarks().print(f"island {k + 1} was given up: {island['given_up']}; the same command tries it again")
     if not found.isomers:
         remarks().print("no minimum was found; give it more time, or look at the counts in run.json")
     if interrupted:
