@@ -1,10 +1,10 @@
-"""Is the audit right? A sample of what it flagged, and of what it passed, recomputed with PySCF.
+"""Is the audit right? A sample of what it flagged, and of what it passed, recomputed with PySCF or GFN1-xTB.
 
-**Right** means: flagged, and the published energy lies more than `EXCESS` above PySCF's; or passed,
+**Right** means: flagged, and the published energy lies more than `EXCESS` above the recomputed one; or passed,
 and it does not. The two levels of theory (grid, basis conventions, multiplicities) differ by a
 constant of each set, which is taken as the median difference of its passed structures. `EXCESS`,
 0.25 eV/atom, is some 5 eV for SeB20: twice what published and recomputed energies of sound structures
-differ by from one structure to the next, and a twentieth of the boron's cohesive energy.
+differ by from one structure to the next, and a twentieth of boron's cohesive energy.
 
 PySCF's own SCF can end in an excited solution. That hides a failure and makes a flag look wrong; it can't
 make a sound published energy look failed.
@@ -24,7 +24,8 @@ from ase import Atoms
 from iia_calc.data.sets import StructureSet
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.executors import process_pool
-from iia_calc.labels.level import LabelFailed
+from iia_calc.labels.level import LabelFailed, LevelOfTheory
+from iia_calc.labels.xtb import XTBLevel
 
 EXCESS = 0.25
 """eV/atom above PySCF, after the set's shift, from which on a published energy counts as failed."""
@@ -32,7 +33,7 @@ EXCESS = 0.25
 
 @dataclass(frozen=True)
 class Recomputed:
-    """One structure of the sample; energies in eV, `recomputed` NaN where PySCF failed."""
+    """One structure of the sample; energies in eV, `recomputed` NaN where the recalculation failed."""
 
     source: str
     formula: str
@@ -50,9 +51,18 @@ class Recomputed:
         return Composition.parse(self.formula).n_atoms
 
 
-def check_level() -> DFTLevel:
-    """The paper's level, as coarse as differences of eV allow: 10 s for SeB16 on one core."""
-    return DFTLevel(conv_tol=1e-4, grid_level=0, threads=1, gpu=False)
+def check_level(name: str = "dft") -> LevelOfTheory:
+    """ "dft": the paper's level, as coarse as differences of eV allow, 10 s for SeB16 on one core; "gfn1": 25 ms.
+
+    Raises
+    ------
+    ValueError : another name.
+    """
+    if name == "dft":
+        return DFTLevel(conv_tol=1e-4, grid_level=0, threads=1, gpu=False)
+    if name == "gfn1":
+        return XTBLevel()
+    raise ValueError(f"the level of the check is {name!r}; choose dft or gfn1")
 
 
 def draw(flags: Sequence[np.ndarray], count: int, seed: int) -> list[tuple[int, int, bool]]:
@@ -78,7 +88,7 @@ def recompute(
     count: int,
     path: Path,
     seed: int = 0,
-    level: DFTLevel | None = None,
+    level: LevelOfTheory | None = None,
     workers: int = 1,
     callback: Callable[[int, int], None] | None = None,
 ) -> list[Recomputed]:
@@ -135,9 +145,9 @@ def recompute(
     return found
 
 
-def _single_point(level: DFTLevel, atoms: Atoms) -> tuple[float, str]:
+def _single_point(level: LevelOfTheory, atoms: Atoms) -> tuple[float, str]:
     try:
-        return level.energy(atoms), ""
+        return level.energy(atoms) if isinstance(level, DFTLevel) else level.label(atoms).energy, ""
     except LabelFailed as error:
         return float("nan"), str(error)
 
@@ -162,10 +172,10 @@ class CheckResult:
 
     Attributes
     ----------
-    flagged, flagged_right : flagged structures PySCF could recompute, and those truly too high.
+    flagged, flagged_right : flagged structures that could be recomputed, and those truly too high.
     passed, passed_right : likewise passed ones, and those that agree.
-    not_recomputed : structures on which PySCF's SCF failed, too; they say nothing.
-    excess : for each recomputed row (source, index), eV above PySCF after the set's shift.
+    not_recomputed : structures on which the recalculation failed, too; they say nothing.
+    excess : for each recomputed row (source, index), eV above it after the set's shift.
     """
 
     flagged: int
@@ -195,3 +205,20 @@ def judge(rows: Sequence[Recomputed], excess: float = EXCESS) -> CheckResult:
     return CheckResult(
         len(flagged), sum(flagged), len(passed_rows), len(passed_rows) - sum(passed_rows), len(rows) - len(known), above
     )
+
+
+def as_plain(result: CheckResult) -> dict[str, object]:
+    """For JSON."""
+    plain = {key: value for key, value in asdict(result).items() if key != "excess"}
+    return {**plain, "share_right": result.share_right, "excess_limit": EXCESS}
+
+
+def sentences(result: CheckResult, level: str) -> list[str]:
+    """The result in words."""
+    lines = [
+        f"{level}: {result.flagged_right} of {result.flagged} flagged energies are more than {EXCESS} eV/atom too "
+        f"high, {result.passed_right} of {result.passed} passed ones are not: right for {result.share_right:.0%}"
+    ]
+    if result.not_recomputed:
+        lines.append(f"on {result.not_recomputed} more the SCF did not converge here, either")
+    return lines

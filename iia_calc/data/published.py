@@ -7,6 +7,7 @@ eV; the size of the energies decides unless the caller does.
 from __future__ import annotations
 
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,8 @@ def read_npz(path: str | Path, unit: str = "auto") -> StructureSet:
 
     Parameters
     ----------
-    unit : of the energies, "hartree" or "eV"; "auto" decides by their size.
+    unit : of the energies, "hartree" or "eV"; "auto" decides by their size, or where that tells nothing,
+        by a string `unit` in the file (`iia convert` writes one).
 
     Raises
     ------
@@ -50,14 +52,17 @@ def read_npz(path: str | Path, unit: str = "auto") -> StructureSet:
         raise ValueError(f"{path}: z has shape {numbers.shape}; it must be [n_atoms], the same for all structures")
     if positions.ndim == 3 and energies.shape == (len(positions), 1):
         energies = energies.reshape(len(positions))
-    bad = np.flatnonzero(~np.isfinite(energies.astype(float))) if energies.ndim == 1 else np.empty(0)
+    bad = np.flatnonzero(~np.isfinite(energies.ravel()))
     if len(bad):
         raise ValueError(f"{path}: {len(bad)} energies aren't finite, the first is that of structure {bad[0]}")
-    chosen = choose_unit(path, numbers, energies, unit)
-    said = None if unit.strip().lower() == "auto" else chosen
-    return StructureSet(
-        short_name(path), numbers, positions, energies, chosen, path, forces=arrays.get("F"), labelled=said
-    )
+    item = StructureSet(short_name(path), numbers, positions, energies, UNITS[0], path, forces=arrays.get("F"))
+    said = str(arrays["unit"]) if "unit" in arrays else None if unit.strip().lower() == "auto" else unit
+    labelled = None if said is None else check_unit(said)
+    if labelled is not None and unit.strip().lower() == "auto":
+        chosen = unit_by_size(item.numbers, item.energies) or labelled
+    else:
+        chosen = choose_unit(path, item.numbers, item.energies, unit)
+    return replace(item, unit=chosen, labelled=labelled)
 
 
 def choose_unit(path: Path, numbers: np.ndarray, energies: np.ndarray, unit: str) -> str:
@@ -85,7 +90,7 @@ def choose_unit(path: Path, numbers: np.ndarray, energies: np.ndarray, unit: str
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # np.load leaves a bad file open
             if not hasattr(archive, "files"):
                 raise ValueError("it holds a single array")
             return {key: archive[key] for key in archive.files}

@@ -91,13 +91,26 @@ def files_of(path: Path) -> list[Path]:
 def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str) -> list[StructureSet]:
     if unit.strip().lower() not in ("auto", "hartree") and check_unit(unit) != "hartree":
         raise ValueError(f"{source}: Gaussian prints hartree, not {unit}; leave the unit out")
-    records, standing = [], 0
+    records: list[Record] = []
+    remarks: list[str] = []
+    abrupt, useless = 0, []
     for k, file in enumerate(files):
-        read = gaussian.read_gaussian(file, geometry)
-        standing += not read.ended
+        try:
+            read = gaussian.read_gaussian(file, geometry)
+        except ValueError as error:
+            if len(files) == 1:
+                raise
+            useless.append(str(error))  # one log of hundreds: said, not fatal
+            continue
+        abrupt += not read.ended
         records.append(Record(read.atoms, read.energy, read.forces, read.converged, k, file))
-    remarks = (f"{standing} of {len(files)} logs did not end normally",) if standing else ()
-    return _grouped(records, source, "hartree", "hartree", remarks)
+    if not records:
+        raise ValueError(f"none of the {len(files)} logs in {source} can be read; the first: {useless[0]}")
+    if useless:
+        remarks.append(f"{len(useless)} of {len(files)} logs were left out; the first: {useless[0]}")
+    if abrupt:
+        remarks.append(f"{abrupt} of {len(files)} logs did not end normally")
+    return _grouped(records, source, "hartree", "hartree", tuple(remarks))
 
 
 def _database(path: Path) -> list[Record]:
@@ -117,8 +130,8 @@ def _frames(path: Path) -> list[Record]:
     records = []
     for k, atoms in enumerate(read_structures(path)):
         results = atoms.calc.results if atoms.calc is not None else {}
-        energy = results.get("energy", results.get("free_energy", atoms.info.get("energy", np.nan)))
-        records.append(Record(atoms, float(energy), results.get("forces"), index=k))
+        energy = results.get("energy", atoms.info.get("energy"))
+        records.append(Record(atoms, np.nan if energy is None else float(energy), results.get("forces"), index=k))
     return records
 
 
