@@ -78,11 +78,11 @@ class Dispatch:
                 else:
                     self._begin(quenches)
                     if not self.flights:
-                        why = self._nobody_left()
+                        why = "" if islands.ready(quenches, set()) else self._nobody_left()
                         continue
                     left = HEARTBEAT if time_limit is None else time_limit - (time.perf_counter() - start)
-                    self._land(quenches, min(HEARTBEAT, max(left, 0.01)))
                     self._report(time.perf_counter() - start)
+                    self._land(quenches, min(HEARTBEAT, max(left, 0.01)))
             if why == "time":
                 self._finish_what_runs(quenches)
         except KeyboardInterrupt:
@@ -112,6 +112,7 @@ class Dispatch:
             try:
                 self.flights[self.executor.submit(run_epoch, epoch)] = epoch
             except BrokenExecutor as error:
+                self._failed(epoch, "its worker process died")
                 self._replace_pool(error)
                 return
 

@@ -73,13 +73,14 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
     """Quench `epoch.quenches` structures.
 
     Returned, all of it plain: island, number, results (see `unpack_results`), state, bests, guests (how many
-    were taken), counts of the moves, lowest (energy, times), seconds, seconds_relaxing, worker (where).
+    were taken), counts of the moves, lowest (energy, times), seconds, seconds_relaxing, seconds_cpu (of this
+    thread), worker (where).
 
     Raises
     ------
     WorkerMismatch : the relaxer made here is not the one asked for.
     """
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.thread_time()
     relaxer = _relaxer(epoch)
     kind = METHODS[epoch.method]
     scale = LengthScale.of(Composition.parse(epoch.formula), relaxer)
@@ -102,6 +103,7 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
     return {
         "island": epoch.island, "number": epoch.number, "results": pack_results(results), "state": searcher.state(),
         "bests": bests, "guests": taken, "seconds": time.perf_counter() - start, "seconds_relaxing": relaxing,
+        "seconds_cpu": time.thread_time() - cpu,
         "lowest": [searcher.lowest.energy, searcher.lowest.times], "worker": f"{socket.gethostname()}:{os.getpid()}",
         "moves": {
             name: {**asdict(count), "share": searcher.moves.current.get(name, 0.0)}

@@ -14,6 +14,7 @@ from cli_process import ENVIRONMENT
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SAYS = {
     "attach_calculator.py": ["energy ", "largest force", "it knows B, Se"],
+    "dask_cluster.py": ["scheduler at tcp://", "from 32 quenches, 2 islands"],
     "find_global_minimum.py": ["basin-hopping:", "bee-colony:", "0.000 eV"],
     "molecular_dynamics.py": ["eV/atom/ps"],
     "train_potential.py": ["labels of GFN1-xTB", "meV/atom", "B3 "],
@@ -27,6 +28,8 @@ def test_example(name, tmp_path):
         pytest.importorskip("tblite")
         options = ["--quick"]
     else:
+        if name == "dask_cluster.py":
+            pytest.importorskip("distributed")
         options = ["--quick", "--model", fitted.model()]
     done = subprocess.run(
         [sys.executable, EXAMPLES / name, *options], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True,
