@@ -8,6 +8,7 @@ from search.campaign import METHODS, find_minima
 from search.composition import Composition
 from search.convergence import Convergence
 from search.fingerprint import Sameness
+from search.islands import Island, IslandsResult, find_minima_on_islands
 from search.lennard_jones import LennardJones
 from search.minimum import Minimum
 from search.relaxer import Relaxed, Relaxer
@@ -23,6 +24,8 @@ __all__ = [
     "BeeColonySettings",
     "Composition",
     "Convergence",
+    "Island",
+    "IslandsResult",
     "LennardJones",
     "Minimum",
     "Progress",
@@ -31,4 +34,5 @@ __all__ = [
     "Sameness",
     "SearchResult",
     "find_minima",
+    "find_minima_on_islands",
 ]
