@@ -168,6 +168,10 @@ class Pairs:
         """Of r_j - r_i of each pair [P, 3] -> from each slot's atom to its neighbour [A, K, 3]."""
         return self.expand(directions) * -self.sign(directions.dtype).view(self.n_padded, self.n_slots, 1)
 
+    def convolve_pairs(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Σ_j filters_ij ∘ x_j of filters known per pair: [P, F], [A, F] -> [A, F]."""
+        return self.convolve(self.expand(filters), x)  # type: ignore[attr-defined]  # each layout has its own
+
     def fold(self, g: torch.Tensor) -> torch.Tensor:
         """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
         return _Fold.apply(g.reshape(-1), self)

@@ -53,7 +53,7 @@ class Interaction(nn.Module):
 
     def forward(self, x, filters, rbf, log_fc, pairs, harmonics=None):
         """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K], harmonics [A, K, C] -> [A, F]."""
-        m = pairs.convolve(pairs.expand(filters), self.in2f(x))  # [A, F]
+        m = pairs.convolve_pairs(filters, self.in2f(x))  # [A, F]
         m = self.f2out[1](self.activation(self.f2out[0](m)))  # [A, F]
         if self.attention is None:
             return x + m

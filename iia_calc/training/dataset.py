@@ -19,8 +19,10 @@ ENERGY, FORCES = "energy_per_atom", "forces"
 """What is fitted: (E - sum of element energies) / n_atoms, eV, and forces, eV/Å."""
 
 
-def write_dataset(labelled: Iterable[LabelledStructure], element_energies: Mapping[str, float], path: Path) -> None:
-    """Write a SchNetPack database of reduced energies and forces.
+def write_dataset(
+    labelled: Iterable[LabelledStructure], element_energies: Mapping[str, float], path: Path, *, forces: bool = True
+) -> None:
+    """Write a SchNetPack database of reduced energies and, unless told otherwise, forces.
 
     Raises
     ------
@@ -35,12 +37,15 @@ def write_dataset(labelled: Iterable[LabelledStructure], element_energies: Mappi
                 f"no element energy for {', '.join(missing)}; given: {', '.join(sorted(element_energies))}"
             )
         reduced = item.label.energy - sum(element_energies[symbol] for symbol in symbols)
-        properties.append({ENERGY: np.array([reduced / len(symbols)]), FORCES: np.asarray(item.label.forces)})
+        properties.append({ENERGY: np.array([reduced / len(symbols)])})
+        if forces:
+            properties[-1][FORCES] = np.asarray(item.label.forces)
         structures.append(item.atoms)
     if not structures:
         raise ValueError("there are no labels to fit to")
     path.unlink(missing_ok=True)
-    dataset = ASEAtomsData.create(str(path), distance_unit="Ang", property_unit_dict={ENERGY: "eV", FORCES: "eV/Ang"})
+    units = {ENERGY: "eV"} | ({FORCES: "eV/Ang"} if forces else {})
+    dataset = ASEAtomsData.create(str(path), distance_unit="Ang", property_unit_dict=units)
     with dataset.conn:  # one transaction: SchNetPack alone would make one of every structure
         dataset.add_systems(property_list=properties, atoms_list=structures)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,17 +18,23 @@ from safetensors.torch import load_file, save_file
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.potential import Potential
 
+SCHEDULES = ("one-cycle", "constant")
+LOSSES = ("robust", "squared")
+
 
 @dataclass(frozen=True)
 class TrainingSettings:
     """How a potential is fitted.
 
     epochs, batch_size : as usual; a batch holds clusters of like sizes.
-    learning_rate : peak of the one-cycle schedule (AdamW).
-    energy_weight, force_weight : of the losses per atom (eV) and per force component (eV/Å).
+    learning_rate : of AdamW; the peak of a one-cycle schedule.
+    energy_weight, force_weight : of the losses per atom (eV) and per force component (eV/Å). Without a
+        force weight forces are neither asked of the labels nor computed, which is three times as fast.
     gradient_clip : largest norm of the gradient.
     validation_share : share of the starts held out to choose the epoch.
     max_minutes : stop and keep the best so far, None for no limit.
+    schedule : "one-cycle", or "constant" as the paper has it.
+    loss : "robust" (linear beyond 10 meV/atom and 0.1 eV/Å), or "squared".
     """
 
     epochs: int = 20
@@ -40,12 +47,25 @@ class TrainingSettings:
     validation_share: float = 0.05
     seed: int = 0
     max_minutes: float | None = None
+    schedule: str = "one-cycle"
+    loss: str = "robust"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not 0 < self.learning_rate < 1:
             raise ValueError("epochs and batch_size must be at least 1 and the learning rate between 0 and 1")
         if not 0 < self.validation_share < 1:
             raise ValueError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
+        if min(self.energy_weight, self.force_weight) < 0 or not self.energy_weight + self.force_weight > 0:
+            raise ValueError("energy_weight and force_weight cannot be negative, nor both zero")
+        if self.schedule not in SCHEDULES or self.loss not in LOSSES:
+            raise ValueError(
+                f"schedule is {self.schedule!r} and loss {self.loss!r}; choose {' or '.join(SCHEDULES)}, "
+                f"and {' or '.join(LOSSES)}"
+            )
+
+    @property
+    def with_forces(self) -> bool:
+        return self.force_weight > 0
 
     @classmethod
     def from_dict(cls, values: Mapping) -> TrainingSettings:
@@ -63,16 +83,22 @@ def fit(
     settings: TrainingSettings = TrainingSettings(),
     *,
     progress: bool = True,
+    validation: Sequence[int] | None = None,
+    on_epoch: Callable[[dict[str, float]], bool | None] | None = None,
 ) -> dict[str, float]:
     """Fit `potential` in place; it ends with the weights of its best validation epoch.
+
+    validation : the labels (by their place) that choose the epoch; by default a share of the starts. They are
+        not trained on either way.
+    on_epoch : called with each new row of the curve; a true answer ends the fit there.
 
     The folder receives the data set, checkpoints, `curve.csv`, `curve.png` and `best.safetensors`.
     The same call on the same folder goes on after a stop.
 
     Returns
     -------
-    The validation errors of the best epoch: energy, eV/atom, and forces, eV/Å (mean absolute), with
-    the epoch and the seconds it all took in this call.
+    The validation errors of the best epoch: energy, eV/atom, and forces, eV/Å (mean absolute; NaN without
+    forces), with the epoch and the seconds until then, those of stopped calls included.
 
     Raises
     ------
@@ -85,7 +111,6 @@ def fit(
     from iia_calc.training.dataset import (
         LabelDataModule,
         data_hash,
-        split_by_start,
         write_dataset,
     )
     from iia_calc.training.task import PotentialTask
@@ -93,30 +118,30 @@ def fit(
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     sizes = np.array([len(item.atoms) for item in labelled])
-    train, validation = split_by_start(
-        [item.start for item in labelled], settings.validation_share, np.random.default_rng(settings.seed)
-    )
+    train, held = _split(labelled, settings, validation)
     identity = {
         "settings": asdict(settings),
         "network": potential.settings.as_dict(),
         "data": data_hash(labelled),
+        **({} if validation is None else {"validation": held.tolist()}),
     }
     _claim(folder, identity)
     data_path = folder / "data.db"
     if not data_path.exists():
         partial = folder / "partial.db"
-        write_dataset(labelled, potential.element_energies, partial)
+        write_dataset(labelled, potential.element_energies, partial, forces=settings.with_forces)
         partial.rename(data_path)
 
     torch.manual_seed(settings.seed)
-    module = LabelDataModule(data_path, train, validation, sizes, settings.batch_size, settings.seed)
+    module = LabelDataModule(data_path, train, held, sizes, settings.batch_size, settings.seed)
     steps = settings.epochs * (len(train) // module.batch_size)
     potential.requires_grad_(True).train()
     task = PotentialTask(
         potential, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, total_steps=steps,
         energy_weight=settings.energy_weight, force_weight=settings.force_weight,
+        schedule=settings.schedule, loss=settings.loss,
     )  # fmt: skip
-    best = _KeepBest(folder, potential)
+    best = _KeepBest(folder, potential, on_epoch)
     last = folder / "last.ckpt"
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
@@ -153,10 +178,28 @@ def fit(
     }
 
 
+def _split(
+    labelled: Sequence[LabelledStructure], settings: TrainingSettings, validation: Sequence[int] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of training and validation labels."""
+    if validation is None:
+        from iia_calc.training.dataset import split_by_start
+
+        rng = np.random.default_rng(settings.seed)
+        return split_by_start([item.start for item in labelled], settings.validation_share, rng)
+    held = np.unique(np.asarray(validation, dtype=np.int64))
+    if not 0 < len(held) < len(labelled) or held[0] < 0 or held[-1] >= len(labelled):
+        raise ValueError(f"validation must name some of the {len(labelled)} labels, and not all")
+    return np.setdiff1d(np.arange(len(labelled)), held), held
+
+
 def _claim(folder: Path, identity: dict) -> None:
     path = folder / "fit.json"
     if path.exists():
-        if json.loads(path.read_text()) != identity:
+        found = json.loads(path.read_text())
+        # a fit begun before a setting existed had its default
+        found["settings"] = asdict(TrainingSettings.from_dict(found["settings"]))
+        if found != identity:
             raise ValueError(f"{folder} holds a fit with other settings or labels; give another folder")
     else:
         path.write_text(json.dumps(identity, indent=1))
@@ -165,8 +208,11 @@ def _claim(folder: Path, identity: dict) -> None:
 class _KeepBest:
     """Writes the curve after each validation and the weights whenever it is the best so far."""
 
-    def __init__(self, folder: Path, potential: Potential) -> None:
+    def __init__(
+        self, folder: Path, potential: Potential, on_epoch: Callable[[dict[str, float]], bool | None] | None = None
+    ) -> None:
         self.path, self.curve, self.potential = folder / "best.safetensors", folder / "curve.csv", potential
+        self.on_epoch = on_epoch or (lambda row: None)
 
     def callback(self):
         import time
@@ -183,7 +229,8 @@ class _KeepBest:
             values = trainer.callback_metrics
             row = {
                 "epoch": trainer.current_epoch, "loss": float(values["val_loss"]),
-                "energy": float(values[f"val_{ENERGY}_MAE"]), "forces": float(values[f"val_{FORCES}_MAE"]),
+                "energy": float(values[f"val_{ENERGY}_MAE"]),
+                "forces": float(values.get(f"val_{FORCES}_MAE", math.nan)),
                 "seconds": spent + time.monotonic() - began,
             }  # fmt: skip
             rows = [r for r in read_curve(self.curve) if r["epoch"] < row["epoch"]]
@@ -198,12 +245,14 @@ class _KeepBest:
                 writer = csv.DictWriter(out, row)
                 writer.writeheader()
                 writer.writerows([*rows, row])
+            if self.on_epoch(row):
+                trainer.should_stop = True
 
         return LambdaCallback(on_validation_epoch_end=after_validation)
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """Rows of `curve.csv`: epoch, loss, energy (eV/atom), forces (eV/Å), seconds since the start."""
+    """Rows of `curve.csv`: epoch, loss, energy (eV/atom), forces (eV/Å; NaN without), seconds since the start."""
     if not path.exists():
         return []
     with path.open() as lines:
@@ -217,11 +266,12 @@ def draw_curve(curve: Path, picture: Path) -> None:
     rows = read_curve(curve)
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     left = figure.subplots()
-    right = left.twinx()
     epochs = [row["epoch"] + 1 for row in rows]
     left.semilogy(epochs, [1e3 * row["energy"] for row in rows], "C0.-", label="energy")
-    right.semilogy(epochs, [row["forces"] for row in rows], "C1.-", label="forces")
     left.set(xlabel="epoch", ylabel="energy MAE, meV/atom")
-    right.set_ylabel("force MAE, eV/Å")
+    if not any(math.isnan(row["forces"]) for row in rows):
+        right = left.twinx()
+        right.semilogy(epochs, [row["forces"] for row in rows], "C1.-", label="forces")
+        right.set_ylabel("force MAE, eV/Å")
     figure.legend(loc="outside upper right", ncols=2)
     figure.savefig(picture, dpi=150)

@@ -12,61 +12,76 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 from torch import nn
 
+from iia_calc.near_pairs import NearPairs
 from iia_calc.potential import Potential
 from iia_calc.training.dataset import ENERGY, FORCES
 
 
 class PotentialEnergies(nn.Module):
-    """SchNetPack inputs -> total and per-atom interaction energies, eV (element energies left out)."""
+    """SchNetPack inputs -> total and per-atom interaction energies, eV (element energies left out).
+
+    fixed : nobody will ask for forces, so pairs beyond the cutoff are left out of the work.
+    """
 
     model_outputs = [ENERGY]  # noqa: RUF012  (SchNetPack's contract)
 
-    def __init__(self, potential: Potential) -> None:
+    def __init__(self, potential: Potential, fixed: bool = False) -> None:
         super().__init__()
-        self.potential = potential
+        self.potential, self.fixed = potential, fixed
 
     def forward(self, inputs: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        batch = inputs[properties.idx_m]
+        batch, Z, R = inputs[properties.idx_m], inputs[properties.Z], inputs[properties.R]
         n_atoms = inputs[properties.n_atoms]
-        atomic = self.potential.atomic_energies(inputs[properties.Z], inputs[properties.R], batch)
+        if self.fixed:
+            pairs = NearPairs(tuple(n_atoms.tolist()), R, self.potential.cutoff)
+            atomic = self.potential.interaction_energies(pairs, Z, R)
+        else:
+            atomic = self.potential.atomic_energies(Z, R, batch)
         energy = torch.zeros(len(n_atoms), dtype=atomic.dtype, device=atomic.device).index_add(0, batch, atomic)
         inputs["energy"] = energy
         inputs[ENERGY] = energy / n_atoms
         return inputs
 
 
-def schnetpack_model(potential: Potential) -> NeuralNetworkPotential:
+def schnetpack_model(potential: Potential, forces: bool = True) -> NeuralNetworkPotential:
     """`potential` as a SchNetPack model; the weights are shared, not copied."""
     return NeuralNetworkPotential(
-        representation=PotentialEnergies(potential),
-        output_modules=[Forces(energy_key="energy", force_key=FORCES)],
+        representation=PotentialEnergies(potential, fixed=not forces),
+        output_modules=[Forces(energy_key="energy", force_key=FORCES)] if forces else [],
     )
 
 
-def robust_outputs(energy_weight: float, force_weight: float) -> list[ModelOutput]:
-    """Losses that grow linearly beyond 10 meV/atom and 0.1 eV/Å, so that a few torn structures don't rule."""
-    metrics: dict[str, Any] = {"MAE": torchmetrics.MeanAbsoluteError()}
-    return [
-        ModelOutput(ENERGY, nn.SmoothL1Loss(beta=0.01), energy_weight, metrics),
-        ModelOutput(FORCES, nn.SmoothL1Loss(beta=0.1), force_weight, {k: v.clone() for k, v in metrics.items()}),
-    ]
+def outputs(energy_weight: float, force_weight: float, loss: str = "robust") -> list[ModelOutput]:
+    """What is fitted, with its loss and mean absolute error; forces only where they have a weight.
+
+    The robust losses grow linearly beyond 10 meV/atom and 0.1 eV/Å, so that a few torn structures don't rule.
+    """
+    wanted = [(ENERGY, energy_weight, 0.01)] + ([(FORCES, force_weight, 0.1)] if force_weight else [])
+    results = []
+    for name, weight, beta in wanted:
+        metrics: dict[str, Any] = {"MAE": torchmetrics.MeanAbsoluteError()}
+        function = nn.SmoothL1Loss(beta=beta) if loss == "robust" else nn.MSELoss()
+        results.append(ModelOutput(name, function, weight, metrics))
+    return results
 
 
 class PotentialTask(AtomisticTask):
-    """SchNetPack's task with AdamW, a one-cycle schedule by step, and checkpoints of plain tensors."""
+    """SchNetPack's task with AdamW, a one-cycle schedule by step or none, and checkpoints of plain tensors."""
 
     def __init__(
         self, potential: Potential, *, learning_rate: float, weight_decay: float, total_steps: int,
-        energy_weight: float, force_weight: float,
+        energy_weight: float, force_weight: float, schedule: str = "one-cycle", loss: str = "robust",
     ) -> None:  # fmt: skip
         super().__init__(
-            schnetpack_model(potential), robust_outputs(energy_weight, force_weight),
+            schnetpack_model(potential, forces=force_weight > 0), outputs(energy_weight, force_weight, loss),
             optimizer_cls=torch.optim.AdamW, optimizer_args={"lr": learning_rate, "weight_decay": weight_decay},
         )  # fmt: skip
-        self.total_steps = total_steps
+        self.total_steps, self.schedule = total_steps, schedule
 
     def configure_optimizers(self):
         optimizer = self.optimizer_cls(params=self.parameters(), **self.optimizer_kwargs)
+        if self.schedule == "constant":
+            return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=self.lr,
