@@ -54,6 +54,12 @@ class TestEnergies:
         assert np.isnan(verdict.scatter)
         assert verdict.failed.nonzero()[0].tolist() == [3]
 
+    def test_no_label_of_this_project_is_flagged(self):
+        """They all are converged ground states, with repulsive walls and torn pieces among them."""
+        labels = Path(__file__).parents[2] / "models" / "labels" / "pbe0-3-21g.db"
+        flagged = {a.item.formula: int(a.failed.sum()) for a in audit_paths([labels]).sets if a.failed.any()}
+        assert flagged == {}
+
     def test_what_is_unknown_is_not_judged(self):
         added = np.zeros(400)
         added[:5] = np.nan

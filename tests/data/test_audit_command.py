@@ -59,10 +59,10 @@ def test_logs_by_first_geometry(iia, tmp_path):
     steps = [([[0, 0, 0], [2.0, 0, 0]], -48.9, None, True), ([[0, 0, 0], [1.6, 0, 0]], -49.1, None, True)]
     (tmp_path / "B2.log").write_text(gaussian_log(steps))
     iia("convert", "B2.log", "B2.npz", "--geometry", "first")
-    held = np.load(tmp_path / "B2.npz")
-    assert held["R"][0, 1, 0] == 2.0
-    assert held["E"][0, 0] == pytest.approx(-48.9 * 27.211386, abs=1e-3)
-    assert str(held["unit"]) == "eV"
+    with np.load(tmp_path / "B2.npz") as held:
+        assert held["R"][0, 1, 0] == 2.0
+        assert held["E"][0, 0] == pytest.approx(-48.9 * 27.211386, abs=1e-3)
+        assert str(held["unit"]) == "eV"
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,21 @@ from iia_calc.labels.level import LabelFailed
 
 def test_a_sample_alternates_and_takes_from_every_set():
     flags = [np.arange(10) < 3, np.arange(20) < 1, np.zeros(5, dtype=bool)]
-    sample = draw(flags, 4, seed=0)
+    sample = draw(flags, 4, 4, seed=0)
     assert [flagged for _, _, flagged in sample] == [True, False] * 4
     assert sorted(s for s, _, flagged in sample if flagged) == [0, 0, 0, 1]
     assert {s for s, _, flagged in sample if not flagged} == {0, 1, 2}
     assert len(set(sample)) == len(sample)
-    assert sample == draw(flags, 4, seed=0)
+    assert sample == draw(flags, 4, 4, seed=0)
+    done = {(s, k) for s, k, _ in sample}
+    assert not done & {(s, k) for s, k, _ in draw(flags, 4, 9, seed=0, done=done)}
+
+
+def test_a_changed_verdict_hardly_changes_the_sample():
+    flags = np.arange(50) < 25
+    passed = {k for _, k, flagged in draw([flags], 10, 10, seed=1) if not flagged}
+    flags[30] = True
+    assert len(passed & {k for _, k, flagged in draw([flags], 10, 10, seed=1) if not flagged}) >= 9
 
 
 def row(index: int, flagged: bool, published: float, recomputed: float) -> Recomputed:
@@ -50,6 +59,17 @@ def test_rows_are_kept_as_they_end_and_never_redone(tmp_path):
     assert len(list(csv.DictReader((tmp_path / "check.csv").read_text().splitlines()))) == 4
     again = recompute(made, flags, 2, tmp_path / "check.csv", level=level)
     assert sorted(again, key=lambda r: r.index) == sorted(more, key=lambda r: r.index)
+    assert (tmp_path / "check.csv").read_text().count("\n") == 5
+
+
+def test_rows_count_with_todays_verdict(tmp_path):
+    made, level = boron_set(3), check_level("gfn1")
+    (tmp_path / "check.csv").write_text(
+        "source,formula,index,flagged,published,recomputed,level,error\n"
+        + "".join(f'{made.source},B8,{k},False,-1.0,-1.0,"{level.name}",\n' for k in range(2))
+    )
+    rows = recompute([made], [np.array([True, False, False])], 1, tmp_path / "check.csv", level=level)
+    assert [row.flagged for row in rows] == [True, False]
 
 
 def test_a_table_of_something_else_is_refused(tmp_path):
