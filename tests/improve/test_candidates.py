@@ -9,7 +9,7 @@ from search.composition import Composition
 
 
 def test_points_along_quenches_are_met_and_kept(tmp_path):
-    found = gather(storage.load("seb-2"), "SeB4", quenches=8, seed=3)
+    found = gather(storage.load(), "SeB4", quenches=8, seed=3)
     kinds = {kind: [item for item in found if item.origin == kind] for kind in ("minimum", "path")}
     assert kinds["minimum"]
     assert kinds["path"]
@@ -22,7 +22,7 @@ def test_points_along_quenches_are_met_and_kept(tmp_path):
     save(found, tmp_path / "met.extxyz")
     again = load(tmp_path / "met.extxyz")
     assert [item.origin for item in again] == [item.origin for item in found]
-    assert gather(storage.load("seb-2"), "SeB4", quenches=8, seed=3)[-1].energy == found[-1].energy
+    assert gather(storage.load(), "SeB4", quenches=8, seed=3)[-1].energy == found[-1].energy
 
 
 def _forces(atoms):
