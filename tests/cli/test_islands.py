@@ -25,16 +25,16 @@ def test_folder_and_going_on(model, tmp_path):
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr
 
-    first, told = iia(32, 1)
-    assert (first["method"], first["counts"]["n_quenches"], first["stopped_by"]) == ("2 islands", 32, "quenches")
+    first, told = iia(16, 1)
+    assert (first["method"], first["counts"]["n_quenches"], first["stopped_by"]) == ("2 islands", 16, "quenches")
     assert "2 islands" in told
     folder = tmp_path / "out"
     assert {"archive.db", "isomers.extxyz", "isomers.png", "run.json"} <= {path.name for path in folder.iterdir()}
-    longer, _ = iia(48, 2)
-    assert longer["counts"]["n_quenches"] == 48
+    longer, _ = iia(24, 2)
+    assert longer["counts"]["n_quenches"] == 24
     run = json.loads((folder / "run.json").read_text())
-    assert [call["n_quenches"] for call in run["calls"]] == [32, 48]
-    assert [island["quenches"] for island in run["islands"]] == [24, 24]
+    assert [call["n_quenches"] for call in run["calls"]] == [16, 24]
+    assert [island["quenches"] for island in run["islands"]] == [12, 12]
     assert run["islands"][0]["seed"] != run["islands"][1]["seed"]
     assert run["islands"][0]["settings"] != run["islands"][1]["settings"]
     assert len(run["settings"]["islands"]) == 2
