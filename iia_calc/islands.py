@@ -19,7 +19,7 @@ from iia_calc.isomers import (
 )
 from iia_calc.record import RunRecord, versions, write_json
 from iia_calc.shape import shape_of
-from iia_calc.storage import code_version, find
+from iia_calc.storage import code_version, find, models_folder
 from search.composition import Composition
 from search.dispatch import IslandProgress
 from search.epoch import WorkerMismatch
@@ -127,7 +127,7 @@ def search_isomers_on_islands(
     def keep_uncertain(strayed: Sequence[Relaxed]) -> None:
         write_strayed(strayed, folder / "uncertain.extxyz")
 
-    shipped = path.parent == find(None).parent
+    shipped = path.resolve().parent == models_folder().resolve()
     result = find_minima_on_islands(
         composition,
         ModelRelaxer(composition.formula, path.name if shipped else str(path.resolve()), device, fmax, threads,
