@@ -31,7 +31,7 @@ def audit(
         Path | None, typer.Option(help="Write what can be used to this ASE database; what was dropped goes beside it.")
     ] = None,
     drop: Annotated[
-        str, typer.Option(help="With --clean: flags to drop, with commas. [default: unusable energies and copies]")
+        str, typer.Option(help="With --clean: flags to drop, with commas; without it, unusable energies and copies.")
     ] = "",
     check: Annotated[
         int,
@@ -112,10 +112,12 @@ def audit(
     console.print(f"\n{report.summary_line(found, DROPPED)}\n{out}: {', '.join(report.FILES)}")
     if kept is not None and clean is not None:
         why = ", ".join(f"{count} {name}" for name, count in kept[1].most_common()) or "nothing"
-        console.print(f"{clean}: {kept[0]} structures, energies in eV; {dropped_path(clean)}: dropped for {why}")
+        console.print(
+            f"{clean}: {kept[0]} structures, energies in eV; {dropped_path(clean)}: dropped for {why}", soft_wrap=True
+        )
     if checked is not None:
         for line in checks.sentences(checked, level.name):
-            console.print(line)
+            console.print(line, soft_wrap=True)
         remarks().print(f"recomputed energies: {out / 'check.csv'}")
 
 

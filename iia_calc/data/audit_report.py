@@ -61,9 +61,9 @@ def table(audit: Audit) -> Table:
     from rich.table import Table
 
     shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("set")
+    shown.add_column("set", no_wrap=True)
     shown.add_column("holds")
-    for heading in ("structures", "unit", "median, eV", "highest, eV", "failed", "> atoms", "copies", "in pieces",
+    for heading in ("n", "unit", "median, eV", "highest, eV", "failed", "> atoms", "copies", "in pieces",
                     "planar", "unrelaxed"):  # fmt: skip
         shown.add_column(heading, justify="right")
     for a in audit.sets:
@@ -87,7 +87,7 @@ def table(audit: Audit) -> Table:
 
 
 LEGEND = (
-    "median, highest: above the set's lowest usable energy. failed: energies that can't be used; > atoms: those above "
+    "n: structures. median, highest: above the set's lowest usable energy. failed: energies that can't be used; > atoms: those above "
     "what\nthe atoms apart would have. copies: of structures in this or an earlier set. planar: quasi-planar included."
 )
 
