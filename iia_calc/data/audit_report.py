@@ -87,8 +87,9 @@ def table(audit: Audit) -> Table:
 
 
 LEGEND = (
-    "n: structures. median, highest: above the set's lowest usable energy. failed: energies that can't be used; > atoms: those above "
-    "what\nthe atoms apart would have. copies: of structures in this or an earlier set. planar: quasi-planar included."
+    "n: structures. median, highest: above the set's lowest usable energy. failed: energies that can't be used.\n"
+    "> atoms: above what the atoms apart would have. copies: of structures in this or an earlier set.\n"
+    "planar: quasi-planar included."
 )
 
 
