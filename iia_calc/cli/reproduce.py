@@ -95,7 +95,11 @@ def _train(chosen, known, data, plan, out, rows, trials, method, threads, live) 
             def show(done: int, total: int, text: str, bar=bar) -> None:
                 bar.update(done, f"{done} of {total}; {text}", total=total)
 
-            if name == "table1":
-                search(library, plan, out, 2 if plan.quick else trials, method, show)
-            else:
-                run_experiment(experiments[name], plan.treatment, runner, out, show)
+            try:
+                if name == "table1":
+                    search(library, plan, out, 2 if plan.quick else trials, method, show)
+                else:
+                    run_experiment(experiments[name], plan.treatment, runner, out, show)
+            except KeyboardInterrupt:
+                typer.echo("stopped; the same command goes on where it was", err=True)
+                raise

@@ -29,13 +29,16 @@ SchNet-IIA, J. Chem. Inf. Model. 2025, 65, 92-100, on the files its authors publ
 The printed numbers are shown as printed and, read as hartree, in eV. "Constant" is the error of one number for all
 structures, the median of the training part: whoever doesn't do better has learnt nothing. Errors are means over
 seeds ± their standard deviation; a seed sets the split, the first weights and the order of batches, and is the same
-for all rows of a table. {rule}
-"""
-RULE = (
-    "A claim about a gain **holds** where the 90 % interval of the relative gain over seeds lies above zero, "
-    "**doesn't hold** where it reaches down to zero and not up to the printed gain, and **can't be told** otherwise."
-)
-FULL = "The paper's are 100 epochs and 3 seeds on all structures; what is below that was cut for time."
+for all rows of a table and for the source of a transfer. A table of embeddings that is carried over thus differs
+from the target's own first one by what the source's training changed, and by nothing else.
+
+A claim about a gain **holds** where the 90 % interval of the relative gain over seeds (Student's t) lies above zero,
+**doesn't hold** where it reaches down to zero and not up to the printed gain (5 % where none is printed), and
+**can't be told** otherwise; one seed tells nothing of a gain.
+
+The paper trains 100 epochs and 3 seeds on all structures. Every table below says with how many epochs, seeds and
+training structures its numbers were obtained: what is less was cut for time, equally for all rows that are compared.
+{absent}"""
 
 
 def make_page(results: Path, folder: Path) -> Path:
@@ -67,10 +70,26 @@ def make_page(results: Path, folder: Path) -> Path:
     for treatment in TREATMENTS:
         parts.append(search_section(folder / f"table1-{treatment}.csv", treatment))
     parts.append(tuples_section(folder / "tableS2.csv"))
-    text = "\n".join([HEAD.format(rule=RULE), FULL, "", summary(judged), *filter(None, parts)])
+    text = "\n".join([HEAD.format(absent=absent(folder)), summary(judged), *filter(None, parts)])
     page = folder / "README.md"
     page.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     return page
+
+
+def absent(folder: Path) -> str:
+    """Which experiments have no results yet, and the command that makes them."""
+    missing = [
+        f"{name} as {treatment}"
+        for treatment in TREATMENTS
+        for name in (*EXPERIMENTS, "table1")
+        if not (folder / f"{name}-{treatment}.csv").exists() and (name, treatment) != ("best", "published")
+    ]
+    if not missing:
+        return ""
+    return (
+        f"\n**Not run yet**: {', '.join(missing)}. `iia reproduce NAME --as ... --data FOLDER` runs one; "
+        "finished trainings aren't repeated.\n"
+    )
 
 
 def summary(judged: Sequence[tuple[str, Verdict]]) -> str:

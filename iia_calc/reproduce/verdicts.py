@@ -2,7 +2,8 @@
 
 Two rows of a table are compared seed by seed, that is on equal splits, as relative gains (a - b) / a. The
 mean's 90 % interval (Student's t over the seeds) decides: wholly above zero, the claim holds; reaching to
-zero but not up to what is printed, it doesn't hold; anything else can't be told. One seed has no interval.
+zero but not up to what is printed, it doesn't hold (a claim without a number is taken to mean 5 %);
+anything else can't be told. One seed has no interval.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from iia_calc.reproduce.results import Line
 HOLDS, FAILS, OPEN = "holds", "doesn't hold", "can't be told"
 LEARNT = 0.05
 """Share by which a model must be better than a constant before it has learnt anything."""
+NOTABLE = 0.05
+"""Relative gain that a claim without a number is taken to mean."""
 Lines = Mapping[str, Line]
 
 
@@ -60,14 +63,14 @@ def _gain(claim: str, lines: Lines, before: str, after: str, what: str = "mae", 
         return Verdict(claim, "", "trained with unequal budgets", OPEN)
     a, b = lines[before].paired(lines[after], what)
     p, q = lines[before].printed, lines[after].printed
-    if claimed is None:
-        claimed = (p[0] - q[0]) / p[0] if p and q else 0.01
+    printed_gain = claimed if claimed is not None else (p[0] - q[0]) / p[0] if p and q and what == "mae" else None
     mean, low, high = gain_interval(a, b) if len(a) else (np.nan, np.nan, np.nan)
     reach = f" ({100 * low:+.1f} to {100 * high:+.1f})" if np.isfinite(low) else " (one seed)"
     obtained = f"{100 * mean:+.1f} %{reach}"
     if what == "mae" and not _learnt(lines[before]) and not _learnt(lines[after]):
         obtained += "; neither is better than a constant"
-    return Verdict(claim, f"{100 * claimed:+.1f} %", obtained, judge_gain(a, b, claimed))
+    shown = "" if printed_gain is None else f"{100 * printed_gain:+.1f} %"
+    return Verdict(claim, shown, obtained, judge_gain(a, b, NOTABLE if printed_gain is None else printed_gain))
 
 
 def _learnt(line: Line) -> bool:

@@ -163,7 +163,10 @@ def fit(
             num_sanity_val_steps=0,
             inference_mode=False,
         )
-        trainer.fit(task, datamodule=module, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        try:
+            trainer.fit(task, datamodule=module, ckpt_path=str(last) if last.exists() else None, weights_only=True)
+        except SystemExit as stopped:  # what Lightning makes of Ctrl-C
+            raise KeyboardInterrupt from stopped
     if not best.path.exists():
         raise RuntimeError("the fit ended before its first validation; give it more time")
     potential.load_state_dict(load_file(best.path))
