@@ -1,10 +1,10 @@
 """Is the audit right? A sample of what it flagged, and of what it passed, recomputed with PySCF or GFN1-xTB.
 
-**Right** means: flagged, and the published energy lies more than `EXCESS` above the recomputed one; or passed,
-and it does not. The two levels of theory (grid, basis conventions, multiplicities) differ by a
+**Right** means: flagged, and the published energy lies more than `EXCESS` above the recomputed one; or
+passed, and it does not. The two levels of theory (grid, basis conventions, multiplicities) differ by a
 constant of each set, which is taken as the median difference of its passed structures. `EXCESS`,
-0.25 eV/atom, is some 5 eV for SeB20: twice what published and recomputed energies of sound structures
-differ by from one structure to the next, and a twentieth of boron's cohesive energy.
+0.25 eV/atom, is some 5 eV for SeB20: more than twice what sound published energies scatter around that
+constant (0.1 eV/atom), and a twentieth of boron's cohesive energy.
 
 PySCF's own SCF can end in an excited solution. That hides a failure and makes a flag look wrong; it can't
 make a sound published energy look failed.

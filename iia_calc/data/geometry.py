@@ -26,7 +26,8 @@ class Geometry:
     shortest : shortest distance of any two atoms, Å.
     closest, loneliest : least and greatest distance of an atom to its nearest neighbour, in bond lengths.
     fragments : pieces that hang together by distances below `BONDED` bond lengths.
-    planar : quasi-planar host skeleton, as in `iia_calc.shape`. flat : all atoms in one plane to 0.01 Å.
+    planar : quasi-planar host skeleton as in `iia_calc.shape` (all atoms where the host has three or fewer).
+    flat : all atoms in one plane to 0.01 Å.
     """
 
     shortest: np.ndarray
@@ -42,6 +43,8 @@ class Geometry:
         bonds = bond_lengths(numbers)
         parts = []
         host = numbers == _host(numbers)
+        if host.sum() <= 3:  # any three atoms lie in a plane
+            host[:] = True
         for x in chunks(positions):
             distances = pair_distances(x)
             relative = distances / bonds
