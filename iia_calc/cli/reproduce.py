@@ -45,21 +45,33 @@ def reproduce(
 
         iia reproduce page --page examples/paper
     """
-    from iia_calc.cli.console import Live, output
+    from iia_calc.cli.console import output
     from iia_calc.reproduce.experiments import ALIASES, EXPERIMENTS, Plan
     from iia_calc.reproduce.page import make_page
 
     chosen = ALIASES.get(experiment, experiment)
-    known = [*EXPERIMENTS, "table1", "tableS2"]
-    if chosen not in [*known, "all", "page"]:
+    if chosen not in [*EXPERIMENTS, "table1", "tableS2", "all", "page"]:
         raise ValueError(f"there is no experiment {experiment!r}; choose one of {NAMES}, {', '.join(ALIASES)}")
     plan = Plan.smoke(treatment) if quick else Plan(treatment, epochs, seeds, limit)
-    if chosen == "best" and treatment == "published":
-        raise ValueError("best is this project's own model, for the corrected data: --as corrected")
     if chosen not in ("page", "tableS2"):
         if data is None:
             raise ValueError("say where the published sets lie: --data FOLDER, with SeBn, Bn, SeBn-O, ... in it")
-        _train(chosen, known, data, plan, out, rows, trials, method, threads, Live)
+        import torch
+
+        from iia_calc.cli.console import Live
+        from iia_calc.reproduce.train import chosen_names, train
+
+        torch.set_num_threads(threads)
+        with Live(f"{chosen}, as {treatment}", 1, every=0.0) as bar:
+
+            def show(done: int, total: int, text: str) -> None:
+                bar.update(done, f"{done} of {total}; {text}", total=total)
+
+            try:
+                train(chosen_names(chosen, treatment), data, plan, out, show, rows, 2 if quick else trials, method)
+            except KeyboardInterrupt:
+                typer.echo("stopped; the same command goes on where it was", err=True)
+                raise
     if chosen in ("tableS2", "all"):
         from iia_calc.reproduce.tuples import write
 
@@ -68,38 +80,3 @@ def reproduce(
         output().print(f"wrote {out / 'tableS2.csv'}")
         return
     output().print(f"wrote {make_page(out, page or out)}")
-
-
-def _train(chosen, known, data, plan, out, rows, trials, method, threads, live) -> None:
-    import torch
-
-    from iia_calc.reproduce.experiments import EXPERIMENTS
-    from iia_calc.reproduce.results import run_experiment
-    from iia_calc.reproduce.runner import Runner
-    from iia_calc.reproduce.sets import Library
-    from iia_calc.reproduce.tune import search
-
-    torch.set_num_threads(threads)
-    library = Library(data, plan.treatment, plan.limit)
-    names = [name for name in known if chosen in (name, "all") and name != "tableS2"]
-    if plan.treatment == "published" and "best" in names:
-        names.remove("best")
-    experiments = {name: EXPERIMENTS[name](plan).only(rows) for name in names if name != "table1"}
-    wanted = {s for e in experiments.values() for row in e.rows for run in row.runs for s in run.sets()}
-    for name in sorted(wanted | ({"SeB20"} if "table1" in names else set())):
-        library.structures(name)  # what is missing or unsound is said before anything is trained
-    runner = Runner(library, out)
-    for name in names:
-        with live(f"{name}, as {plan.treatment}", 1, every=0.0) as bar:
-
-            def show(done: int, total: int, text: str, bar=bar) -> None:
-                bar.update(done, f"{done} of {total}; {text}", total=total)
-
-            try:
-                if name == "table1":
-                    search(library, plan, out, 2 if plan.quick else trials, method, show)
-                else:
-                    run_experiment(experiments[name], plan.treatment, runner, out, show)
-            except KeyboardInterrupt:
-                typer.echo("stopped; the same command goes on where it was", err=True)
-                raise

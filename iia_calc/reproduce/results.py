@@ -11,7 +11,7 @@ import numpy as np
 from ase.units import Hartree
 
 from iia_calc.reproduce.runner import Outcome, Runner
-from iia_calc.reproduce.runs import Experiment
+from iia_calc.reproduce.runs import Experiment, Row
 
 NUMBERS = (
     "seed", "mae_eV_per_atom", "rmse_eV_per_atom", "mae_hartree_per_atom", "rmse_hartree_per_atom",
@@ -20,6 +20,8 @@ NUMBERS = (
 )  # fmt: skip
 COLUMNS = ("experiment", "treatment", "key", "label", "target", "run", *NUMBERS)
 CURVE_COLUMNS = ("experiment", "treatment", "key", "seed", "epoch", "loss", "energy_mae", "seconds")
+Show = Callable[[int, int, str], object]
+"""Told runs done, runs in all, and what is going on."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +58,17 @@ class Line:
         )
 
 
-def run_experiment(experiment: Experiment, treatment: str, runner: Runner, folder: Path, show: Callable) -> None:
+def run_experiment(
+    experiment: Experiment, treatment: str, runner: Runner, folder: Path, show: Show, part: str | None = None
+) -> None:
     """Train whatever is missing, and write the CSVs anew after each run.
 
+    part : only rows whose key contains it are trained; finished ones of the others are written, too.
     show : called with runs done, runs in all, and what is going on.
     """
-    runs = [(row, run) for k in range(max(len(row.runs) for row in experiment.rows)) for row in experiment.rows
-            if k < len(row.runs) for run in [row.runs[k]]]  # fmt: skip
+    rows = experiment.only(part).rows
+    turns = range(max(len(row.runs) for row in rows))  # all rows with one seed before any with the next
+    runs = [(row, row.runs[k]) for k in turns for row in rows if k < len(row.runs)]
     for done, (row, run) in enumerate(runs):
 
         def tell(text: str, done: int = done, label: str = row.label) -> None:
@@ -97,7 +103,7 @@ def write_results(experiment: Experiment, treatment: str, runner: Runner, folder
     _write(folder / f"{experiment.name}-{treatment}-curves.csv", CURVE_COLUMNS, curves)
 
 
-def _numbers(found: Outcome, row) -> dict[str, str]:
+def _numbers(found: Outcome, row: Row) -> dict[str, object]:
     mae, rmse = row.printed or ("", "")
     return {
         "mae_eV_per_atom": f"{found.mae:.5f}", "rmse_eV_per_atom": f"{found.rmse:.5f}",

@@ -1,0 +1,62 @@
+"""From a folder of published sets to finished trainings: what is missing is said before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from iia_calc.reproduce.experiments import EXPERIMENTS, Plan
+from iia_calc.reproduce.results import Show, run_experiment
+from iia_calc.reproduce.runner import Runner
+from iia_calc.reproduce.sets import Library
+from iia_calc.reproduce.tune import search
+
+
+def chosen_names(name: str, treatment: str) -> list[str]:
+    """The experiments with trainings that `name` stands for, "all" for all that make sense under a treatment.
+
+    Raises
+    ------
+    ValueError : this project's own model is asked for as published.
+    """
+    if name == "best" and treatment == "published":
+        raise ValueError("best is this project's own model, for the corrected data: --as corrected")
+    known = [known for known in (*EXPERIMENTS, "table1") if (known, treatment) != ("best", "published")]
+    return known if name == "all" else [name]
+
+
+def train(
+    names: Sequence[str],
+    data: Path,
+    plan: Plan,
+    out: Path,
+    show: Show,
+    part: str | None = None,
+    trials: int = 28,
+    method: str = "grid",
+) -> None:
+    """Train what is missing of the experiments `names` and write their CSVs to `out`.
+
+    data : folder of the published sets. part : only rows whose key contains it.
+    trials, method : of Table 1's search.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError : a set that is wanted is missing or unsound; no row contains `part`.
+    """
+    library = Library(data, plan.treatment, plan.limit)
+    experiments = {name: EXPERIMENTS[name](plan) for name in names if name != "table1"}
+    rows = [row for experiment in experiments.values() for row in experiment.only(part).rows]
+    wanted = {name for row in rows for run in row.runs for name in run.sets()}
+    for name in sorted(wanted | ({"SeB20"} if "table1" in names else set())):
+        library.structures(name)
+    runner = Runner(library, out)
+    for name in names:
+
+        def told(done: int, total: int, text: str, name: str = name) -> None:
+            show(done, total, f"{name}: {text}" if len(names) > 1 else text)
+
+        if name == "table1":
+            search(library, plan, out, trials, method, told)
+        else:
+            run_experiment(experiments[name], plan.treatment, runner, out, told, part)
