@@ -40,7 +40,7 @@ class BasinHoppingSettings:
     target_acceptance: float = 0.5
     interval: int = 50
     largest_step: float = 0.8
-    patience: int = 250
+    patience: int = 8
     adapt: bool = True
     moves: dict[str, float] = field(default_factory=DEFAULT_SHARES.copy)
 

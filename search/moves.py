@@ -18,13 +18,13 @@ from search.surface import interior, refill, relocate, surface
 from search.symmetrise import symmetrise
 
 DEFAULT_SHARES = {
-    "rattle": 0.2,
+    "rattle": 0.15,
     "surface": 0.1,
-    "refill": 0.15,
+    "refill": 0.25,
     "interior": 0.05,
     "twist": 0.05,
     "splice": 0.1,
-    "symmetrise": 0.35,
+    "symmetrise": 0.3,
     "swap": 0.15,
     "relocate": 0.15,
 }

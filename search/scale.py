@@ -81,11 +81,11 @@ class LengthScale:
             squares = norms[:, None] + norms[None, :] - 2.0 * positions @ positions.T
             distances = np.sqrt(np.maximum(squares, 1e-12))
             overlaps = np.maximum(shortest - distances, 0.0)
-            if overlaps.max() <= 1e-3 * self.bond:
+            if overlaps.max() <= 0.01 * self.bond:
                 break
             if overlaps.max() > 0.999 * shortest.max():  # coincident: no direction to push in
                 return self.factor * push_apart(positions / self.factor, self.composition.numbers, shortest=0.75)
-            push = 0.35 * overlaps / distances
+            push = 0.5 * overlaps / distances
             positions = positions + push.sum(1)[:, None] * positions - push @ positions
         return positions
 

@@ -16,8 +16,10 @@ from search.moves import MoveSet
 from search.relaxer import Relaxed
 from search.scale import LengthScale
 from search.seeds import KINDS
+from search.symmetrise import GROWN, symmetrise
 
-SYMMETRIC_SEEDS = 0.25
+SYMMETRIC_SEEDS = 0.75
+"""Share of the starts that are grown by orbits of a point group from a small core."""
 
 
 class Searcher(ABC):
@@ -148,12 +150,12 @@ class Searcher(ABC):
     def _seed(self, k: int) -> np.ndarray:
         """Positions [n_atoms, 3] of a random start for walker or source k.
 
-        A quarter of the free ones are made symmetric, where that move is in use.
+        Three quarters of the free ones are grown symmetrically from their core, where that move is in use.
         """
         niche = self.niche(k)
         positions = self.scale.seed(self.rng, niche)
         if niche is None and "symmetrise" in self.moves.shares and self.rng.random() < SYMMETRIC_SEEDS:
-            positions = self.moves.apply("symmetrise", positions, self.scale, self.rng)
+            positions = self.scale.push_apart(symmetrise(positions, self.scale, self.rng, 0.0, GROWN))
         return positions
 
     @abstractmethod

@@ -66,7 +66,7 @@ def push_apart(positions: np.ndarray, numbers: np.ndarray, shortest: float = 0.8
     tiebreak = np.random.default_rng(0).normal(scale=1e-3, size=positions.shape)
     for _ in range(steps):
         delta = positions[:, None] - positions[None, :]
-        distance = np.linalg.norm(delta, axis=-1)
+        distance = np.sqrt(np.einsum("ijk,ijk->ij", delta, delta))
         overlap = np.clip(limit - distance, 0.0, None)
         if overlap.max() <= 1e-3:
             break
@@ -109,21 +109,24 @@ def _planar(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     steps = np.array([(1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1)])
     taken: list[tuple[int, int]] = [(0, 0)]
     vacancies: set[tuple[int, int]] = set()
+    rim: dict[tuple[int, int], int] = dict.fromkeys(map(tuple, steps.tolist()), 1)  # neighbours taken of each
     roundness = rng.uniform(0.0, 3.0)
     vacancy_share = rng.uniform(0.0, 0.2)
     while len(taken) < n:
-        rim = {(a + da, b + db) for a, b in taken for da, db in steps} - set(taken) - vacancies
-        if not rim:
+        sites = sorted(rim.keys() - vacancies)
+        if not sites:
             vacancies.clear()
             continue
-        sites = sorted(rim)
-        neighbours = np.array([sum((a + da, b + db) in taken for da, db in steps) for a, b in sites])
-        weights = neighbours.astype(float) ** roundness
-        site = sites[int(rng.choice(len(sites), p=weights / weights.sum()))]
+        weights = np.array([rim[site] for site in sites], dtype=float) ** roundness
+        a, b = sites[int(rng.choice(len(sites), p=weights / weights.sum()))]
         if rng.random() < vacancy_share and len(taken) > 3:
-            vacancies.add(site)
-        else:
-            taken.append(site)
+            vacancies.add((a, b))
+            continue
+        taken.append((a, b))
+        del rim[a, b]
+        for da, db in steps.tolist():
+            if (a + da, b + db) not in taken:
+                rim[a + da, b + db] = rim.get((a + da, b + db), 0) + 1
     lattice = np.array(taken, dtype=float)
     x, y = lattice[:, 0] + 0.5 * lattice[:, 1], np.sqrt(0.75) * lattice[:, 1]
     flat = bond * np.column_stack([x, y, np.zeros(n)])

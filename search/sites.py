@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-BOUND, FREE = 1.3, 0.85
+BOUND, DIAGONAL, FREE, COPY = 1.3, 1.5, 0.85, 0.2
+"""Bond lengths: between bound atoms at most, across a square at most, to a vacant site at least, and between
+two sites that are one."""
 
 
 def dopant_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -22,7 +24,7 @@ def dopant_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) 
 
 def edge_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
     """Free rim and bridge sites; those of a plane lie in it."""
-    gaps = np.sqrt(_squares(positions, positions))
+    gaps = np.sqrt(squared_distances(positions, positions))
     bound = _bound(positions, bonds)
     degree = np.maximum(bound.sum(1), 1)
     # From the middle of an atom's neighbours to the atom; from the centroid where that is nothing.
@@ -46,44 +48,71 @@ def edge_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) ->
 def cap_sites(
     positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray, around: np.ndarray | None = None
 ) -> np.ndarray:
-    """Free sites [k, 3] over the faces of triangles; only those with an atom of `around` (indices), if given."""
-    bound = _bound(positions, bonds)
-    first = np.arange(len(positions)) if around is None else around
-    row, j = np.nonzero(bound[first])
-    pair, k = np.nonzero(bound[first][row] & bound[j])
-    i, j = first[row[pair]], j[pair]
-    # Each triangle once: the other two in order, and neither an earlier one of `first`.
-    rank = np.full(len(positions), len(positions))
-    rank[first] = np.arange(len(first))
-    once = (j < k) & (rank[j] >= rank[i]) & (rank[k] >= rank[i])
-    i, j, k = i[once], j[once], k[once]
-    a, b, c = positions[i], positions[j], positions[k]
-    middle = (a + b + c) / 3.0
-    normal = _unit(_cross(b - a, c - a))
-    base = ((a - middle) ** 2).sum(1)
-    reach = (lengths[i] + lengths[j] + lengths[k]) / 3.0
-    height = np.sqrt(np.maximum(reach**2 - base, (0.3 * reach) ** 2))[:, None]
-    return free(np.concatenate([middle + height * normal, middle - height * normal]), positions, lengths)
+    """Free sites [k, 3] over the faces of triangles and squares; only those with an atom of `around`, if given.
+
+    around : indices. A site has its bond length to three atoms, or lies as near to them as it can.
+    """
+    n, first = len(positions), len(positions) if around is None else len(around)
+    if around is not None:  # those first, so that each triangle is met once, by its foremost atom
+        order = np.concatenate([around, np.setdiff1d(np.arange(n), around)])
+        positions, bonds, lengths = positions[order], bonds[np.ix_(order, order)], lengths[order]
+    relative = squared_distances(positions, positions) / bonds**2
+    relative[np.tri(n, dtype=bool)] = np.inf
+    near, wide = relative < BOUND**2, relative < DIAGONAL**2
+    # Half a square is a triangle too, with the diagonal for its longest side.
+    i, j = np.nonzero(wide[:first])
+    pair, k = np.nonzero(wide[i] & wide[j])
+    i, j = i[pair], j[pair]
+    bound = near[i, j].astype(int) + near[j, k] + near[i, k] >= 2
+    sites = _over(positions, lengths, i[bound], j[bound], k[bound])
+    return _distinct(free(sites, positions, lengths), lengths)
+
+
+def _over(positions: np.ndarray, lengths: np.ndarray, i: np.ndarray, j: np.ndarray, k: np.ndarray) -> np.ndarray:
+    """Points [2 t, 3] on either side of triangles i, j, k [t], `lengths` away from their corners."""
+    # One row per coordinate: NumPy's cost per operation counts here, not the arithmetic.
+    columns = positions.T
+    a = columns[:, i]
+    ab, ac = columns[:, j] - a, columns[:, k] - a
+    bb, cc, bc = (ab * ab).sum(0), (ac * ac).sum(0), (ab * ac).sum(0)
+    normal = ab[[1, 2, 0]] * ac[[2, 0, 1]] - ab[[2, 0, 1]] * ac[[1, 2, 0]]
+    area = np.maximum(bb * cc - bc * bc, 1e-12)  # of the parallelogram, squared
+    square = lengths[i] ** 2
+    p, q = 0.5 * (square - lengths[j] ** 2 + bb), 0.5 * (square - lengths[k] ** 2 + cc)
+    u, v = (p * cc - q * bc) / area, (q * bb - p * bc) / area  # the foot is a + u ab + v ac
+    height = np.sqrt(np.maximum(square - p * u - q * v, 0.09 * square) / area) * normal
+    foot = a + u * ab + v * ac
+    return np.concatenate([foot + height, foot - height], axis=1).T
+
+
+def _distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """The first of those sites [k, 3] that are one, but for a strained face."""
+    if len(sites) < 2:
+        return sites
+    one = squared_distances(sites, sites) < (COPY * lengths[0]) ** 2
+    return sites[one.argmax(1) == np.arange(len(sites))]
 
 
 def free(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Those of sites [k, 3] that overlap nothing."""
-    clear = _squares(sites, positions) > (FREE * lengths) ** 2
-    return sites[clear.all(1)]
+    near = 2.0 * sites @ positions.T  # less: that of the distances' squares which doesn't depend on the site
+    near += (FREE * lengths) ** 2 - np.einsum("ij,ij->i", positions, positions)
+    return sites[near.max(1) < np.einsum("ij,ij->i", sites, sites)] if len(sites) else sites
 
 
 def smooth_bonds(points: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """[k] bonds that an atom at points [k, 3] has: the sum of (length / distance)⁶, at most 1.5³ each."""
-    return (np.minimum(lengths**2 / np.maximum(_squares(points, positions), 1e-12), 1.5) ** 3).sum(1)
+    ratio = np.minimum(lengths**2 / np.maximum(squared_distances(points, positions), 1e-12), 1.5)
+    return np.einsum("ij,ij,ij->i", ratio, ratio, ratio)
 
 
 def _bound(positions: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    bound = _squares(positions, positions) < (BOUND * bonds) ** 2
+    bound = squared_distances(positions, positions) < (BOUND * bonds) ** 2
     np.fill_diagonal(bound, False)
     return bound
 
 
-def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [k, m] of a [k, 3] and b [m, 3]."""
     squares = -2.0 * a @ b.T
     squares += np.einsum("ij,ij->i", a, a)[:, None]
@@ -91,7 +120,7 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.maximum(squares, 0.0, out=squares)
 
 
-def _cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Products [k, 3]; np.cross is slow on short arrays."""
     return a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import ase.db
+import numpy as np
 from ase import Atoms
 from ase.db.row import AtomsRow
 from ase.io.jsonio import encode
@@ -55,6 +56,7 @@ class Store:
         self._database.connection = self._connection
         self._database.change_count = 0
         self._writing = False
+        self._pattern: _Pattern | None = None
 
     def rows(self) -> Iterator[Any]:
         """All minima, in the order in which they were stored."""
@@ -80,7 +82,7 @@ class Store:
             self._writing = True
         self._database.change_count = 0  # ASE would commit in between at every 5000th write
         with self._connection as cursor:
-            rows = [self._database.write(atoms, key_value_pairs=pairs, id=row) for row, atoms, pairs in minima]
+            rows = [self._put(cursor, row, atoms, pairs) for row, atoms, pairs in minima]
             # What database.update does, without reading the row; the + keeps SQLite off the index on key.
             cursor.executemany(
                 "UPDATE systems SET key_value_pairs=? WHERE id=?",
@@ -96,6 +98,17 @@ class Store:
         self.values.update(values)
         return rows
 
+    def _put(
+        self, connection: sqlite3.Connection, row: int | None, atoms: Atoms | AtomsRow, pairs: dict[str, float]
+    ) -> int:
+        """One minimum; all but what differs is copied from the first that ASE wrote, for ASE takes its time."""
+        if row is not None or self._pattern is None or not isinstance(atoms, AtomsRow):
+            row = self._database.write(atoms, key_value_pairs=pairs, id=row)
+            if self._pattern is None:
+                self._pattern = _Pattern(connection, row, self._database.blob)
+            return row
+        return self._pattern.insert(connection, atoms, pairs)
+
     def close(self) -> None:
         """Let others have the file."""
         if self._lock >= 0:
@@ -106,6 +119,35 @@ class Store:
             self._connection.close()
             os.close(self._lock)
             self._lock = -1
+
+
+class _Pattern:
+    """A row that ASE wrote, and new ones of the same atoms made after it."""
+
+    def __init__(self, connection: sqlite3.Connection, row: int, blob: Callable[[np.ndarray], Any]) -> None:
+        """blob : how ASE packs an array."""
+        self.blob = blob
+        found = connection.execute("SELECT * FROM systems WHERE id=?", (row,))
+        names = [column[0] for column in found.description]
+        self.values = dict(zip(names, found.fetchone(), strict=True))
+        self.values["id"] = None
+        self.species = connection.execute("SELECT Z, n FROM species WHERE id=?", (row,)).fetchall()
+        self.insertion = f"INSERT INTO systems VALUES ({', '.join('?' * len(names))})"
+
+    def insert(self, connection: sqlite3.Connection, minimum: AtomsRow, pairs: dict[str, float]) -> int:
+        """The id of a new row with the positions, the energy and the key-value pairs of this minimum."""
+        changed = {
+            "unique_id": minimum["unique_id"], "ctime": minimum["ctime"], "mtime": minimum["mtime"],
+            "positions": self.blob(minimum.positions), "energy": float(minimum["energy"]),
+            "key_value_pairs": encode(pairs),
+        }  # fmt: skip
+        row = connection.execute(self.insertion, list({**self.values, **changed}.values())).lastrowid
+        assert row is not None
+        connection.executemany("INSERT INTO species VALUES (?, ?, ?)", [(z, n, row) for z, n in self.species])
+        numbers = [(key, float(value), row) for key, value in pairs.items()]
+        connection.executemany("INSERT INTO number_key_values VALUES (?, ?, ?)", numbers)
+        connection.executemany("INSERT INTO keys VALUES (?, ?)", [(key, row) for key in pairs])
+        return row
 
 
 def _lock(path: Path) -> int:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from search.scale import LengthScale
-from search.sites import cap_sites, dopant_sites, edge_sites, smooth_bonds
+from search.sites import cap_sites, dopant_sites, edge_sites, smooth_bonds, squared_distances
 
 FLAT = 0.3
 """Bond lengths: r.m.s. distance of host atoms from their best plane below which a cluster counts as planar."""
+SCATTER, CLASH, EXCLUDED = 0.1, 0.8, 1e3
+"""Of the bonds that vacant sites offer, relative; bond lengths, between two sites of which one only can be filled;
+bonds that such two have with each other."""
 
 
 def plane_of(positions: np.ndarray, scale: LengthScale) -> np.ndarray | None:
@@ -21,9 +24,10 @@ def plane_of(positions: np.ndarray, scale: LengthScale) -> np.ndarray | None:
 
 def coordination(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
     """Smooth number of bonds [n_atoms]: the sum of (bond length / distance)⁶ over the other atoms."""
-    squares = ((positions[:, None] - positions[None, :]) ** 2).sum(-1)
+    squares = squared_distances(positions, positions)
     np.fill_diagonal(squares, np.inf)
-    return (np.minimum(scale.bonds**2 / np.maximum(squares, 1e-12), 1.5) ** 3).sum(1)
+    ratio = np.minimum(scale.bonds**2 / np.maximum(squares, 1e-12), 1.5)
+    return np.einsum("ij,ij,ij->i", ratio, ratio, ratio)
 
 
 def surface(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
@@ -47,25 +51,54 @@ def surface(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator,
 
 
 def refill(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """One to three of the worst-bound atoms, each set on one of the best vacant sites that are left."""
+    """Some of the worst-bound atoms of one element moved to where vacant sites offer them the most bonds.
+
+    The sites are those of what is left without them. They are filled by bonds, then atoms go on to other
+    vacant sites as long as that makes more bonds, their own included; the bonds are scattered a little, and
+    one atom doesn't come back. A simple form of dynamic lattice searching (Shao, Cheng & Cai, J. Comput.
+    Chem. 2004, 25, 1693).
+    """
     n = len(positions)
-    bonds = coordination(positions, scale) * (1.0 + 0.1 * rng.normal(size=n))
-    moving = np.argsort(bonds)[: min(1 + int(rng.integers(3)), n - 3)]
+    order = np.argsort(coordination(positions, scale) * (1.0 + 0.1 * rng.normal(size=n)))
+    order = order[scale.numbers[order] == scale.numbers[order[0]]]
+    moving = order[: min(int(rng.geometric(0.3)), max(1, n // 3))]
     rest = np.delete(np.arange(n), moving)
+    lengths, own = scale.bonds[moving[0], rest], scale.bonds[moving[0], moving[0]]
+    among = scale.bonds[np.ix_(rest, rest)]
     flat = plane_of(positions, scale) is not None
-    for atom in moving:
-        lengths = scale.bonds[atom, rest]
-        among = scale.bonds[np.ix_(rest, rest)]
-        sites = np.zeros((0, 3)) if flat else cap_sites(positions[rest], among, lengths)
-        if not len(sites):
-            sites = np.concatenate(list(edge_sites(positions[rest], among, lengths).values()))
-        # Not back to where it was.
-        sites = sites[((sites - positions[atom]) ** 2).sum(1) > (0.5 * scale.bond) ** 2]
-        if len(sites):
-            score = smooth_bonds(sites, positions[rest], lengths) * (1.0 + 0.15 * rng.normal(size=len(sites)))
-            positions[atom] = sites[int(score.argmax())]
-        rest = np.append(rest, atom)
+    sites = np.zeros((0, 3)) if flat else cap_sites(positions[rest], among, lengths)
+    if len(sites) <= len(moving):
+        sites = np.concatenate([sites, *edge_sites(positions[rest], among, lengths).values()])
+    sites = sites[((sites - positions[moving[0]]) ** 2).sum(1) > (0.4 * own) ** 2]
+    offered = smooth_bonds(sites, positions[rest], lengths) * (1.0 + SCATTER * rng.normal(size=len(sites)))
+    filled = fill(sites, offered, own, len(moving))
+    positions[moving[: len(filled)]] = sites[filled]
     return positions
+
+
+def fill(sites: np.ndarray, offered: np.ndarray, own: float, n: int) -> list[int]:
+    """Which n (or fewer, if no more fit) of sites [k, 3] make most bonds together, by greedy choice and exchange.
+
+    offered : [k] bonds each site has without the others. own : bond length between two atoms set on them.
+    """
+    squares = squared_distances(sites, sites)
+    mutual = np.minimum(own**2 / np.maximum(squares, 1e-12), 1.5)
+    mutual *= mutual * mutual
+    mutual[squares < (CLASH * own) ** 2] = -EXCLUDED
+    np.fill_diagonal(mutual, -EXCLUDED)
+    bonds, filled = offered.copy(), list[int]()  # bonds: with the sites that are filled
+    while len(filled) < n and len(bonds) and bonds.max() > 0:
+        filled.append(int(bonds.argmax()))
+        bonds += mutual[filled[-1]]
+    for _ in range(2 * len(filled)):
+        # Of all moves of one atom to a vacant site the one that gains most.
+        gains = bonds[None, :] - mutual[filled] - (bonds[filled] + EXCLUDED)[:, None]
+        atom, site = divmod(int(gains.argmax()), len(sites))
+        if gains[atom, site] < 1e-6:
+            break
+        bonds += mutual[site] - mutual[filled[atom]]
+        filled[atom] = site
+    return filled
 
 
 def interior(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:

@@ -1,6 +1,6 @@
 """The move that makes a cluster symmetric: its core's own approximate symmetry, carried outwards.
 
-An approximate centre and axes are found in the structure for a point group drawn at random: of many
+An approximate centre and axes are found in the structure for a point group drawn at random: of some
 frames through atoms, bonds, faces and holes the one is taken in which the operations map the core
 best onto itself (a continuous symmetry measure). The atoms, from the centre outwards, are replaced by
 whole orbits; what is missing comes as orbits on vacant surface sites, and atoms left over break the
@@ -10,62 +10,65 @@ but their way through the orbits is another one.
 
 from __future__ import annotations
 
-from bisect import bisect
 from collections.abc import Iterable
 
 import numpy as np
 
 from search.scale import LengthScale
-from search.sites import cap_sites, edge_sites, smooth_bonds
+from search.sites import cap_sites, cross, edge_sites, smooth_bonds, squared_distances
 from search.surface import plane_of
 from search.symmetry import Orbits, group
 
-GROUPS, FRAMES, CORE = 3, 24, 8
-"""Point groups and frames that are compared, and atoms they are judged by."""
+FRAMES, CORE, OPERATIONS = 24, 8, 3
+"""Frames that are compared, atoms and operations that they are judged by."""
+GROUPS = (
+    "C1v", "C2", "C3", "C2v", "C3v", "C4v", "C5v", "C6v", "D2h", "D2d", "D3h", "D3d", "D4h", "D4d",
+    "D5h", "D5d", "D6h", "D6d", "T", "Td", "Th", "O", "Oh", "Ih",
+)  # fmt: skip
+"""Of compact clusters; drawn with equal chance, so high symmetries are no rarity."""
+FLAT_FOLDS = (2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 10)
+FLAT_GROUPS = ("C1v", "C{}", "C{}v", "C{}v")
 NOISE = 0.03
 """Bond lengths, rattled at the end: a quench that keeps an exact symmetry can end on a saddle."""
-KEEP, SCATTER, CUT = (0.1, 1.0), 0.1, 0.8
-"""Share of the atoms, from the centre outwards, that give orbits; scatter of the bonds of vacant sites
-before they are ranked; least bonds, relative to the best site's, of those filled before sites are sought anew."""
+KEEP, GROWN, SCATTER, CUT = (0.1, 1.0), (0.02, 0.25), 0.1, 0.8
+"""Share of the atoms, from the centre outwards, that give orbits, in a move and in a seed; scatter of the bonds of
+vacant sites before they are ranked; least bonds, relative to the best site's, of those filled before sites are
+sought anew."""
 MERGED, CLEAR, TOUCHING = 0.55, 0.75, 1.4
 """Bond lengths: images closer than the first become one atom, atoms closer than the second overlap, and
 those farther apart than the third don't hold together."""
 
 
-def symmetrise(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """A structure of a point group drawn at random, or nearly so, with the core of `positions`."""
+def symmetrise(
+    positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float,
+    keep: tuple[float, float] = KEEP,
+) -> np.ndarray:  # fmt: skip
+    """A structure of a point group drawn at random, or nearly so, with the core of `positions`.
+
+    keep : least and largest share of the atoms, from the centre outwards, that the core may have.
+    """
     x = positions - positions.mean(0)
     normal = plane_of(x, scale)
-    groups = [group(draw_group(rng, normal is not None)) for _ in range(GROUPS)]
-    x, ops = _in_best_frame(x, normal, groups, scale.bond, rng)
-    x = _Builder(x, scale, normal is not None, rng).build(ops)
+    ops = group(draw_group(rng, normal is not None))
+    x = _in_best_frame(x, normal, ops, scale.bond, rng)
+    x = _Builder(x, scale, normal is not None, rng).build(ops, keep)
     return x + NOISE * scale.bond * rng.normal(size=x.shape)
 
 
 def draw_group(rng: np.random.Generator, flat: bool) -> str:
     """Name of a point group; one that keeps a plane where the cluster is `flat`."""
-    fold = FOLDS[bisect(FOLD_SHARES, float(rng.random()))]
-    names, shares = (FLAT_GROUPS, FLAT_SHARES) if flat else (GROUP_NAMES, GROUP_SHARES)
-    return names[bisect(shares, float(rng.random()))].format(fold)
-
-
-def _cumulated(shares: Iterable[float]) -> list[float]:
-    return [*(np.cumsum(list(shares))[:-1].tolist()), 1.0]
-
-
-FOLDS = (2, 3, 4, 5, 6, 7, 8, 9, 10, 12)
-FOLD_SHARES = _cumulated([0.24, 0.24, 0.16, 0.14, 0.12, 0.02, 0.03, 0.01, 0.02, 0.02])
-GROUP_NAMES = ("C1v", "Ci", "C{}", "C{}v", "D{}", "D{}h", "D{}d", "T", "Td", "Th", "O", "Oh", "Ih")
-GROUP_SHARES = _cumulated([0.05, 0.05, 0.1, 0.2, 0.1, 0.15, 0.1, 0.03, 0.06, 0.02, 0.03, 0.06, 0.05])
-FLAT_GROUPS, FLAT_SHARES = ("C1v", "C{}", "C{}v"), _cumulated([0.3, 0.2, 0.5])
+    if not flat:
+        return GROUPS[int(rng.integers(len(GROUPS)))]
+    fold = FLAT_FOLDS[int(rng.integers(len(FLAT_FOLDS)))]
+    return FLAT_GROUPS[int(rng.integers(len(FLAT_GROUPS)))].format(fold)
 
 
 def _in_best_frame(
-    x: np.ndarray, normal: np.ndarray | None, groups: list[np.ndarray], bond: float, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """x [n, 3] moved and turned so that one of `groups` [order, 3, 3] about the origin suits its core best; that."""
+    x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, bond: float, rng: np.random.Generator
+) -> np.ndarray:
+    """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
     n = len(x)
-    squares = ((x[:, None] - x[None, :]) ** 2).sum(2)
+    squares = squared_distances(x, x)
     i, j = np.nonzero(np.triu(squares < (1.6 * bond) ** 2, 1))
     features = np.concatenate([x, 0.5 * (x[i] + x[j])])  # atoms, middles of bonds and of octahedral holes
     distance = np.linalg.norm(features, axis=1)
@@ -80,17 +83,14 @@ def _in_best_frame(
     else:
         z[2:8] = np.linalg.eigh(x.T @ x)[1].T[rng.integers(3, size=6)]
     frames = _frames(z, across)  # [f, 3, 3]
-    inside = np.argpartition(((x[None] - centres[:, None]) ** 2).sum(2), min(CORE, n) - 1, axis=1)[:, :CORE]
+    inside = np.argpartition(squared_distances(centres, x), min(CORE, n) - 1, axis=1)[:, :CORE]
     core = (x[inside] - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
-    tried = np.stack([ops[rng.integers(1, len(ops), size=3)] for ops in groups])  # [groups, 3, 3, 3]
-    mine = np.arange(FRAMES) % len(groups)
-    images = np.einsum("foij,fmj->fomi", tried[mine], core)
-    gaps = images[:, :, :, None] - core[:, None, None]  # [f, 3, m, m, 3]
-    measure = np.einsum("...i,...i->...", gaps, gaps).min(3).mean((1, 2))
-    # Of a group with more operations more is demanded, so it may be less perfect.
-    measure /= np.log2([len(ops) for ops in groups])[mine]
-    best = int(measure.argmin())
-    return (x - centres[best]) @ frames[best].T, groups[mine[best]]
+    tried = ops[rng.integers(1, len(ops), size=OPERATIONS)]  # [o, 3, 3]
+    images = (core[:, None] @ tried.transpose(0, 2, 1)).reshape(FRAMES, -1, 3)  # [f, o m, 3]
+    lengths = np.einsum("fmi,fmi->fm", core, core)
+    gaps = np.tile(lengths, OPERATIONS) + (lengths[:, None] - 2.0 * images @ core.transpose(0, 2, 1)).min(2)
+    best = int(gaps.mean(1).argmin())
+    return (x - centres[best]) @ frames[best].T
 
 
 def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -100,7 +100,7 @@ def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
     across = across + 1e-6 * np.array([0.3, 0.5, 0.7])
     x = across - (across * z).sum(1, keepdims=True) * z
     x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return np.stack([x, np.cross(z, x), z], axis=1)
+    return np.stack([x, cross(z, x), z], axis=1)
 
 
 class _Builder:
@@ -120,10 +120,10 @@ class _Builder:
         self.first_of: list[int] = []  # an atom of each orbit
         self.broken = False  # whether orbits of a larger group were placed before
 
-    def build(self, ops: np.ndarray) -> np.ndarray:
+    def build(self, ops: np.ndarray, share: tuple[float, float]) -> np.ndarray:
         """Positions [n, 3] in the order of the composition."""
         n = len(self.seeds)
-        keep = int(np.ceil(n * self.rng.uniform(*KEEP)))
+        keep = int(np.ceil(n * self.rng.uniform(*share)))
         seeds, kinds = self.seeds[:keep], self.first[self.kinds[:keep]]
         while not self._take(seeds, kinds, ops):
             ops = self._subgroup(ops)
@@ -160,7 +160,7 @@ class _Builder:
         inner = own[np.arange(len(kinds)), kinds]
         free, touching = orbits.gaps > CLEAR * inner, orbits.gaps < TOUCHING * inner
         if self.placed:
-            apart, reach = _squares(orbits.points, self.positions), own[:, self.placed_kinds]
+            apart, reach = squared_distances(orbits.points, self.positions), own[:, self.placed_kinds]
             free &= (apart > (CLEAR * reach) ** 2).all(1)
             touching |= (apart < (TOUCHING * reach) ** 2).any(1)
         taken = 0
@@ -176,7 +176,7 @@ class _Builder:
             taken += len(block)
             if not any(self.left.values()):
                 break
-            apart = _squares(orbits.points, block).min(1)
+            apart = squared_distances(orbits.points, block).min(1)
             free &= apart > (CLEAR * own[:, kind]) ** 2
             touching |= apart < (TOUCHING * own[:, kind]) ** 2
         return taken
@@ -216,8 +216,3 @@ class _Builder:
             best = best[: int((bound > max(0.0, CUT * bound[best[0]])).sum())]
             grown += self._place(orbits, np.full(len(sites), kind), best)
         return grown
-
-
-def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Squared distances [k, m] of a [k, 3] and b [m, 3]."""
-    return (a**2).sum(1)[:, None] + (b**2).sum(1) - 2.0 * a @ b.T

@@ -55,7 +55,7 @@ def test_most_results_are_symmetric(monkeypatch):
     monkeypatch.setattr("search.symmetrise.NOISE", 0.0)
     scale = LengthScale.of(Composition.parse("Ar38"), LennardJones())
     rng = np.random.default_rng(0)
-    kinds = [kinds_of_atoms(symmetrise(scale.seed(rng, "compact"), scale, rng, 0.0), 0.01) for _ in range(40)]
+    kinds = [kinds_of_atoms(symmetrise(scale.seed(rng, "compact"), scale, rng, 0.0), 0.01) for _ in range(160)]
     assert kinds_of_atoms(scale.seed(rng, "compact"), 0.01) == 38  # control: no two atoms alike
     assert np.median(kinds) <= 19
 
