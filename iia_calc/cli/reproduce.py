@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-NAMES = "table1, table2, table3, fig4, continuous, tableS2, tableS3, best, all, page"
+NAMES = "table1, table2, table3, fig4, continuous, tableS2, tableS3, best, constants, all, page"
 
 
 def register(app: typer.Typer) -> None:
@@ -50,7 +50,7 @@ def reproduce(
     from iia_calc.reproduce.page import make_page
 
     chosen = ALIASES.get(experiment, experiment)
-    if chosen not in [*EXPERIMENTS, "table1", "tableS2", "all", "page"]:
+    if chosen not in [*EXPERIMENTS, "table1", "tableS2", "constants", "all", "page"]:
         raise ValueError(f"there is no experiment {experiment!r}; choose one of {NAMES}, {', '.join(ALIASES)}")
     plan = Plan.smoke(treatment) if quick else Plan(treatment, epochs, seeds, limit)
     if chosen not in ("page", "tableS2"):

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from ase.units import Hartree
 
-from iia_calc.reproduce import figures
+from iia_calc.reproduce import constants, figures
 from iia_calc.reproduce.experiments import EXPERIMENTS, Plan
 from iia_calc.reproduce.results import Line, read_curves, read_results
 from iia_calc.reproduce.sets import TREATMENTS
@@ -77,6 +77,9 @@ def make_page(results: Path, folder: Path) -> Path:
             note = NOTES.get((name, treatment), "")
             parts.append(section(f"{title}, as {treatment}", lines, drawn, note))
     for treatment in TREATMENTS:
+        rows = constants.read(folder / f"constants-{treatment}.csv")
+        judged += [(f"constants, {treatment}", verdict) for verdict in constants.verdicts(rows)]
+        parts.append(constants_section(rows, treatment))
         parts.append(search_section(folder / f"table1-{treatment}.csv", treatment))
     parts.append(tuples_section(folder / "tableS2.csv"))
     text = "\n".join([HEAD.format(absent=absent(folder)), summary(judged), *filter(None, parts)])
@@ -147,6 +150,19 @@ def search_section(path: Path, treatment: str) -> str:
     for row in rows:
         mark = "**" if row["bold"] == "True" else ""
         text.append("| " + " | ".join(f"{mark}{row[name]}{mark}" for name in names) + " |")
+    return "\n".join([*text, ""])
+
+
+def constants_section(rows: Sequence[dict[str, str]], treatment: str) -> str:
+    if not rows:
+        return ""
+    text = [f"## What one number for all structures gets, as {treatment}", ""]
+    text += ["| | structures | test MAE, eV/atom | hartree/atom | splits |", "|---|---|---|---|---|"]
+    text += [
+        f"| {row['target']} | {row['structures']} | {float(row['mae_eV_per_atom']):.3f} ± "
+        f"{float(row['sd_eV_per_atom']):.3f} | {float(row['mae_hartree_per_atom']):.4f} | {row['splits']} |"
+        for row in rows
+    ]
     return "\n".join([*text, ""])
 
 

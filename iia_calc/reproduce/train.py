@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from iia_calc.reproduce.experiments import EXPERIMENTS, Plan
+from iia_calc.reproduce import constants
+from iia_calc.reproduce.experiments import EXPERIMENTS, SIZES, Plan
 from iia_calc.reproduce.results import Show, run_experiment
 from iia_calc.reproduce.runner import Runner
 from iia_calc.reproduce.sets import Library
@@ -21,7 +22,7 @@ def chosen_names(name: str, treatment: str) -> list[str]:
     """
     if name == "best" and treatment == "published":
         raise ValueError("best is this project's own model, for the corrected data: --as corrected")
-    known = [known for known in (*EXPERIMENTS, "table1") if (known, treatment) != ("best", "published")]
+    known = [known for known in ("constants", *EXPERIMENTS, "table1") if (known, treatment) != ("best", "published")]
     return known if name == "all" else [name]
 
 
@@ -45,10 +46,12 @@ def train(
     FileNotFoundError, ValueError : a set that is wanted is missing or unsound; no row contains `part`.
     """
     library = Library(data, plan.treatment, plan.limit)
-    experiments = {name: EXPERIMENTS[name](plan) for name in names if name != "table1"}
+    experiments = {name: EXPERIMENTS[name](plan) for name in names if name in EXPERIMENTS}
     rows = [row for experiment in experiments.values() for row in experiment.only(part).rows]
     wanted = {name for row in rows for run in row.runs for name in run.sets()}
-    for name in sorted(wanted | ({"SeB20"} if "table1" in names else set())):
+    wanted |= {"SeB20"} if "table1" in names else set()
+    wanted |= {f"SeB{n}" for n in SIZES} if "constants" in names else set()
+    for name in sorted(wanted):
         library.structures(name)
     runner = Runner(library, out)
     for name in names:
@@ -56,7 +59,9 @@ def train(
         def told(done: int, total: int, text: str, name: str = name) -> None:
             show(done, total, f"{name}: {text}" if len(names) > 1 else text)
 
-        if name == "table1":
+        if name == "constants":
+            constants.write(library, out)
+        elif name == "table1":
             search(library, plan, out, trials, method, told)
         else:
             run_experiment(experiments[name], plan.treatment, runner, out, told, part)

@@ -53,6 +53,14 @@ def test_one_table_and_a_page_elsewhere(sets, tmp_path):
     assert (page / "tableS3-corrected.csv").exists()
 
 
+def test_constants_are_the_medians_errors(sets, tmp_path):
+    iia("reproduce", "constants", "--data", sets, "--out", tmp_path, "--as", "published", "--quick")
+    table = {row["target"]: row for row in rows(tmp_path / "constants-published.csv")}
+    assert len(table) == 8
+    assert 300 / 21 / 10 * 0.5 < float(table["SeB20"]["mae_eV_per_atom"]) < 300 / 21 / 10 * 2  # a tenth is 300 eV off
+    assert "What one number for all structures gets" in (tmp_path / "README.md").read_text()
+
+
 def test_tuples_need_no_data(tmp_path):
     iia("reproduce", "tableS2", "--out", tmp_path)
     table = {row["composition"]: row for row in rows(tmp_path / "tableS2.csv")}
