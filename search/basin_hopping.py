@@ -36,7 +36,7 @@ class BasinHoppingSettings:
     """
 
     walkers: int = 8
-    temperature: float = 0.8
+    temperature: float = 0.3
     target_acceptance: float = 0.5
     interval: int = 50
     largest_step: float = 0.8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from search.scale import LengthScale
-from search.surface import plane_of
+from search.surface import plane_of, worst_bound
 
 
 def rattle(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
@@ -29,9 +29,9 @@ def twist(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, s
 
 
 def swap(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """Two atoms of different elements change places (Se and B)."""
+    """One of the worst-bound dopants changes places with an atom of another element (Se and B)."""
     numbers = scale.numbers
-    i = int(rng.choice(np.flatnonzero(scale.is_dopant)))
+    i = worst_bound(positions, scale, rng, np.flatnonzero(scale.is_dopant))
     j = int(rng.choice(np.flatnonzero(numbers != numbers[i])))
     positions[[i, j]] = positions[[j, i]]
     return positions

@@ -6,7 +6,7 @@ overlaps; the input is left as it was. Lengths come from the `LengthScale`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
@@ -18,17 +18,31 @@ from search.surface import interior, refill, relocate, surface
 from search.symmetrise import symmetrise
 
 DEFAULT_SHARES = {
-    "rattle": 0.15,
+    "rattle": 0.1,
     "surface": 0.1,
-    "refill": 0.25,
+    "refill": 0.35,
     "interior": 0.05,
     "twist": 0.05,
-    "splice": 0.1,
+    "splice": 0.05,
     "symmetrise": 0.3,
     "swap": 0.15,
     "relocate": 0.15,
 }
 """Of the tries, to begin with, in both methods; relative weights."""
+
+
+def moves_without(names: Collection[str]) -> dict[str, float]:
+    """The first shares of the moves but those of these names; symmetric starts need "symmetrise" too.
+
+    Raises
+    ------
+    ValueError : one that isn't known, or nothing is left.
+    """
+    if unknown := sorted(set(names) - set(DEFAULT_SHARES)):
+        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(DEFAULT_SHARES)}")
+    left = {name: share for name, share in DEFAULT_SHARES.items() if name not in names}
+    check_shares(left)
+    return left
 
 
 @dataclass(frozen=True)

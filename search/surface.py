@@ -32,8 +32,7 @@ def coordination(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
 
 def surface(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
     """One of the worst-bound atoms taken off and set down elsewhere on the surface, from outside."""
-    bonds = coordination(positions, scale)
-    worst = int(np.argsort(bonds)[min(int(rng.geometric(0.6)) - 1, len(bonds) - 1)])
+    worst = worst_bound(positions, scale, rng, np.arange(len(positions)))
     rest = np.delete(np.arange(len(positions)), worst)
     others, lengths = positions[rest], scale.bonds[worst, rest]
     directions = rng.normal(size=(int(rng.integers(1, 9)), 3))
@@ -103,8 +102,7 @@ def fill(sites: np.ndarray, offered: np.ndarray, own: float, n: int) -> list[int
 
 def interior(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
     """One of the worst-bound atoms put into the inner half of the cluster; its neighbours make room."""
-    bonds = coordination(positions, scale)
-    atom = int(np.argsort(bonds)[min(int(rng.geometric(0.6)) - 1, len(bonds) - 1)])
+    atom = worst_bound(positions, scale, rng, np.arange(len(positions)))
     rest = np.delete(positions, atom, axis=0)
     inner = rest[np.argsort(((rest - rest.mean(0)) ** 2).sum(1))[: max(3, len(rest) // 2)]]
     host = inner[rng.integers(len(inner))]
@@ -114,13 +112,24 @@ def interior(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator
 
 
 def relocate(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
-    """A dopant taken off and set on a rim, cap or bridge site of what is left."""
-    i = int(rng.choice(np.flatnonzero(scale.is_dopant)))
+    """One of the worst-bound dopants set on a rim, cap or bridge site of what is left, where it has most bonds.
+
+    The kind of site is drawn; among those of one kind the bonds decide, scattered widely.
+    """
+    i = worst_bound(positions, scale, rng, np.flatnonzero(scale.is_dopant))
     rest = np.delete(np.arange(len(positions)), i)
-    kinds = dopant_sites(positions[rest], scale.bonds[np.ix_(rest, rest)], scale.bonds[i, rest])
+    lengths = scale.bonds[i, rest]
+    kinds = dopant_sites(positions[rest], scale.bonds[np.ix_(rest, rest)], lengths)
     kinds = {kind: sites for kind, sites in kinds.items() if len(sites)}
     if not kinds:
         return surface(positions, scale, rng, step)
     sites = kinds[sorted(kinds)[int(rng.integers(len(kinds)))]]
-    positions[i] = sites[int(rng.integers(len(sites)))]
+    offered = smooth_bonds(sites, positions[rest], lengths) * (1.0 + 0.5 * rng.normal(size=len(sites)))
+    positions[i] = sites[int(offered.argmax())]
     return positions
+
+
+def worst_bound(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, among: np.ndarray) -> int:
+    """Of the atoms `among` mostly that with fewest bonds, less often the next, and so on."""
+    order = among[np.argsort(coordination(positions, scale)[among], kind="stable")]
+    return int(order[min(int(rng.geometric(0.6)) - 1, len(order) - 1)])

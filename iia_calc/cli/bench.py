@@ -28,6 +28,7 @@ def lj(
     seed: Annotated[int, typer.Option(help="Of the first run; the others follow.")] = 0,
     method: Annotated[str, typer.Option(help="basin-hopping or bee-colony.")] = "basin-hopping",
     max_quenches: Annotated[int, typer.Option(help="A run that takes longer is given up, and counted so.")] = 10_000,
+    without: Annotated[str, typer.Option(help="Moves to leave out, with commas: symmetrise,refill.")] = "",
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder. [default: lj-METHOD]")] = None,
     workers: Annotated[int, typer.Option(help="Processes that share the runs.")] = 1,
     as_json: Json = False,
@@ -41,6 +42,8 @@ def lj(
         iia bench lj --sizes 38 --runs 100
 
         iia bench lj --sizes 13,19,38,55 --runs 20 --method bee-colony
+
+        iia bench lj --runs 100 --without symmetrise -o lj38-without
     """
     from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
@@ -48,6 +51,7 @@ def lj(
 
     from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
     from search.first_hit import FirstHits, lennard_jones_runs
+    from search.moves import moves_without
 
     try:
         chosen = [int(word) for word in sizes.split(",")]
@@ -55,7 +59,9 @@ def lj(
         raise ValueError(f"--sizes is {sizes!r}; write numbers of atoms with commas, such as 13,19,38") from None
     if workers < 1:
         raise ValueError(f"--workers is {workers}; it must be at least 1")
-    folder = out or Path(f"lj-{method}")
+    left_out = [name.strip() for name in without.split(",") if name.strip()]
+    settings = {"moves": moves_without(left_out)} if left_out else None
+    folder = out or Path("-".join([f"lj-{method}", *(f"no-{name}" for name in left_out)]))
     with stdout_kept_clean(as_json), Live("LJ", runs * len(chosen)) as live:
         spent = 0.0
 
@@ -67,7 +73,7 @@ def lj(
 
         with nullcontext() if workers == 1 else ProcessPoolExecutor(workers) as executor:
             found = lennard_jones_runs(
-                folder, chosen, runs, seed, method, max_quenches, executor=executor, callback=show
+                folder, chosen, runs, seed, method, max_quenches, settings, executor=executor, callback=show
             )  # fmt: skip
     results = {}
     for n in chosen:

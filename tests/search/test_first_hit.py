@@ -103,3 +103,7 @@ def test_the_command(tmp_path):
     assert (tmp_path / "first_hits.png").read_bytes().startswith(b"\x89PNG")
     assert "2/2" in CliRunner().invoke(app, arguments).stdout
     assert CliRunner().invoke(app, ["bench", "lj", "--sizes", "few"]).exit_code == 2
+    without = ["bench", "lj", "--sizes", "7", "--runs", "1", "--without", "symmetrise", "--out", str(tmp_path / "b")]
+    assert CliRunner().invoke(app, without).exit_code == 0
+    assert "symmetrise" not in json.loads((tmp_path / "b" / "settings.json").read_text())["settings"]["moves"]
+    assert CliRunner().invoke(app, [*without[:-3], "jump"]).exit_code == 2

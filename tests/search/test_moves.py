@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from search import Composition, LennardJones
-from search.moves import MOVES, MoveSet, Step
+from search.moves import DEFAULT_SHARES, MOVES, MoveSet, Step, moves_without
 from search.scale import LengthScale
-from search.sites import dopant_sites
-from search.surface import coordination
+from search.sites import cap_sites, dopant_sites
+from search.surface import coordination, fill
 
 
 @pytest.mark.parametrize("name", MOVES)
@@ -82,6 +82,41 @@ def test_relocate_moves_a_dopant_only():
     for _ in range(10):
         moved = MOVES["relocate"].change(positions.copy(), scale, rng, 0.0)
         assert (np.flatnonzero((moved != positions).any(1)) == [12]).all()
+
+
+def test_the_worst_bound_dopant_is_relocated_to_where_bonds_are():
+    scale = LengthScale(Composition.parse("Se2B12"))
+    rng = np.random.default_rng(0)
+    positions = scale.seed(rng, "compact")
+    positions[13] = positions.mean(0) + np.array([0.0, 0.0, 9.0])
+    moved = [MOVES["relocate"].change(positions.copy(), scale, rng, 0.0) for _ in range(40)]
+    first = [bool((x[13] != positions[13]).any()) for x in moved]
+    assert 20 < sum(first) < 38  # mostly the loose one, not always
+    bonds = [coordination(x, scale)[13] for x, it in zip(moved, first, strict=True) if it]
+    assert min(bonds) > 0.9
+
+
+def test_squares_have_a_site_on_either_side():
+    """A hollow over a square of four: three of them are no triangle of neighbours."""
+    square = 1.68 * np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
+    sites = cap_sites(square, np.full((4, 4), 1.68), np.full(4, 1.68))
+    assert len(sites) == 2
+    assert np.allclose(np.linalg.norm(sites[:, None] - square[None], axis=-1), 1.68)
+
+
+def test_fill_takes_the_sites_that_bind_together():
+    """Two side by side beat the best single one; of two that clash one is filled."""
+    sites = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [9.0, 0.0, 0.0], [1.2, 0.0, 0.0]])
+    assert sorted(fill(sites, np.array([3.0, 3.0, 3.5, 2.9]), 1.0, 2)) == [0, 1]
+    assert sorted(fill(sites, np.array([3.0, 3.0, 3.5, 2.9]), 1.0, 4)) == [0, 1, 2]
+    assert fill(sites, np.array([3.0, 3.0, 3.5, 2.9]), 1.0, 1) == [2]
+
+
+def test_moves_left_out():
+    left = moves_without(["symmetrise", "splice"])
+    assert set(DEFAULT_SHARES) - set(left) == {"symmetrise", "splice"}
+    with pytest.raises(ValueError, match="moves jump are not known; choose among rattle"):
+        moves_without(["jump"])
 
 
 def test_length_scale_of_the_relaxer():
