@@ -17,7 +17,7 @@ what its geometry explains, and 0.4 eV/atom at least, is flagged.
 
 How good that is: of 638 structures of the published SeB_n sets, half of them flagged, GFN1-xTB agrees on
 94 % (`iia audit SeBn SeBn-O --check 320 --check-level gfn1 --seed 7`): flags are right for 99 %, and 12 %
-of what passed lies more than 0.25 eV/atom too high, half of it by less than 0.4. On 29,637 of this
+of what passed lies more than 0.25 eV/atom too high, a third of it by less than 0.4. On 29,637 of this
 project's own GFN1-xTB labels, whose energies are all sound, it flags 6 %: a fifth of the compressed
 structures, a twentieth of the frames of relaxations, none of the minima; of small sets, 170 structures
 of each composition, 8 %.
