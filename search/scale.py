@@ -67,6 +67,16 @@ class LengthScale:
         """[n_atoms] bool: not of the host element."""
         return np.arange(self.composition.n_atoms) >= self.composition.counts[-1][1]
 
+    @cached_property
+    def first_of_kind(self) -> np.ndarray:
+        """[n_atoms] index of the first atom of each atom's element, which stands for its bonds."""
+        return np.array([int(np.flatnonzero(self.numbers == z)[0]) for z in self.numbers])
+
+    @cached_property
+    def kinds(self) -> dict[int, int]:
+        """First atom of an element -> how many there are."""
+        return {int(k): int((self.first_of_kind == k).sum()) for k in np.unique(self.first_of_kind)}
+
     def seed(self, rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
         """Positions [n_atoms, 3] of a random start (kinds: see `search.seeds`)."""
         return self.factor * random_cluster(self.composition, rng, kind).positions

@@ -111,10 +111,8 @@ class _Builder:
         self.scale, self.flat, self.rng = scale, flat, rng
         order = np.argsort((x**2).sum(1))
         self.seeds, self.kinds = x[order], np.arange(len(x))[order]
-        # Atoms of one element are alike: the first of them stands for its bonds.
-        numbers = scale.numbers
-        self.first = np.array([int(np.flatnonzero(numbers == z)[0]) for z in numbers])
-        self.left = {int(k): int((self.first == k).sum()) for k in np.unique(self.first)}
+        self.first = scale.first_of_kind
+        self.left = dict(scale.kinds)
         self.placed: list[np.ndarray] = []
         self.placed_kinds: list[int] = []  # per atom
         self.first_of: list[int] = []  # an atom of each orbit
