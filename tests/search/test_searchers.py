@@ -128,3 +128,17 @@ def test_bad_settings(make, message):
 def test_settings_of_the_other_method():
     with pytest.raises(TypeError, match="takes BasinHoppingSettings, not BeeColonySettings"):
         BasinHopping("B8", BeeColonySettings())
+
+
+def test_walkers_without_symmetric_starts_are_more_patient():
+    """In a niche, or without that move; a free walker starts again after `patience` trials."""
+    settings = BasinHoppingSettings(walkers=2, patience=2)
+    searcher = BasinHopping("B6", settings, shape=lambda atoms: "none of them")
+    for _ in range(3 * 12):
+        searcher.tell(answer(searcher.ask(2), energy=-1.0))
+    assert searcher.walkers[0].starts > 5
+    assert searcher.walkers[1].starts == 1
+    plain = BasinHopping("B6", BasinHoppingSettings(walkers=1, patience=2, moves={"rattle": 1.0}))
+    for _ in range(3 * 12):
+        plain.tell(answer(plain.ask(1), energy=-1.0))
+    assert plain.walkers[0].starts == 1
