@@ -17,7 +17,7 @@ from search.moves import DEFAULT_SHARES, check_shares
 from search.relaxer import Relaxed
 from search.searcher import Searcher, check_at_least, from_plain, to_plain
 
-IMPROVED_BY = 1e-6
+IMPROVED_BY, LONGER = 1e-6, 12
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class BasinHoppingSettings:
     temperature : of the Metropolis rule, as an energy (kT), eV or the model's unit.
     target_acceptance : what step sizes adapt to. interval : tries of a move between two adaptions.
     largest_step : upper limit of the step sizes (bond lengths; half turns for twist).
-    patience : trials without a new best of its own after which a walker starts again from a random seed.
+    patience : trials without a new best of its own after which a walker starts again from a random seed. Few
+        are enough from symmetric starts; walkers that get none (niches, or no such move) take 12 times as many.
     moves : weights of the moves to begin with; those that don't apply to the composition are left out.
     adapt : whether the shares follow what has paid; each keeps a quarter of its first share.
     """
@@ -119,7 +120,7 @@ class BasinHopping(Searcher):
             self.moves.record(
                 move, accepted, improved, settings.target_acceptance, settings.interval, settings.largest_step
             )
-        if walker.stalled >= self.settings.patience:
+        if walker.stalled >= self.settings.patience * (1 if self.starts_symmetric(k) else LONGER):
             self.walkers[k] = Walker(starts=walker.starts + 1)
             self.lowest.restarted(k)
 

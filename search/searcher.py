@@ -147,14 +147,17 @@ class Searcher(ABC):
         """Whether `atoms` have the shape of walker or source k; False where it is free."""
         return self.shape is not None and self.niche(k) is not None and self.shape(atoms) == self.niche(k)
 
+    def starts_symmetric(self, k: int) -> bool:
+        """Whether walker or source k mostly has symmetric starts: it is free, and that move is in use."""
+        return self.niche(k) is None and "symmetrise" in self.moves.shares
+
     def _seed(self, k: int) -> np.ndarray:
         """Positions [n_atoms, 3] of a random start for walker or source k.
 
         Three quarters of the free ones are grown symmetrically from their core, where that move is in use.
         """
-        niche = self.niche(k)
-        positions = self.scale.seed(self.rng, niche)
-        if niche is None and "symmetrise" in self.moves.shares and self.rng.random() < SYMMETRIC_SEEDS:
+        positions = self.scale.seed(self.rng, self.niche(k))
+        if self.starts_symmetric(k) and self.rng.random() < SYMMETRIC_SEEDS:
             positions = self.scale.push_apart(symmetrise(positions, self.scale, self.rng, 0.0, GROWN))
         return positions
 
