@@ -35,6 +35,9 @@ def label(
     rattle: Annotated[
         float, typer.Option(help="With --minima-of: label a copy of each, rattled by this much, too. Å")
     ] = 0.0,
+    steps: Annotated[
+        int | None, typer.Option(help="Of the relaxation of a random start; by default 45, and 4 with DFT.", min=0)
+    ] = None,
     functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
     charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
@@ -70,6 +73,7 @@ def label(
             minima_of=minima_of,
             lowest=lowest,
             rattle=rattle,
+            steps=steps,
             functional=functional,
             basis=basis,
             charge=charge,

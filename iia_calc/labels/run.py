@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +35,7 @@ class LabelRequest:
     minima_of: str | None = None
     lowest: int | None = None
     rattle: float = 0.0
+    steps: int | None = None
     functional: str = "PBE0"
     basis: str = "3-21G"
     charge: int = 0
@@ -52,12 +53,18 @@ class LabelRequest:
             raise ValueError("give either a file of structures or a model whose minima are labelled, not both")
         if self.lowest is not None and (self.lowest < 1 or self.minima_of is None):
             raise ValueError("lowest is how many minima of each formula are kept, and goes with the minima of a model")
+        if self.steps is not None and (self.steps < 0 or self.minima_of is not None or self.structures is not None):
+            raise ValueError("steps are those of the relaxation of a random start, 0 or more of them")
         if self.rattle < 0 or (self.rattle and self.minima_of is None):
             raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
             raise ValueError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")
         for formula in self.formulas:
             Composition.parse(formula)
+
+    def sampling(self) -> Sampling:
+        sampling = DFT_SAMPLING if self.level == "dft" else Sampling()
+        return sampling if self.steps is None else replace(sampling, max_steps=self.steps)
 
     def level_of_theory(self) -> LevelOfTheory:
         if self.level == "dft":
@@ -89,7 +96,7 @@ def run_labels(request: LabelRequest) -> int:
             n_labels=request.n_labels,
             executor=executor,
             workers=request.workers,
-            sampling=DFT_SAMPLING if request.level == "dft" else Sampling(),
+            sampling=request.sampling(),
             guide=XTBLevel(charge=request.charge) if request.level == "dft" else None,
             on_progress=show,
         )
