@@ -28,6 +28,13 @@ VARIANTS = {
     "both, logits see distances": {"distance_logits": True},
     "both, attention sees directions": {"angular": 2, "distance_logits": True},
     "the same, 3 blocks": {"angular": 2, "distance_logits": True, "n_interactions": 3},
+    "convolution sees directions, 3 blocks": {
+        "angular": 2,
+        "directions": "convolution",
+        "distance_logits": True,
+        "n_interactions": 3,
+    },
+    "the same without attention": {"angular": 2, "directions": "convolution", "attention": None, "n_interactions": 3},
 }
 
 

@@ -22,7 +22,11 @@ def describe(card: Card) -> list[Table]:
         "cutoff": f"{card.cutoff:g} Å",
         "network": f"{network.get('n_interactions')} blocks of {network.get('n_atom_basis')} features, {form}, "
         f"{network.get('activation')}"
-        + (f", directions to degree {network['angular']}" if network.get("angular") else "")
+        + (
+            f", directions to degree {network['angular']} in the {network.get('directions', 'attention')}"
+            if network.get("angular")
+            else ""
+        )
         + (", distances in the logits" if network.get("distance_logits") else ""),
         "members": f"{len(card.members)}" + (" (a committee; the first leads)" if len(card.members) > 1 else ""),
         "weights": ", ".join(member["sha256"][:12] for member in card.members),

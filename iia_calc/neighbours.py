@@ -99,8 +99,11 @@ class NeighbourPairs(Pairs):
     def neighbour(self, x: torch.Tensor) -> torch.Tensor:
         return _Neighbour.apply(x, self).view(self.n_padded, self.n_slots, -1)  # [A, K, C]
 
+    def terms(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return filters * self.neighbour(x)  # [A, K, F]
+
     def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
-        return (filters * self.neighbour(x)).sum(1)  # [A, F]
+        return self.terms(filters, x).sum(1)  # [A, F]
 
     def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
         return centre[..., None] + self.neighbour(other.T).permute(2, 0, 1)  # [H, A, K]

@@ -172,6 +172,16 @@ class Pairs:
         """Σ_j filters_ij ∘ x_j of filters known per pair: [P, F], [A, F] -> [A, F]."""
         return self.convolve(self.expand(filters), x)  # type: ignore[attr-defined]  # each layout has its own
 
+    def convolve_directions(self, filters: torch.Tensor, x: torch.Tensor, harmonics: torch.Tensor):
+        """`convolve_pairs` and, after it, the same sums with each harmonic of the directions as a factor.
+
+        [P, F], [A, F], [A, K, C] -> [A, F], [C, A, F].
+        """
+        channels = torch.cat([torch.ones_like(harmonics[..., :1]), harmonics], -1)  # [A, K, 1 + C]
+        terms = self.terms(self.expand(filters), x)  # type: ignore[attr-defined]  # each layout has its own
+        sums = torch.bmm(channels.transpose(1, 2), terms).transpose(0, 1)  # [1 + C, A, F]
+        return sums[0], sums[1:]
+
     def fold(self, g: torch.Tensor) -> torch.Tensor:
         """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
         return _Fold.apply(g.reshape(-1), self)
@@ -225,10 +235,14 @@ class ClusterPairs(Pairs):
         both = centre.view(-1, b, n, 1) + other.view(-1, b, 1, n)  # [H, B, N, N]
         return both.view(-1, b * n, n)
 
+    def terms(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """filters_ij ∘ x_j: [A, K, F], [A, F] -> [A, K, F]."""
+        filters = filters.view(self.n_structures, self.n_slots, self.n_slots, -1)
+        return (filters * x.view(self.n_structures, 1, self.n_slots, -1)).view(self.n_padded, self.n_slots, -1)
+
     def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Σ_j filters_ij ∘ x_j: [A, K, F], [A, F] -> [A, F]."""
-        filters = filters.view(self.n_structures, self.n_slots, self.n_slots, -1)
-        return (filters * x.view(self.n_structures, 1, self.n_slots, -1)).sum(2).view(self.n_padded, -1)
+        return self.terms(filters, x).sum(1)
 
     def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
         """Σ_j w_ij h_j per head: [H, A, K], [H, A, D] -> [H, A, D]."""

@@ -24,7 +24,10 @@ def train(
     interactions: Annotated[int, typer.Option(help="Interaction blocks.")] = 5,
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
     cutoff: Annotated[float, typer.Option(help="Å")] = 5.0,
-    angular: Annotated[int, typer.Option(help="Degree to which the attention sees directions; 0 as in the paper.")] = 0,
+    angular: Annotated[int, typer.Option(help="Degree to which directions are seen; 0 as in the paper.")] = 0,
+    directions: Annotated[
+        str, typer.Option(help="What weighs directions: attention (per head) or convolution (per feature).")
+    ] = "attention",
     distance_logits: Annotated[bool, typer.Option(help="Attention logits see the distance, too.")] = False,
     epochs: Annotated[int, typer.Option()] = 20,
     batch_size: Annotated[int, typer.Option()] = 20,
@@ -70,6 +73,7 @@ def train(
             n_heads=heads,
             cutoff=cutoff,
             angular=angular,
+            directions=directions,
             distance_logits=distance_logits,
             attention=None if attention == "none" else attention,
             activation=activation,

@@ -55,7 +55,9 @@ class LoopSettings:
     members: int = 3
     seed: int = 0
     network: NetworkSettings = field(
-        default_factory=lambda: NetworkSettings(n_interactions=3, angular=2, distance_logits=True)
+        default_factory=lambda: NetworkSettings(
+            n_interactions=3, angular=2, directions="convolution", distance_logits=True
+        )
     )
     pretraining: TrainingSettings = field(
         default_factory=lambda: TrainingSettings(epochs=5, batch_size=10, validation_share=0.03)

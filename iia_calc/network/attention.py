@@ -81,30 +81,32 @@ class InteratomicAttention(nn.Module):
 
 
 class AngularInvariants(nn.Module):
-    """What an atom learns from the directions its attention comes from.
+    """What an atom learns from the directions its sums over neighbours come from.
 
         V_i^lm = Σ_j w_ij Y_lm(r̂_ij) W x_j        s_i^l = Σ_m V_i^lm ∘ P_l V_i^lm        u_i = f(s_i^1, ..., s_i^L)
 
+    with the attention's weights w_ij, one per head, or with the convolution's filters, one per feature.
     By the addition theorem s^l is a sum over all pairs of neighbours of w_ij w_ik P_l(cos θ_jik): angles,
     at the price of sums over pairs.
+
+    width : features of V; F by default.
     """
 
-    def __init__(self, n_atom_basis: int, degree: int, activation: nn.Module):
+    def __init__(self, n_atom_basis: int, degree: int, activation: nn.Module, width: int | None = None):
         super().__init__()
         self.degree, self.activation = degree, activation
-        self.mix = nn.Parameter(torch.empty(degree, n_atom_basis, n_atom_basis))
-        self.out = nn.ModuleList(
-            [nn.Linear(degree * n_atom_basis, n_atom_basis), nn.Linear(n_atom_basis, n_atom_basis)]
-        )
-        nn.init.normal_(self.mix, std=n_atom_basis**-0.5)
+        width = width or n_atom_basis
+        self.mix = nn.Parameter(torch.empty(degree, width, width))
+        self.out = nn.ModuleList([nn.Linear(degree * width, n_atom_basis), nn.Linear(n_atom_basis, n_atom_basis)])
+        nn.init.normal_(self.mix, std=width**-0.5)
         for layer in (self.out[0], self.out[1]):
             nn.init.xavier_uniform_(layer.get_parameter("weight"))
             nn.init.zeros_(layer.get_parameter("bias"))
 
     def forward(self, V: torch.Tensor) -> torch.Tensor:
-        """V [C, A, F] -> u [A, F]."""
+        """V [C, A, width] -> u [A, F]."""
         parts = V.split([2 * degree + 1 for degree in range(1, self.degree + 1)])
-        s = [(part * (part @ mix)).sum(0) for part, mix in zip(parts, self.mix, strict=True)]  # [A, F] each
+        s = [(part * (part @ mix)).sum(0) for part, mix in zip(parts, self.mix, strict=True)]  # [A, width] each
         return self.out[1](self.activation(self.out[0](torch.cat(s, -1))))
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch.nn import functional
 
-from iia_calc.network.frozen_angles import invariants, invariants_back
+from iia_calc.network.frozen_angles import convolve, convolve_back, invariants, invariants_back
 from iia_calc.network.harmonics import SlotHarmonics
 from iia_calc.network.merged import Bend, Block, Filters
 from iia_calc.network.schnet import AtomwiseHead, SchNetIIA
@@ -48,8 +48,9 @@ class _Kept(NamedTuple):
     leaky: tuple[torch.Tensor, ...] = ()
     weights: torch.Tensor | None = None  # [H, B, N, N]
     both: torch.Tensor | None = None  # [H B, (1 + C) N, N] weights times harmonics
-    V: torch.Tensor | None = None  # [C, A, F]
-    mixed: torch.Tensor | None = None  # [C, A, F]
+    V: torch.Tensor | None = None  # [C, A, F] (Ff where the convolution sees directions)
+    mixed: torch.Tensor | None = None  # the same, mixed
+    terms: torch.Tensor | None = None  # [A, N, Ff] what the convolution sums, where it sees directions
 
 
 class FrozenNetwork:
@@ -63,6 +64,7 @@ class FrozenNetwork:
         settings = network.settings
         self.form, self.heads, self.cutoff = settings.attention, settings.n_heads, settings.cutoff
         self.degree, self.by_distance = settings.angular, settings.distance_logits
+        self.convolves = settings.angular > 0 and settings.directions == "convolution"  # the directions, too
         self.bend = Bend(settings.activation)
         self.leaky = Bend("smu", alpha=0.2)
         if self.form == "hard":
@@ -104,11 +106,16 @@ class FrozenNetwork:
         others = pairs.others(self.embedding.dtype).view_as(distances)
         harmonics = SlotHarmonics(directions, others, self.degree) if self.degree else None
         channels = others.unsqueeze(1) if harmonics is None else harmonics.values  # [B, 1 + C, N, N]
+        around = None  # [A, 1 + C, N] of each atom, where the convolution sees directions
+        if self.convolves:
+            around = channels.transpose(1, 2).reshape(len(entry.x), -1, distances.shape[2])
+            by_around = torch.zeros_like(around)
+            channels = others.unsqueeze(1)
         x, entered, kept = entry.x, entry.entered, list[_Kept]()
         for t, block in enumerate(self.blocks):
             if t:
                 entered = self._enter(block, x)
-            x, keep = self._forward(block, x, entered, value(t), None if base is None else base[t], channels)
+            x, keep = self._forward(block, x, entered, value(t), None if base is None else base[t], channels, around)
             kept.append(keep)
         z = torch.addmm(self.c0, x, self.h0_t)  # [A, F / 2]
         energies = torch.addmv(self.c1, functional.silu(z), self.h1[0])  # [A]
@@ -117,7 +124,12 @@ class FrozenNetwork:
         by_logit: list[torch.Tensor] = []  # [H, B, N, N] of each block
         by_channel = torch.zeros_like(channels)
         for t in reversed(range(len(self.blocks))):
-            g = self._backward(t, g, value, slope(t), kept.pop(), channels, by_distance, by_logit, by_channel)
+            g = self._backward(
+                t, g, value, slope(t), kept.pop(), channels, around, by_distance, by_logit,
+                by_around if self.convolves else by_channel,
+            )  # fmt: skip
+        if self.convolves:
+            by_channel = by_around.view(*distances.shape[:2], -1, distances.shape[2]).transpose(1, 2)
         if base_slope is not None:
             by_logit.reverse()
             by_distance += (torch.stack(by_logit) * base_slope).sum((0, 1))
@@ -160,19 +172,26 @@ class FrozenNetwork:
         # an atom's own slot has no distance
         return torch.addcmul(log_fc, more, others), more_slope if log_slope is None else more_slope.add_(log_slope)
 
-    def _forward(self, block, x, entered, w, base, channels):
+    def _forward(self, block, x, entered, w, base, channels, around):
         """x [A, F], w [B, N, N, Ff] -> the next x, and what the way back needs."""
         b, n, _, n_filters = w.shape
         a, features = x.shape
         heads = self.heads
-        if base is None:
-            y = entered.view(b, n, n_filters)
-            m = (w * y.unsqueeze(1)).sum(2).view(a, n_filters)  # [A, Ff]
-            bent, slopes = self.bend(torch.addmm(block.b0, m, block.f0_t))
-            return torch.addmm(x, bent, block.leave_t), _Kept(y, slopes)
-        y, h, ends = entered.split([n_filters, features, 2 * heads], 1)
+        mixed = terms = None
+        # before the bends: convolution, angles, attention
+        buffer = x.new_empty(a, block.leave.shape[1] + (0 if base is None else features))
+        parts = buffer.split(features, 1)
+        y, *attending = entered.split([n_filters] if base is None else [n_filters, features, 2 * heads], 1)
         y = y.view(b, n, n_filters)
-        m = (w * y.unsqueeze(1)).sum(2).view(a, n_filters)  # [A, Ff]
+        m, V, terms = convolve(w, y, around)
+        torch.addmm(block.b0, m, block.f0_t, out=parts[0])
+        if terms is not None:
+            s, mixed = invariants(block, V)
+            torch.addmm(block.c0, s, block.a0_t, out=parts[1])
+        if base is None:
+            bent, slopes = self.bend(buffer)
+            return torch.addmm(x, bent, block.leave_t), _Kept(y, slopes, V=V, mixed=mixed, terms=terms)
+        h, ends = attending
         h = h.view(b, n, heads, -1).permute(2, 0, 1, 3).reshape(heads * b, n, -1)  # [H B, N, D]
         centre, other = ends.T.contiguous().view(2, heads, b, n).unbind()
         q = centre.unsqueeze(3) + other.unsqueeze(2)  # [H, B, N, N]
@@ -183,24 +202,20 @@ class FrozenNetwork:
             q, leaky = functional.leaky_relu(q, 0.2).add_(base), (q,)
         weights = torch.softmax(q, -1)
         both = (weights.unsqueeze(2) * channels).view(heads * b, -1, n)  # [H B, (1 + C) N, N]
-        V = torch.bmm(both, h).view(heads, b, -1, n, features // heads).permute(2, 1, 3, 0, 4)
-        buffer = x.new_empty(a, block.leave.shape[1] + features)  # before the bends: convolution, angles, attention
-        parts = buffer.split(features, 1)
-        torch.addmm(block.b0, m, block.f0_t, out=parts[0])
-        mixed = None
-        if block.degree:
-            plain, V = V.reshape(-1, a, features).split([1, channels.shape[1] - 1])
+        attended = torch.bmm(both, h).view(heads, b, -1, n, features // heads).permute(2, 1, 3, 0, 4)
+        if block.degree and terms is None:
+            plain, V = attended.reshape(-1, a, features).split([1, channels.shape[1] - 1])
             s, mixed = invariants(block, V)
             torch.addmm(block.c0, s, block.a0_t, out=parts[1])
             parts[-1].copy_(plain[0])
         else:
-            parts[-1].view(b, n, heads, -1).copy_(V[0])
+            parts[-1].view(b, n, heads, -1).copy_(attended[0])
         bent, slopes = self.bend(buffer)
         through, direct = bent.split([block.leave.shape[1], features], 1)
         x = torch.addmm(x, through, block.leave_t).add_(direct, alpha=self.bend.out_scale)
-        return x, _Kept(y, slopes, h, leaky, weights, both, V, mixed)
+        return x, _Kept(y, slopes, h, leaky, weights, both, V, mixed, terms)
 
-    def _backward(self, t, g, value, w_slope, keep, channels, by_distance, by_logit, by_channel):
+    def _backward(self, t, g, value, w_slope, keep, channels, around, by_distance, by_logit, by_channel):
         """g = dE/dx' [A, F] -> dE/dx; adds to the gradients by distances, logits and harmonics."""
         block, (a, features) = self.blocks[t], g.shape
         b, n, _, n_filters = w_slope.shape
@@ -208,11 +223,20 @@ class FrozenNetwork:
         if self.form is not None:
             through = torch.cat([through, g * self.bend.out_scale], 1)
         through = self.bend.slope(through, keep.bent).split(features, 1)
-        gc = (through[0] @ block.f0).view(b, n, n_filters)
-        by_distance += (w_slope * keep.y.unsqueeze(1)).mul_(gc.unsqueeze(2)).sum(3)
-        back = []
-        if t:  # the embedding before the first block has no gradient
-            back.append((value(t) * gc.unsqueeze(1)).sum(2).view(a, n_filters))  # as w is the same for ij and ji
+        gc, back = through[0] @ block.f0, []
+        if keep.terms is not None:
+            g_sums = invariants_back(block, through[1] @ block.a0, gc, keep.V, keep.mixed)  # [1 + C, A, Ff]
+            g_terms, g_around = convolve_back(g_sums, around, keep.terms)
+            by_channel += g_around
+            g_terms = g_terms.view_as(w_slope)
+            by_distance += (w_slope * keep.y.unsqueeze(1)).mul_(g_terms).sum(3)
+            if t:  # the embedding before the first block has no gradient
+                back.append(g_terms.mul_(value(t)).sum(1).view(a, n_filters))
+        else:
+            gc = gc.view(b, n, n_filters)
+            by_distance += (w_slope * keep.y.unsqueeze(1)).mul_(gc.unsqueeze(2)).sum(3)
+            if t:
+                back.append((value(t) * gc.unsqueeze(1)).sum(2).view(a, n_filters))  # as w is the same for ij and ji
         if self.form is not None:
             back += self._attention_back(t, through, keep, channels, by_logit, by_channel)
         return torch.addmm(g, torch.cat(back, 1), block.enter) if t else g
@@ -220,14 +244,14 @@ class FrozenNetwork:
     def _attention_back(self, t, through, keep, channels, by_logit, by_channel):
         block, gV, (a, features) = self.blocks[t], through[-1], through[-1].shape
         heads, b, n, _ = keep.weights.shape
-        if block.degree:
+        if block.degree and keep.terms is None:
             gV = invariants_back(block, through[1] @ block.a0, gV, keep.V, keep.mixed)
         gV = (
             gV.view(-1, b, n, heads, features // heads).permute(3, 1, 0, 2, 4).reshape(heads * b, -1, features // heads)
         )
         g_both = torch.bmm(gV, keep.h.transpose(1, 2)).view(heads, b, -1, n, n)  # [H, B, 1 + C, N, N]
         gw = (g_both * channels).sum(2)  # [H, B, N, N]
-        if block.degree:
+        if block.degree and keep.terms is None:
             by_channel += g_both.mul_(keep.weights.unsqueeze(2)).sum(0)
         gl = torch._softmax_backward_data(gw, keep.weights, -1, gw.dtype)
         by_logit.append(gl)

@@ -43,6 +43,25 @@ def invariants_back(
     return gV
 
 
+def convolve(w: torch.Tensor, y: torch.Tensor, around: torch.Tensor | None):
+    """Sums over neighbours of filters w [B, N, N, Ff] times features y [B, N, Ff].
+
+    around [A, 1 + C, N] : 1 and the harmonics of each atom's neighbours; None without directions.
+    Returns the plain sums [A, Ff], those with each harmonic [C, A, Ff], and the terms [A, N, Ff] (or None).
+    """
+    terms = (w * y.unsqueeze(1)).flatten(0, 1)
+    if around is None:
+        return terms.sum(1), None, None
+    sums = torch.bmm(around, terms).transpose(0, 1).contiguous()  # [1 + C, A, Ff]
+    return sums[0], sums[1:], terms
+
+
+def convolve_back(g: torch.Tensor, around: torch.Tensor, terms: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """g [1 + C, A, Ff] by the sums -> gradients by the terms [A, N, Ff] and by `around` [A, 1 + C, N]."""
+    g = g.transpose(0, 1).contiguous()  # [A, 1 + C, Ff]
+    return torch.bmm(around.transpose(1, 2), g), torch.bmm(g, terms.transpose(1, 2))
+
+
 def _rows(values: torch.Tensor, rows: list[int]) -> tuple[torch.Tensor, ...]:
     """[C, A, F] -> [(2 l + 1) A, F] of each degree l."""
     return values.view(-1, values.shape[-1]).split(rows)

@@ -55,7 +55,8 @@ class Block:
     def __init__(self, block, bend: Bend, leaky: Bend, form: str | None, constant: torch.Tensor):
         first, second = block.f2out
         attention = block.attention if form is not None else None
-        angles = None if attention is None else attention.angles
+        by_attention = None if attention is None else attention.angles
+        angles = block.angles if by_attention is None else by_attention
         self.f0, self.b0 = first.weight * bend.in_scale, first.bias * bend.in_scale
         lasts = [second] if angles is None else [second, angles.out[1]]
         self.leave = torch.cat([last.weight for last in lasts], 1) * bend.out_scale
@@ -74,7 +75,8 @@ class Block:
         self.f0_t, self.leave_t, self.enter_t = self.f0.T, self.leave.T, self.enter.T
         if angles is not None:
             self.degree, self.channels = angles.degree, [2 * degree + 3 for degree in range(angles.degree)]
-            mix = angles.mix / bend.in_scale**2  # [L, F, F]; V carries the scale of W
+            # [L, F, F]; what the attention sums carries the scale of W
+            mix = angles.mix if by_attention is None else angles.mix / bend.in_scale**2
             self.mix, self.mix_t = mix.unbind(), mix.transpose(1, 2).unbind()
             self.a0, self.c0 = angles.out[0].weight * bend.in_scale, angles.out[0].bias * bend.in_scale
             self.a0_t = self.a0.T

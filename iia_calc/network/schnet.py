@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from iia_calc.network.activation import make_activation
-from iia_calc.network.attention import log_weights, make_attention
+from iia_calc.network.attention import AngularInvariants, log_weights, make_attention
 from iia_calc.network.harmonics import spherical_harmonics
 from iia_calc.network.radial import CosineCutoff, GaussianBasis
 from iia_calc.network.settings import NetworkSettings
@@ -32,7 +32,7 @@ def dense(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
 
 
 class Interaction(nn.Module):
-    """One block: x + convolution(x) + attention(x)."""
+    """One block: x + convolution(x) + attention(x), and what the convolution makes of directions."""
 
     def __init__(self, settings: NetworkSettings):
         super().__init__()
@@ -48,13 +48,22 @@ class Interaction(nn.Module):
             settings.n_heads,
             self.activation,
             settings.n_rbf if settings.distance_logits else None,
-            settings.angular,
+            settings.angular if settings.directions == "attention" else 0,
         )
+        self.angles = None
+        if settings.angular and settings.directions == "convolution":
+            self.angles = AngularInvariants(features, settings.angular, self.activation, filters)
 
     def forward(self, x, filters, rbf, log_fc, pairs, harmonics=None):
         """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K], harmonics [A, K, C] -> [A, F]."""
-        m = pairs.convolve_pairs(filters, self.in2f(x))  # [A, F]
+        directed = None
+        if self.angles is None:
+            m = pairs.convolve_pairs(filters, self.in2f(x))  # [A, F]
+        else:
+            m, directed = pairs.convolve_directions(filters, self.in2f(x), harmonics)  # [A, F], [C, A, F]
         m = self.f2out[1](self.activation(self.f2out[0](m)))  # [A, F]
+        if directed is not None:
+            m = m + self.angles(directed)
         if self.attention is None:
             return x + m
         return x + m + self.attention(x, rbf, log_fc, pairs, harmonics)

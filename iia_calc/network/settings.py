@@ -9,6 +9,8 @@ from iia_calc.network.activation import ACTIVATIONS
 from iia_calc.network.attention import FORMS
 from iia_calc.network.harmonics import HIGHEST
 
+DIRECTIONS = ("attention", "convolution")
+
 
 @dataclass(frozen=True)
 class NetworkSettings:
@@ -26,8 +28,10 @@ class NetworkSettings:
     n_heads : attention heads.
     activation : "smu", "smu-trainable" or "ssp" (shifted softplus).
     distance_logits : attention logits also see the distance.
-    angular : largest degree of the spherical harmonics through which the attention sees directions;
-        0 for none, as in the paper.
+    angular : largest degree of the spherical harmonics through which directions are seen; 0 for none,
+        as in the paper.
+    directions : what weighs the directions: "attention", a weight per head, or "convolution", the filters,
+        a function of the distance per feature.
     """
 
     n_atom_basis: int = 128
@@ -41,6 +45,7 @@ class NetworkSettings:
     activation: str = "smu"
     distance_logits: bool = False
     angular: int = 0
+    directions: str = "attention"
 
     def __post_init__(self) -> None:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
@@ -56,7 +61,11 @@ class NetworkSettings:
             raise ValueError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
         if self.angular not in range(HIGHEST + 1):
             raise ValueError(f"angular must be a degree from 0 to {HIGHEST}, not {self.angular}")
+        if self.directions not in DIRECTIONS:
+            raise ValueError(f"unknown directions {self.directions!r}; choose {' or '.join(DIRECTIONS)}")
         for name in ("angular", "distance_logits"):
+            if name == "angular" and self.directions == "convolution":
+                continue
             if getattr(self, name) and self.attention not in ("smooth", "hard"):
                 raise ValueError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
 

@@ -29,9 +29,11 @@ def test_table_against_computed_filters(attention, activation, n_filters):
 @pytest.mark.parametrize("attention", ["smooth", "hard"])
 @pytest.mark.parametrize("angular", [1, 2, 3])
 @pytest.mark.parametrize("distance_logits", [False, True])
-def test_angles_in_float32(attention, angular, distance_logits):
+@pytest.mark.parametrize("directions", ["attention", "convolution"])
+def test_angles_in_float32(attention, angular, distance_logits, directions):
     """Merged and tabulated against float64, as far off as float32's own autograd at most."""
     settings = {"attention": attention, "angular": angular, "distance_logits": distance_logits}
+    settings["directions"] = directions
     exact, short = small_potential(**settings), small_potential(dtype=torch.float32, **settings)
     Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (21, 1, 6)], torch.float32)
     expected, merged = exact(Z, R.double(), batch), short(Z, R, batch)
@@ -42,7 +44,9 @@ def test_angles_in_float32(attention, angular, distance_logits):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-@pytest.mark.parametrize("settings", [{}, {"angular": 2, "distance_logits": True}])
+@pytest.mark.parametrize(
+    "settings", [{}, {"angular": 2, "distance_logits": True}, {"angular": 2, "directions": "convolution"}]
+)
 def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
     """Parts of a batch, of one size and of several, in any order: the energies and forces of each alone."""
     potential = small_potential(dtype=dtype, **settings)

@@ -56,6 +56,16 @@ class TestAngularHardAttention(PotentialContract):
     smooth: ClassVar[bool] = False
 
 
+class TestDirectionalConvolution(PotentialContract):
+    settings: ClassVar[dict] = {"angular": 2, "directions": "convolution", "distance_logits": True}
+
+
+class TestDirectionalConvolutionAlone(PotentialContract):
+    """Without attention, with filters of another width."""
+
+    settings: ClassVar[dict] = {"angular": 3, "directions": "convolution", "attention": None, "n_filters": 24}
+
+
 class TestHardAttention(PotentialContract):
     settings: ClassVar[dict] = {"attention": "hard", "activation": "smu"}
     smooth: ClassVar[bool] = False
@@ -71,12 +81,13 @@ def test_untrained_attention_answers_differently_each_time():
 
 @pytest.mark.parametrize("attention", ["smooth", "hard", None])
 @pytest.mark.parametrize("activation", ["smu", "ssp", "smu-trainable"])
-@pytest.mark.parametrize("angular", [0, 3])
-def test_forces_can_be_trained(attention, activation, angular):
+@pytest.mark.parametrize(("angular", "directions"), [(0, "attention"), (3, "attention"), (2, "convolution")])
+def test_forces_can_be_trained(attention, activation, angular, directions):
     """A force loss differentiates twice: by parameters, against differences along a random direction."""
-    if angular and attention is None:
-        pytest.skip("angles belong to an attention")
-    settings = {"attention": attention, "activation": activation, "angular": angular, "distance_logits": angular > 0}
+    if angular and attention is None and directions == "attention":
+        pytest.skip("these angles belong to an attention")
+    settings = {"attention": attention, "activation": activation, "angular": angular, "directions": directions}
+    settings["distance_logits"] = angular > 0 and attention is not None
     potential = small_potential(**settings).requires_grad_(True)
     Z, R, batch = flat([random_cluster(5), random_cluster(3, seed=1)])
 
@@ -106,6 +117,11 @@ def test_forces_can_be_trained(attention, activation, angular):
 def test_angular_is_a_degree(wrong):
     with pytest.raises(ValueError, match=f"from 0 to 3, not {wrong}"):
         NetworkSettings(angular=wrong)
+
+
+def test_directions_are_weighed_by_attention_or_convolution():
+    with pytest.raises(ValueError, match="unknown directions 'both'; choose attention or convolution"):
+        NetworkSettings(angular=1, directions="both")
 
 
 @pytest.mark.parametrize("attention", [None, "untrained"])
