@@ -56,14 +56,13 @@ class Interaction(nn.Module):
 
     def forward(self, x, filters, rbf, log_fc, pairs, harmonics=None):
         """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K], harmonics [A, K, C] -> [A, F]."""
-        directed = None
+        y, angles = self.in2f(x), 0.0
         if self.angles is None:
-            m = pairs.convolve_pairs(filters, self.in2f(x))  # [A, F]
+            m = pairs.convolve_pairs(filters, y)  # [A, F]
         else:
-            m, directed = pairs.convolve_directions(filters, self.in2f(x), harmonics)  # [A, F], [C, A, F]
-        m = self.f2out[1](self.activation(self.f2out[0](m)))  # [A, F]
-        if directed is not None:
-            m = m + self.angles(directed)
+            m, directed = pairs.convolve_directions(filters, y, harmonics)  # [A, F], [C, A, F]
+            angles = self.angles(directed)  # [A, F]
+        m = self.f2out[1](self.activation(self.f2out[0](m))) + angles  # [A, F]
         if self.attention is None:
             return x + m
         return x + m + self.attention(x, rbf, log_fc, pairs, harmonics)
