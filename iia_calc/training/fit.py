@@ -20,6 +20,7 @@ from iia_calc.potential import Potential
 
 SCHEDULES = ("one-cycle", "constant")
 LOSSES = ("robust", "squared")
+OPTIMISERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class TrainingSettings:
     validation_share : share of the starts held out to choose the epoch.
     max_minutes : stop and keep the best so far, None for no limit.
     schedule : "one-cycle", or "constant" as the paper has it.
+    optimiser : "adamw", or "muon" (`training.optimiser`), which moves weight matrices by orthogonalised momentum.
     loss : "robust" (linear beyond 10 meV/atom and 0.1 eV/Å), or "squared".
     """
 
@@ -49,6 +51,7 @@ class TrainingSettings:
     max_minutes: float | None = None
     schedule: str = "one-cycle"
     loss: str = "robust"
+    optimiser: str = "adamw"
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not 0 < self.learning_rate < 1:
@@ -57,6 +60,8 @@ class TrainingSettings:
             raise ValueError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
         if min(self.energy_weight, self.force_weight) < 0 or not self.energy_weight + self.force_weight > 0:
             raise ValueError("energy_weight and force_weight cannot be negative, nor both zero")
+        if self.optimiser not in OPTIMISERS:
+            raise ValueError(f"optimiser is {self.optimiser!r}; choose {' or '.join(OPTIMISERS)}")
         if self.schedule not in SCHEDULES or self.loss not in LOSSES:
             raise ValueError(
                 f"schedule is {self.schedule!r} and loss {self.loss!r}; choose {' or '.join(SCHEDULES)}, "
@@ -139,7 +144,7 @@ def fit(
     task = PotentialTask(
         potential, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, total_steps=steps,
         energy_weight=settings.energy_weight, force_weight=settings.force_weight,
-        schedule=settings.schedule, loss=settings.loss,
+        schedule=settings.schedule, loss=settings.loss, optimiser=settings.optimiser,
     )  # fmt: skip
     best = _KeepBest(folder, potential, on_epoch)
     last = folder / "last.ckpt"

@@ -15,6 +15,7 @@ from torch import nn
 from iia_calc.near_pairs import NearPairs
 from iia_calc.potential import Potential
 from iia_calc.training.dataset import ENERGY, FORCES
+from iia_calc.training.optimiser import MuonAdamW
 
 
 class PotentialEnergies(nn.Module):
@@ -66,25 +67,29 @@ def outputs(energy_weight: float, force_weight: float, loss: str = "robust") -> 
 
 
 class PotentialTask(AtomisticTask):
-    """SchNetPack's task with AdamW, a one-cycle schedule by step or none, and checkpoints of plain tensors."""
+    """SchNetPack's task with AdamW or Muon, a one-cycle schedule by step or none, and checkpoints of plain tensors."""
 
     def __init__(
         self, potential: Potential, *, learning_rate: float, weight_decay: float, total_steps: int,
         energy_weight: float, force_weight: float, schedule: str = "one-cycle", loss: str = "robust",
+        optimiser: str = "adamw",
     ) -> None:  # fmt: skip
         super().__init__(
             schnetpack_model(potential, forces=force_weight > 0), outputs(energy_weight, force_weight, loss),
             optimizer_cls=torch.optim.AdamW, optimizer_args={"lr": learning_rate, "weight_decay": weight_decay},
         )  # fmt: skip
-        self.total_steps, self.schedule = total_steps, schedule
+        self.total_steps, self.schedule, self.optimiser = total_steps, schedule, optimiser
 
     def configure_optimizers(self):
-        optimizer = self.optimizer_cls(params=self.parameters(), **self.optimizer_kwargs)
+        optimizer, peaks = self.optimizer_cls(params=self.parameters(), **self.optimizer_kwargs), [self.lr]
+        if self.optimiser == "muon":
+            optimizer = MuonAdamW(self.named_parameters(), **self.optimizer_kwargs)
+            peaks = optimizer.peaks
         if self.schedule == "constant":
             return optimizer
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
-            max_lr=self.lr,
+            max_lr=peaks,
             total_steps=self.total_steps + 1,
             pct_start=0.1,
             div_factor=10,

@@ -1,0 +1,102 @@
+"""AdamW whose weight matrices move along orthogonalised momentum.
+
+Muon (K. Jordan, 2024; the scale of Liu et al., arXiv:2502.16982): the momentum of a matrix, with all its singular
+values made about one, is the step. Everything that is no matrix (biases, the embedding, the last layer) is left to
+AdamW. Orthogonalising costs a twentieth of a training step and saves half of them: see benchmarks/optimiser.py.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import nn
+
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""Jordan's polynomial: five turns bring every singular value from (0, 1] to about one."""
+
+
+class MuonAdamW(torch.optim.AdamW):
+    """Muon for matrices, AdamW for the rest; checkpoints as any torch optimiser.
+
+    Parameters
+    ----------
+    named_parameters : of the whole model.
+    lr, weight_decay : of AdamW.
+    matrix_ratio : a matrix's learning rate is so many times `lr`; a step's root mean square is 0.2 learning rates,
+        as AdamW's is about.
+    """
+
+    def __init__(
+        self,
+        named_parameters: Iterable[tuple[str, nn.Parameter]],
+        lr: float,
+        weight_decay: float,
+        matrix_ratio: float = 4.0,
+        momentum: float = 0.95,
+    ) -> None:
+        matrices, others = [], []
+        for name, parameter in named_parameters:
+            (matrices if is_matrix(name, parameter) else others).append(parameter)
+        groups = [{"params": others, "muon": False}]
+        if matrices:
+            groups.append({"params": matrices, "muon": True, "lr": matrix_ratio * lr})
+        super().__init__(groups, lr=lr, weight_decay=weight_decay)
+        self.momentum = momentum
+
+    @property
+    def peaks(self) -> list[float]:
+        """Learning rate of each group, for a schedule that rises to it."""
+        return [group["lr"] for group in self.param_groups]
+
+    @torch.no_grad()
+    def step(self, closure: Callable | None = None):
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            if group["muon"]:
+                self._move_matrices(group)
+        super().step()  # of what still has a gradient
+        return loss
+
+    def _move_matrices(self, group: dict) -> None:
+        steps: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = defaultdict(list)
+        for parameter in group["params"]:
+            gradient, parameter.grad = parameter.grad, None
+            if gradient is None:
+                continue
+            state = self.state[parameter]
+            if "momentum" not in state:
+                state["momentum"] = torch.zeros_like(gradient)
+            state["momentum"].lerp_(gradient, 1 - self.momentum)
+            ahead = gradient.lerp(state["momentum"], self.momentum)  # Nesterov's
+            steps[parameter.shape[-2:]].append((parameter, ahead.view(-1, *parameter.shape[-2:])))
+        for shape, moved in steps.items():
+            turned = orthogonalised(torch.cat([step for _, step in moved])).split([len(step) for _, step in moved])
+            for (parameter, _), step in zip(moved, turned, strict=True):
+                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(step.view_as(parameter), alpha=-0.2 * group["lr"] * max(shape) ** 0.5)
+
+
+def is_matrix(name: str, parameter: torch.Tensor) -> bool:
+    """Whether a parameter [n, m], or a stack [..., n, m] of them, maps features to features."""
+    return (
+        parameter.ndim >= 2
+        and min(parameter.shape[-2:]) >= 16
+        and not any(part in name for part in ("embedding", "head"))
+    )
+
+
+def orthogonalised(matrices: torch.Tensor, turns: int = 5) -> torch.Tensor:
+    """[k, n, m] with singular values of about one (0.7 to 1.2), the singular vectors kept."""
+    a, b, c = NEWTON_SCHULZ
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.mT if tall else matrices
+    x = (x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)).bfloat16()
+    for _ in range(turns):
+        square = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)
