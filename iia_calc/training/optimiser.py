@@ -70,6 +70,7 @@ class MuonAdamW(torch.optim.AdamW):
                 continue
             state = self.state[parameter]
             if "momentum" not in state:
+                state["step"] = torch.zeros(())  # which AdamW looks for in a checkpoint
                 state["momentum"] = torch.zeros_like(gradient)
             state["momentum"].lerp_(gradient, 1 - self.momentum)
             ahead = gradient.lerp(state["momentum"], self.momentum)  # Nesterov's

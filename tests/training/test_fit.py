@@ -42,10 +42,12 @@ def _potential(energies) -> Potential:
     return Potential(SMALL, energies)
 
 
-def test_it_learns(tmp_path, labelled, energies):
+@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+def test_it_learns(tmp_path, labelled, energies, optimiser):
     potential = _potential(energies)
     before = held_out_errors(potential.freeze(), labelled, None)["all"]
-    result = fit(potential, labelled, tmp_path, TrainingSettings(epochs=12, learning_rate=4e-3), progress=False)
+    settings = TrainingSettings(epochs=12, learning_rate=4e-3, optimiser=optimiser)
+    result = fit(potential, labelled, tmp_path, settings, progress=False)
     after = held_out_errors(potential, labelled, None)["all"]
     assert after.energy < 0.2 * before.energy
     assert after.forces < 0.5 * before.forces
