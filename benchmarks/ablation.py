@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from iia_calc.labels.packed import open_labels
 from iia_calc.network import NetworkSettings
 from iia_calc.potential import Potential
 from iia_calc.training.evaluate import held_out_errors
-from iia_calc.training.fit import TrainingSettings, fit, read_curve
+from iia_calc.training.fit import OPTIMISERS, TrainingSettings, fit, read_curve
 
 VARIANTS = {
     "neither (SchNet)": {"attention": None, "activation": "ssp"},
@@ -46,6 +47,8 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch-size", type=int, default=10)
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--optimiser", nargs="+", choices=OPTIMISERS, default=["adamw"])
+    parser.add_argument("--networks", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="NETWORK")
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -58,21 +61,22 @@ def main() -> None:
         f"{len(train)} labels, {options.epochs} epochs of batches of {options.batch_size}, {options.seeds} seed(s); "
         f"errors on {len(test)} labels of other starts, all of them ({stores[0].level})",
         "",
-        "| network | parameters | energy MAE, meV/atom | force MAE, eV/Å | CPU minutes |",
-        "|---|---|---|---|---|",
+        "| network | optimiser | parameters | energy MAE, meV/atom | force MAE, eV/Å | CPU minutes |",
+        "|---|---|---|---|---|---|",
     ]
     print("\n".join(lines), flush=True)
-    for name, changes in VARIANTS.items():
-        settings = NetworkSettings(**changes)
+    for name, optimiser in product(options.networks, options.optimiser):
+        settings = NetworkSettings(**VARIANTS[name])
         rows, minutes = [], 0.0
         for seed in range(options.seeds):
-            folder = options.out / f"{name.replace(' ', '-').replace(',', '')}-{seed}"
+            folder = options.out / f"{name.replace(' ', '-').replace(',', '')}-{optimiser}-{seed}"
             torch.manual_seed(seed)
             potential = Potential(settings, energies)
             begin = time.process_time()
             wanted = TrainingSettings(
-                epochs=options.epochs, batch_size=options.batch_size, seed=seed, validation_share=0.05
-            )
+                epochs=options.epochs, batch_size=options.batch_size, seed=seed, validation_share=0.05,
+                optimiser=optimiser,
+            )  # fmt: skip
             fit(potential, train, folder, wanted, progress=False)
             spent = time.process_time() - begin
             path = folder / "cpu_seconds"
@@ -84,7 +88,8 @@ def main() -> None:
         mean = np.mean(rows, 0)
         spread = f" ± {np.std(rows, 0, ddof=1)[0]:.1f}" if options.seeds > 1 else ""
         count = sum(parameter.numel() for parameter in potential.parameters())
-        line = f"| {name} | {count:,} | {mean[0]:.1f}{spread} | {mean[1]:.3f} | {minutes / options.seeds:.1f} |"
+        errors = f"{mean[0]:.1f}{spread} | {mean[1]:.3f}"
+        line = f"| {name} | {optimiser} | {count:,} | {errors} | {minutes / options.seeds:.1f} |"
         lines.append(line)
         print(line, flush=True)
     (options.out / "ablation.md").write_text("\n".join(lines) + "\n")

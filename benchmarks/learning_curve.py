@@ -21,7 +21,7 @@ from iia_calc.labels.packed import open_labels
 from iia_calc.potential import Potential
 from iia_calc.training.build import read_labels
 from iia_calc.training.evaluate import held_out_errors
-from iia_calc.training.fit import TrainingSettings, fit
+from iia_calc.training.fit import OPTIMISERS, TrainingSettings, fit
 
 
 def main() -> None:
@@ -31,6 +31,7 @@ def main() -> None:
     parser.add_argument("--pretrained", required=True, help="model whose network and weights are the start")
     parser.add_argument("--counts", type=int, nargs="+", default=[100, 200, 400, 800])
     parser.add_argument("--updates", type=int, default=2000, help="optimiser steps of each fit")
+    parser.add_argument("--optimiser", choices=OPTIMISERS, default="adamw")
     parser.add_argument("--out", type=Path, default=Path("runs/learning-curve"))
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
@@ -41,6 +42,7 @@ def main() -> None:
     order = {start: k for k, start in enumerate(starts)}
     items.sort(key=lambda item: order[item.start])
     energies = open_labels(options.labels[0]).element_energies
+    rates = (1e-3, 1.2e-4 if options.optimiser == "muon" else 5e-4)  # from nothing, and from pretrained weights
     rows = []
     for count in options.counts:
         if count > len(items):
@@ -50,7 +52,7 @@ def main() -> None:
             potential = initial(options.pretrained, energies, pretrained=kind == "pretrained")
             settings = TrainingSettings(
                 epochs=max(1, round(10 * options.updates / count)), batch_size=10, validation_share=0.1,
-                learning_rate=5e-4 if kind == "pretrained" else 1e-3,
+                learning_rate=rates[kind == "pretrained"], optimiser=options.optimiser,
             )  # fmt: skip
             fit(potential, items[:count], options.out / f"{kind.replace(' ', '-')}-{count}", settings, progress=False)
             error = held_out_errors(potential, test)["all"]
