@@ -39,7 +39,7 @@ potential = Potential(
     NetworkSettings(n_atom_basis=16 if options.quick else 64, n_interactions=3, cutoff=5.0),
     element_energies={symbol: level.element_energy(symbol) for symbol in ("B", "Se")},
 )
-settings = TrainingSettings(epochs=3 if options.quick else 40, batch_size=10, learning_rate=2e-3, validation_share=0.1)
+settings = TrainingSettings(epochs=3 if options.quick else 40, batch_size=10, optimiser="muon", validation_share=0.1)
 errors = fit(potential, list(store.read()), options.out / "fit", settings, progress=False)
 print(f"validation errors {1000 * errors['energy']:.0f} meV/atom, {errors['forces']:.2f} eV/Å")
 

@@ -60,10 +60,12 @@ class LoopSettings:
         )
     )
     pretraining: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(epochs=5, batch_size=10, validation_share=0.03)
+        default_factory=lambda: TrainingSettings(epochs=5, batch_size=10, validation_share=0.03, optimiser="muon")
     )
     training: TrainingSettings = field(
-        default_factory=lambda: TrainingSettings(epochs=30, batch_size=10, learning_rate=5e-4, validation_share=0.08)
+        default_factory=lambda: TrainingSettings(
+            epochs=20, batch_size=5, learning_rate=2e-4, validation_share=0.08, optimiser="muon"
+        )
     )
 
     def __post_init__(self) -> None:
