@@ -18,7 +18,11 @@ def reproduce(
     experiment: Annotated[str, typer.Argument(help=f"{NAMES}; fig2, fig6, fig7, tableS4, tableS5 are parts of these.")],
     data: Annotated[Path | None, typer.Option(help="Folder of the published sets: SeBn, Bn, SeBn-O, ...")] = None,
     treatment: Annotated[
-        str, typer.Option("--as", help="published: raw, the paper's settings. corrected: eV, failed SCF left out.")
+        str,
+        typer.Option(
+            "--as",
+            help="published: raw, the paper's settings. corrected: eV, failed SCF left out. strict: more so, for best.",
+        ),
     ] = "corrected",
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of runs and results.")] = Path("runs/paper"),
     epochs: Annotated[int, typer.Option(help="Of every training; the paper's are 100.")] = 100,

@@ -22,6 +22,10 @@ def chosen_names(name: str, treatment: str) -> list[str]:
     """
     if name == "best" and treatment == "published":
         raise ValueError("best is this project's own model, for the corrected data: --as corrected")
+    if treatment == "strict" and name not in ("best", "all"):
+        raise ValueError(f"{name} is one of the paper's: --as published or corrected; strict is for best")
+    if treatment == "strict":
+        return ["best"]
     known = [known for known in ("constants", *EXPERIMENTS, "table1") if (known, treatment) != ("best", "published")]
     return known if name == "all" else [name]
 
