@@ -68,11 +68,11 @@ def write(data: Path, folder: Path) -> Path:
         good = sound(item)
         pair = [s.energies_in("eV") for m, _, s in chosen if m == n]
         energies = item.energies_in("eV") - min(e.min() for e in pair)
-        q1, median, q3 = np.quantile(energies, [0.25, 0.5, 0.75])
+        q1, median, q3 = (float(q) for q in np.quantile(energies, [0.25, 0.5, 0.75]))
         reach = 1.5 * (q3 - q1)
         beyond = (energies > q3 + reach) | (energies < q1 - reach)
         box = Box(
-            name, n, len(energies), *(round(float(q), 2) for q in (q1, median, q3)), int(beyond.sum()),
+            name, n, len(energies), round(q1, 2), round(median, 2), round(q3, 2), int(beyond.sum()),
             int((beyond & ~good).sum()), int((~good).sum()),
         )  # fmt: skip
         panels.setdefault(n, []).append((box, energies, good))
@@ -123,10 +123,11 @@ def read(path: Path) -> list[Box]:
         return []
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    whole = ("n", "structures", "outliers", "outliers_failed", "failed")
     return [
-        Box(**{name: value if name == "set" else int(value) if name in whole else float(value) for name, value in
-               row.items()})
+        Box(
+            row["set"], int(row["n"]), int(row["structures"]), float(row["q1"]), float(row["median"]),
+            float(row["q3"]), int(row["outliers"]), int(row["outliers_failed"]), int(row["failed"]),
+        )
         for row in rows
     ]  # fmt: skip
 

@@ -13,15 +13,15 @@ def section(tables: Iterable[tuple[str, str, Sequence[Line], int]]) -> str:
     text = ["## What was run", ""]
     text += [
         f"In full is {printed.EPOCHS} epochs, {printed.SEEDS} seeds, all rows, four fifths of all structures. Less "
-        "than that was cut for time; \u201cin full\u201d in the last column where nothing was.",
+        "than that was cut for time, equally for all rows that a verdict compares.",
         "",
         "| `iia reproduce` | rows | epochs | seeds | training structures | CPU minutes | |",
         "|---|---|---|---|---|---|---|",
     ]
     for name, treatment, lines, rows in tables:
-        epochs = _range([line.epochs for line in lines])
-        seeds = _range([len(line.seeds) for line in lines])
-        trained = _range([line.n_train for line in lines])
+        epochs = spread([line.epochs for line in lines])
+        seeds = spread([len(line.seeds) for line in lines])
+        trained = spread([line.n_train for line in lines])
         minutes = sum(float(line.cpu_seconds.sum()) for line in lines) / 60
         full = (
             len(lines) == rows
@@ -35,6 +35,6 @@ def section(tables: Iterable[tuple[str, str, Sequence[Line], int]]) -> str:
     return "\n".join([*text, ""])
 
 
-def _range(values: Sequence[int]) -> str:
+def spread(values: Sequence[int]) -> str:
     low, high = min(values), max(values)
     return f"{low}" if low == high else f"{low} to {high}"

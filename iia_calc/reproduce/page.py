@@ -83,7 +83,10 @@ def make_page(results: Path, folder: Path) -> Path:
                 continue
             spent.append((name, treatment, lines, len(experiment.rows)))
             found = verdicts(name, lines)
-            judged += [(f"{title.split(' (')[-1].rstrip(')')}, {treatment}", verdict) for verdict in found]
+            where = (
+                f"{title.split(' (')[-1].rstrip(')')}, {treatment}, {budget.spread([r.epochs for r in lines])} epochs"
+            )
+            judged += [(where, verdict) for verdict in found]
             curves = read_curves(folder / f"{name}-{treatment}-curves.csv")
             drawn = figures.draw(name, treatment, lines, curves, folder)
             note = NOTES.get((name, treatment), "")
