@@ -54,6 +54,29 @@ def test_a_fit_can_be_ended_early_and_another_validation_is_another_fit(tmp_path
         fit(Potential(SMALL, ELEMENT_ENERGIES), items, tmp_path / "x", settings, progress=False, validation=[40])
 
 
+def test_a_stopped_fit_ends_as_if_it_had_not_been(tmp_path):
+    settings = TrainingSettings(epochs=4, learning_rate=5e-3, force_weight=0.0, batch_size=5)
+    items, curves = labelled(40), []
+
+    def interrupt(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    for name, stops in (("whole", []), ("stopped", [interrupt])):
+        torch.manual_seed(0)
+        start = Potential(SMALL, ELEMENT_ENERGIES).state_dict()
+        for on_epoch in (*stops, None):
+            potential = Potential(SMALL, ELEMENT_ENERGIES)
+            potential.load_state_dict(start)
+            try:
+                fit(potential, items, tmp_path / name, settings, progress=False, validation=[1, 2], on_epoch=on_epoch)
+            except KeyboardInterrupt:
+                assert on_epoch is interrupt
+        curves.append([row["loss"] for row in read_curve(tmp_path / name / "curve.csv")])
+    assert len(curves[0]) == 4
+    assert curves[1] == pytest.approx(curves[0], rel=1e-5)
+
+
 def test_unknown_schedules_and_losses_are_refused():
     with pytest.raises(ValueError, match="one-cycle or constant"):
         TrainingSettings(schedule="cosine")
