@@ -142,6 +142,6 @@ def parity_sentence(rows: Sequence[dict[str, str]]) -> str:
         shares.append(100 * sum(int(r["doubted"]) for r in mine) / max(sum(int(r["corrected"]) for r in mine), 1))
     return (
         f"Of the sets with an even number of electrons {shares[0]:.0f} % are doubted, of those with an odd one "
-        f"{shares[1]:.0f} %: a fault of the calculations (restricted singlets where the number is even), not of the "
-        "geometries, which were drawn alike."
+        f"{shares[1]:.0f} %. The geometries were drawn alike, so that the fault lies with the calculations: where the "
+        "number is even, an SCF of a restricted singlet has many solutions above the lowest."
     )
