@@ -103,8 +103,14 @@ def make_page(results: Path, folder: Path) -> Path:
     parts.append(doubts.section(doubts.read(folder / "doubts.csv"), doubts.read(folder / "doubts-check.csv")))
     parts.append(boxes.section(found_boxes))
     parts.append(tuples_section(folder / "tableS2.csv"))
+    counts = {
+        treatment: {
+            row["target"]: int(row["structures"]) for row in constants.read(folder / f"constants-{treatment}.csv")
+        }
+        for treatment in TREATMENTS
+    }
     head = HEAD.format(absent=absent(folder))
-    text = "\n".join([head, summary(judged), budget.section(spent), *filter(None, parts)])
+    text = "\n".join([head, summary(judged), budget.section(spent, counts), *filter(None, parts)])
     page = folder / "README.md"
     page.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     return page

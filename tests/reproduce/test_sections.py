@@ -79,9 +79,23 @@ def test_parity_is_that_of_the_electrons():
 def test_the_budget_says_what_was_cut():
     full = line("a", [1.0] * 3, epochs=100, cpu_seconds=np.full(3, 60.0))
     text = budget.section([("fig4", "published", [full], 1), ("table2", "corrected", [full, line("b", [1.0])], 9)])
+    whole = "iia reproduce fig4 --as published --epochs 100 --seeds 3"
+    assert budget.command("fig4", "published", [full], {}) == f"{whole} --data published"
+    assert budget.command("fig4", "published", [full], {"SeB20": 125}) == f"{whole} --data published"
+    assert budget.command("fig4", "published", [full], {"SeB20": 2000}) == f"{whole} --limit 125 --data published"
+    other = line("c", [1.0] * 3, epochs=100, target="SeB19")
+    assert "--limit 125" in budget.command("fig4", "published", [full, other], {})
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in text.splitlines() if row.startswith("| `")]
-    assert rows[1] == ["`fig4 --as published`", "1 of 1", "100", "3", "100", "3", "in full"]
-    assert rows[2] == ["`table2 --as corrected`", "2 of 9", "20 to 100", "1 to 3", "100", "3", "cut"]
+    assert rows[0] == [f"`{whole} --data published`", "1 of 1", "100", "3", "100", "3", "in full"]
+    assert rows[1] == [
+        "`iia reproduce table2 --as corrected --epochs 100 --seeds 3 --data published`",
+        "2 of 9",
+        "20 to 100",
+        "1 to 3",
+        "100",
+        "3",
+        "cut",
+    ]
 
 
 def test_the_sample_of_energies_is_not_copied_to_the_page(tmp_path):
