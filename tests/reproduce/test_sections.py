@@ -52,7 +52,7 @@ def test_box_verdicts_follow_the_numbers():
 def test_doubts_are_counted_for_each_set_and_no_energy_leaves(sets, tmp_path, monkeypatch):
     potential = small_potential()
     monkeypatch.setattr("iia_calc.reproduce.doubts.storage.load", lambda name: potential)
-    monkeypatch.setattr("iia_calc.reproduce.doubts._recompute", lambda *args: None)
+    monkeypatch.setattr("iia_calc.reproduce.doubts._third_opinion", lambda *args: None)
     rows = doubts.read(doubts.write(sets, tmp_path))
     assert [row["set"] for row in rows] == [f"SeB{n}" for n in range(16, 24)]
     library = doubts.Library(sets, "corrected")
@@ -63,11 +63,26 @@ def test_doubts_are_counted_for_each_set_and_no_energy_leaves(sets, tmp_path, mo
         assert int(row["doubted"]) == (above > 0.25).sum()
         assert float(row["mae_strict"]) <= float(row["mae_corrected"])
         assert int(row["electrons"]) == item.numbers.sum()
-    checked = [{"level": "X", "set": "SeB20", "doubted": "9", "doubted_right": "8", "kept": "7", "kept_right": "6"}]
+    checked = [{"level": "X", "set": "SeB20", "doubted": "9", "doubted_right": "8", "kept": "7", "kept_right": "6",
+                "sound": "5", "mae_sound": "0.07"}]  # fmt: skip
     text = doubts.section(rows, checked)
     assert "8 of 9 doubted energies" in text
     assert "6 of 7 others" in text
     assert doubts.section([], []) == ""
+
+
+def test_a_third_opinion_is_counted_over_the_whole_set(sets, tmp_path):
+    pytest.importorskip("tblite")
+    found = doubts.Library(sets, "corrected").structures("SeB16")
+    chosen = found.select(np.arange(6))
+    above = np.array([0.0, 0.01, 0.02, 0.03, 0.9, 1.0])
+    doubts._third_opinion(chosen, above, tmp_path / "doubts-check.csv")
+    (row,) = doubts.read(tmp_path / "doubts-check.csv")
+    assert (int(row["doubted"]), int(row["kept"])) == (2, 4)
+    assert int(row["kept_right"]) + int(row["doubted"]) - int(row["doubted_right"]) == int(row["sound"])
+    table = (tmp_path / doubts.RECOMPUTED).read_text()
+    doubts._third_opinion(chosen, above, tmp_path / "doubts-check.csv")
+    assert (tmp_path / doubts.RECOMPUTED).read_text() == table
 
 
 def test_parity_is_that_of_the_electrons():
