@@ -17,7 +17,7 @@ n_atoms without, K slots per atom (N for clusters), P pairs i < j.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -167,6 +167,12 @@ class Pairs:
     def expand_directions(self, directions: torch.Tensor) -> torch.Tensor:
         """Of r_j - r_i of each pair [P, 3] -> from each slot's atom to its neighbour [A, K, 3]."""
         return self.expand(directions) * -self.sign(directions.dtype).view(self.n_padded, self.n_slots, 1)
+
+    def of_distances(
+        self, function: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], distances: torch.Tensor
+    ) -> tuple[torch.Tensor, ...]:
+        """`function` of the distances [P] Å of all pairs: tensors [P, ...]."""
+        return function(distances)
 
     def convolve_pairs(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Σ_j filters_ij ∘ x_j of filters known per pair: [P, F], [A, F] -> [A, F]."""

@@ -7,7 +7,7 @@ constant of each set, which is taken as the median difference of its passed stru
 constant (0.1 eV/atom), and a twentieth of boron's cohesive energy.
 
 PySCF's own SCF can end in an excited solution. That hides a failure and makes a flag look wrong; it can't
-make a sound published energy look failed.
+make a sound published energy look failed. Of a flagged structure a bound from above is enough (`bound.py`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from iia_calc.data.bound import lowest_energy
 from iia_calc.data.sets import StructureSet
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.executors import process_pool
@@ -29,11 +30,16 @@ from iia_calc.labels.xtb import XTBLevel
 
 EXCESS = 0.25
 """eV/atom above PySCF, after the set's shift, from which on a published energy counts as failed."""
+ENOUGH = 0.75
+"""eV/atom below a flagged energy at which its SCF is stopped: no set's shift is as large as ENOUGH - EXCESS."""
 
 
 @dataclass(frozen=True)
 class Recomputed:
-    """One structure of the sample; energies in eV, `recomputed` NaN where the recalculation failed."""
+    """One structure of the sample; energies in eV, `recomputed` NaN where the recalculation failed.
+
+    bound : `recomputed` is no converged energy, but one that the ground state's does not exceed.
+    """
 
     source: str
     formula: str
@@ -43,6 +49,7 @@ class Recomputed:
     recomputed: float
     level: str
     error: str = ""
+    bound: bool = False
 
     @property
     def n_atoms(self) -> int:
@@ -105,7 +112,8 @@ def recompute(
 
     Raises
     ------
-    ValueError : fewer than one structure, elements that the level can't do, or `path` isn't such a CSV.
+    ValueError : fewer than one structure, elements that the level can't do, or `path` isn't such a CSV, or one
+        of an earlier version that lacks rows.
     """
     if count < 1:
         raise ValueError(f"{count} structures can't be checked; it must be at least 1")
@@ -131,21 +139,28 @@ def recompute(
         level.element_energy(symbol)  # what it can't do it says before anything is computed
     path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists() or not path.stat().st_size
+    if not new and path.read_text(encoding="utf-8").partition("\n")[0] != ",".join(names):
+        raise ValueError(f"{path} was begun by an earlier version and can't be added to; name another folder")
     with path.open("a", newline="", encoding="utf-8") as file, process_pool(workers) as pool:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         if new:
             writer.writeheader()
             file.flush()
         jobs = {
-            pool.submit(_single_point, level, Atoms(item.numbers, item.positions[k])): (item, k, flagged)
+            pool.submit(
+                _single_point,
+                level,
+                Atoms(item.numbers, item.positions[k]),
+                float(item.energies_in("eV")[k]) - ENOUGH * item.n_atoms if flagged else None,
+            ): (item, k, flagged)
             for item, k, flagged in waiting
         }
         for job in as_completed(jobs):
             item, k, flagged = jobs[job]
-            energy, error = job.result()
+            energy, bound, error = job.result()
             row = Recomputed(
                 str(item.source), item.formula, int(item.indices[k]), flagged, float(item.energies_in("eV")[k]),
-                energy, level.name, error,
+                energy, level.name, error, bound,
             )  # fmt: skip
             writer.writerow(asdict(row))
             file.flush()
@@ -155,11 +170,17 @@ def recompute(
     return found
 
 
-def _single_point(level: LevelOfTheory, atoms: Atoms) -> tuple[float, str]:
+def _single_point(level: LevelOfTheory, atoms: Atoms, enough: float | None) -> tuple[float, bool, str]:
+    """Energy, eV, whether it is only a bound, and what went wrong; `enough`: a bound below it will do."""
     try:
-        return level.energy(atoms) if isinstance(level, DFTLevel) else level.label(atoms).energy, ""
+        if not isinstance(level, DFTLevel):
+            return level.label(atoms).energy, False, ""
+        if enough is None:
+            return level.energy(atoms), False, ""
+        found = lowest_energy(level, atoms, enough)
+        return found.energy, not found.converged, ""
     except LabelFailed as error:
-        return float("nan"), str(error)
+        return float("nan"), False, str(error)
 
 
 def _rows(path: Path) -> Iterator[Recomputed]:
@@ -172,7 +193,7 @@ def _rows(path: Path) -> Iterator[Recomputed]:
         for row in reader:
             yield Recomputed(
                 row["source"], row["formula"], int(row["index"]), row["flagged"] == "True", float(row["published"]),
-                float(row["recomputed"]), row["level"], row["error"] or "",
+                float(row["recomputed"]), row["level"], row["error"] or "", row.get("bound") == "True",
             )  # fmt: skip
 
 
@@ -184,7 +205,8 @@ class CheckResult:
     ----------
     flagged, flagged_right : flagged structures that could be recomputed, and those truly too high.
     passed, passed_right : likewise passed ones, and those that agree.
-    not_recomputed : structures on which the recalculation failed, too; they say nothing.
+    not_recomputed : structures on which the recalculation failed, too, or found only a bound too high to tell;
+        they say nothing.
     excess : for each recomputed row (source, index), eV above it after the set's shift.
     """
 
@@ -204,11 +226,14 @@ def judge(rows: Sequence[Recomputed], excess: float = EXCESS) -> CheckResult:
     """Count right verdicts; `excess` in eV/atom, see the module's docstring."""
     known = [row for row in rows if np.isfinite(row.recomputed)]
     shifts: dict[str, float] = {}
-    everywhere = [row.published - row.recomputed for row in known if not row.flagged]
+    everywhere = [row.published - row.recomputed for row in known if not row.flagged and not row.bound]
     for source in {row.source for row in known}:
-        passed = [row.published - row.recomputed for row in known if row.source == source and not row.flagged]
+        passed = [
+            row.published - row.recomputed for row in known if row.source == source and not (row.flagged or row.bound)
+        ]
         shifts[source] = float(np.median(passed or everywhere or [0.0]))
     above = {(row.source, row.index): row.published - row.recomputed - shifts[row.source] for row in known}
+    known = [row for row in known if not row.bound or above[row.source, row.index] > excess * row.n_atoms]
     failed = [above[row.source, row.index] > excess * row.n_atoms for row in known]
     flagged = [truth for row, truth in zip(known, failed, strict=True) if row.flagged]
     passed_rows = [truth for row, truth in zip(known, failed, strict=True) if not row.flagged]

@@ -161,7 +161,7 @@ def one_sided_excess(features: np.ndarray, energies: np.ndarray) -> tuple[np.nda
             break
     kept = np.zeros(len(rest), dtype=bool)
     for _ in range(50):
-        centre, scatter = _lower_side(rest)
+        centre, scatter = crowded_and_scatter(rest)
         sound = rest < centre + 2.5 * scatter
         if (sound == kept).all():
             break
@@ -171,7 +171,7 @@ def one_sided_excess(features: np.ndarray, energies: np.ndarray) -> tuple[np.nda
     return rest - centre, scatter * np.sqrt(freedom)
 
 
-def _lower_side(values: np.ndarray) -> tuple[float, float]:
+def crowded_and_scatter(values: np.ndarray) -> tuple[float, float]:
     """Where values crowd most (the shortest quarter's middle), and their scatter below it."""
     ordered = np.sort(values)
     quarter = max(len(ordered) // 4, 3)

@@ -98,7 +98,8 @@ class SchNetIIA(nn.Module):
             if directions is None:
                 raise ValueError("an angular attention needs the directions of the pairs")
             harmonics = spherical_harmonics(pairs.expand_directions(directions), self.settings.angular)  # [A, K, C]
-        for interaction, filters in zip(self.interactions, self.filters(rbf, fc), strict=True):
+        of_blocks = pairs.of_distances(lambda r: self.filters(self.radial_basis(r), self.cutoff_fn(r)), distances)
+        for interaction, filters in zip(self.interactions, of_blocks, strict=True):
             x = interaction(x, filters, rbf, log_fc, pairs, harmonics)  # [A, F]
         return x
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from iia_calc.network import NetworkSettings
 from iia_calc.reproduce import printed
 from iia_calc.reproduce.runs import Experiment, Row, Run
-from iia_calc.reproduce.sets import TREATMENTS
+from iia_calc.reproduce.sets import TREATMENTS, unknown_treatment
 from iia_calc.training.fit import TrainingSettings
 
 SIZES = range(16, 24)
@@ -33,7 +33,7 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.treatment not in TREATMENTS:
-            raise ValueError(f"--as is {self.treatment!r}; choose {' or '.join(TREATMENTS)}")
+            raise ValueError(unknown_treatment(self.treatment))
         if self.epochs < 1 or self.seeds < 1:
             raise ValueError("--epochs and --seeds must be at least 1")
 
@@ -133,8 +133,9 @@ def best(plan: Plan) -> Experiment:
     ]
     if not plan.quick:
         tuned = replace(plan.training, learning_rate=5e-4)
-        run = replace(scratch, start="gfn1-angular", training=tuned)
-        rows.append(plan.row("pretrained", "angular attention, pretrained on GFN1-xTB labels", run))
+        for start, labels in (("gfn1-angular", "GFN1-xTB labels"), ("seb-3", "our PBE0/3-21G labels")):
+            run = replace(scratch, start=start, training=tuned)
+            rows.append(plan.row(start, f"angular attention, pretrained on {labels}", run))
     return Experiment("best", "The best model on SeB20 (not in the paper)", tuple(rows))
 
 

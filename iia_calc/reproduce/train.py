@@ -5,12 +5,32 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from iia_calc.reproduce import constants
+from iia_calc.reproduce import boxes, constants, doubts, tuples
 from iia_calc.reproduce.experiments import EXPERIMENTS, SIZES, Plan
 from iia_calc.reproduce.results import Show, run_experiment
 from iia_calc.reproduce.runner import Runner
 from iia_calc.reproduce.sets import Library
 from iia_calc.reproduce.tune import search
+
+UNTRAINED = ("fig5", "doubts", "tableS2")
+"""What is read off the files alone."""
+
+
+def tabulate(name: str, data: Path | None, out: Path) -> list[Path]:
+    """Write those of `UNTRAINED` that `name` stands for; without `data` only what needs none.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError : a set that is wanted is missing or unsound.
+    """
+    written = []
+    if name in ("fig5", "all") and data is not None:
+        written.append(boxes.write(data, out))
+    if name == "doubts" and data is not None:
+        written.append(doubts.write(data, out))
+    if name in ("tableS2", "all"):
+        written.append(tuples.write(out))
+    return written
 
 
 def chosen_names(name: str, treatment: str) -> list[str]:
@@ -20,10 +40,17 @@ def chosen_names(name: str, treatment: str) -> list[str]:
     ------
     ValueError : this project's own model is asked for as published.
     """
-    if name == "best" and treatment == "published":
-        raise ValueError("best is this project's own model, for the corrected data: --as corrected")
-    known = [known for known in ("constants", *EXPERIMENTS, "table1") if (known, treatment) != ("best", "published")]
+    if not applies(name, treatment):
+        if name == "best":
+            raise ValueError("best is this project's own model, for the corrected data: --as corrected")
+        raise ValueError(f"{name} is one of the paper's: --as published or corrected; strict is for best")
+    known = [known for known in ("constants", *EXPERIMENTS, "table1") if applies(known, treatment)]
     return known if name == "all" else [name]
+
+
+def applies(name: str, treatment: str) -> bool:
+    """Whether an experiment makes sense under a treatment."""
+    return name == "all" or (treatment != "published" if name == "best" else treatment != "strict")
 
 
 def train(

@@ -64,6 +64,9 @@ def _gain(claim: str, lines: Lines, before: str, after: str, what: str = "mae", 
     a, b = lines[before].paired(lines[after], what)
     p, q = lines[before].printed, lines[after].printed
     printed_gain = claimed if claimed is not None else (p[0] - q[0]) / p[0] if p and q and what == "mae" else None
+    if what == "best_epoch" and (_still_learning(lines[before]) or _still_learning(lines[after])):
+        shown = "" if claimed is None else f"{100 * claimed:+.1f} %"
+        return Verdict(claim, shown, f"still learning at the last of {lines[before].epochs} epochs", OPEN)
     mean, low, high = gain_interval(a, b) if len(a) else (np.nan, np.nan, np.nan)
     reach = f" ({100 * low:+.1f} to {100 * high:+.1f})" if np.isfinite(low) else " (one seed)"
     obtained = f"{100 * mean:+.1f} %{reach}"
@@ -71,6 +74,11 @@ def _gain(claim: str, lines: Lines, before: str, after: str, what: str = "mae", 
         obtained += "; neither is better than a constant"
     shown = "" if printed_gain is None else f"{100 * printed_gain:+.1f} %"
     return Verdict(claim, shown, obtained, judge_gain(a, b, NOTABLE if printed_gain is None else printed_gain))
+
+
+def _still_learning(line: Line) -> bool:
+    """Whether the best epoch of half the runs was the last one, or the last but one: a fit that isn't over."""
+    return bool(np.median(line.best_epoch) >= line.epochs - 1)
 
 
 def _learnt(line: Line) -> bool:

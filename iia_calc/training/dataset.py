@@ -81,18 +81,23 @@ class SizeBuckets(Sampler[int]):
     """Random order in which neighbours have like sizes, so that padded batches waste little.
 
     Each epoch draws anew: shuffled, cut into pools of `pool` batches, each pool sorted by size, its
-    batches shuffled.
+    batches shuffled. What it draws depends on `seed` and the epoch's number alone, which Lightning says by
+    `set_epoch`: a fit that goes on after a stop sees what it would have seen.
     """
 
     def __init__(self, data_source, num_samples: int, sizes: np.ndarray, batch_size: int, seed: int, pool: int = 40):
         self.sizes, self.batch_size, self.pool = np.asarray(sizes), batch_size, pool
-        self.rng = np.random.default_rng(seed)
+        self.seed, self.epoch = seed, 0
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
 
     def __len__(self) -> int:
         return len(self.sizes)
 
     def __iter__(self) -> Iterator[int]:
-        order = self.rng.permutation(len(self.sizes))
+        rng = np.random.default_rng((self.seed, self.epoch))
+        order = rng.permutation(len(self.sizes))
         batches: list[np.ndarray] = []
         for begin in range(0, len(order), self.pool * self.batch_size):
             pool = order[begin : begin + self.pool * self.batch_size]
@@ -100,7 +105,7 @@ class SizeBuckets(Sampler[int]):
             batches += [pool[k : k + self.batch_size] for k in range(0, len(pool), self.batch_size)]
         short = [batch for batch in batches if len(batch) < self.batch_size]
         full = [batch for batch in batches if len(batch) == self.batch_size]
-        for k in self.rng.permutation(len(full)):
+        for k in rng.permutation(len(full)):
             yield from full[k].tolist()
         for batch in short:
             yield from batch.tolist()

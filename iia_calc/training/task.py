@@ -12,7 +12,7 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 from torch import nn
 
-from iia_calc.near_pairs import NearPairs
+from iia_calc.near_pairs import KNOTS, NearPairs
 from iia_calc.potential import Potential
 from iia_calc.training.dataset import ENERGY, FORCES
 from iia_calc.training.optimiser import MuonAdamW
@@ -21,7 +21,8 @@ from iia_calc.training.optimiser import MuonAdamW
 class PotentialEnergies(nn.Module):
     """SchNetPack inputs -> total and per-atom interaction energies, eV (element energies left out).
 
-    fixed : nobody will ask for forces, so pairs beyond the cutoff are left out of the work.
+    fixed : nobody will ask for forces, so pairs beyond the cutoff are left out of the work, and filters are
+        read off a table made for each batch.
     """
 
     model_outputs = [ENERGY]  # noqa: RUF012  (SchNetPack's contract)
@@ -34,7 +35,7 @@ class PotentialEnergies(nn.Module):
         batch, Z, R = inputs[properties.idx_m], inputs[properties.Z], inputs[properties.R]
         n_atoms = inputs[properties.n_atoms]
         if self.fixed:
-            pairs = NearPairs(tuple(n_atoms.tolist()), R, self.potential.cutoff)
+            pairs = NearPairs(tuple(n_atoms.tolist()), R, self.potential.cutoff, KNOTS)
             atomic = self.potential.interaction_energies(pairs, Z, R)
         else:
             atomic = self.potential.atomic_energies(Z, R, batch)

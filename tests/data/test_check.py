@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ase import Atoms
 from made_data import boron_set
 
+from iia_calc.data.bound import lowest_energy
 from iia_calc.data.check import Recomputed, check_level, draw, judge, recompute
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LabelFailed
@@ -85,3 +87,32 @@ def test_an_energy_alone_is_that_of_the_label():
     assert level.energy(pair) == pytest.approx(level.label(pair).energy, abs=1e-4)
     with pytest.raises(LabelFailed):
         level.energy(Atoms("B2", [[0, 0, 0], [0.1, 0, 0]]))
+
+
+def test_a_bound_counts_where_it_is_low_enough_and_says_nothing_where_not():
+    sound = [row(k, False, 10.0, 0.0) for k in range(3)]
+    low, high = replace(row(3, True, 30.0, 0.0), bound=True), replace(row(4, True, 10.5, 0.0), bound=True)
+    result = judge([*sound, low, high])
+    assert (result.flagged, result.flagged_right, result.not_recomputed) == (1, 1, 1)
+
+
+def test_an_scf_stops_where_it_is_low_enough_and_bounds_the_ground_state_from_above():
+    pytest.importorskip("pyscf")
+    level = DFTLevel(gpu=False, threads=1)
+    pair = Atoms("B2", [[0, 0, 0], [1.6, 0, 0]])
+    whole = lowest_energy(level, pair)
+    assert whole.converged
+    assert whole.energy == pytest.approx(level.energy(pair), abs=1e-4)
+    stopped = lowest_energy(level, pair, enough=whole.energy + 1.0)
+    assert not stopped.converged
+    assert whole.energy - 1e-3 <= stopped.energy < whole.energy + 1.0
+    hurried = lowest_energy(level.but(max_cycle=1), pair)
+    assert not hurried.converged
+    assert hurried.energy >= whole.energy - 1e-3
+
+
+def test_a_table_of_an_earlier_version_is_not_added_to(tmp_path):
+    pytest.importorskip("tblite")
+    (tmp_path / "check.csv").write_text("source,formula,index,flagged,published,recomputed,level,error\n")
+    with pytest.raises(ValueError, match="earlier version"):
+        recompute([boron_set(3)], [np.zeros(3, dtype=bool)], 1, tmp_path / "check.csv", level=check_level("gfn1"))

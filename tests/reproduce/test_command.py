@@ -86,10 +86,11 @@ def test_a_search_goes_on(sets, tmp_path):
         (["table7"], "there is no experiment 'table7'"),
         (["table2"], "say where the published sets lie"),
         (["table2", "--data", "nowhere"], "there is no folder nowhere"),
-        (["table2", "--data", ".", "--as", "true"], "choose published or corrected"),
+        (["table2", "--data", ".", "--as", "true"], "choose published, corrected or strict"),
         (["table2", "--data", "."], "is wanted, but there is no"),
         (["table2", "--data", ".", "--epochs", "0"], "must be at least 1"),
         (["best", "--data", ".", "--as", "published"], "--as corrected"),
+        (["table2", "--data", ".", "--as", "strict"], "strict is for best"),
         (["page"], "there are no results"),
     ],
 )

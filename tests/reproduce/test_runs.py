@@ -54,6 +54,14 @@ def test_as_corrected_is_in_ev_without_failed_scf(sets):
     assert np.ptp(energies) < 100 < np.ptp(published)
 
 
+def test_as_strict_leaves_out_what_a_second_opinion_doubts(sets, monkeypatch):
+    corrected = Library(sets, "corrected").structures("SeB20")
+    monkeypatch.setattr("iia_calc.reproduce.sets.doubted", lambda found: np.arange(len(found)) % 5 == 0)
+    strict = Library(sets, "strict").structures("SeB20")
+    assert strict.indices.tolist() == [k for place, k in enumerate(corrected.indices.tolist()) if place % 5]
+    assert Library(sets, "strict").task("SeB20", 0).unit == "eV"
+
+
 def test_a_joined_set_is_only_trained_on(sets):
     library = Library(sets, "published")
     alone, joined = library.task("SeB20", 0), library.task("SeB20", 0, ["SeB19"])
@@ -77,7 +85,7 @@ def test_wrong_sets_are_named(sets, tmp_path):
         library.structures("SeB21-O")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         Library(tmp_path / "nowhere", "published")
-    with pytest.raises(ValueError, match="published or corrected"):
+    with pytest.raises(ValueError, match="published, corrected or strict"):
         Library(sets, "true")
     other = tmp_path / "SeBn"
     other.mkdir()

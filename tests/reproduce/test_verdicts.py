@@ -68,3 +68,13 @@ def test_the_cost_of_a_chain_counts_every_step():
 def test_a_goal_is_reached_or_not():
     assert verdicts("best", [line("a", [0.07, 0.075])])[0].verdict == HOLDS
     assert verdicts("best", [line("a", [0.09, 0.12])])[0].verdict == FAILS
+
+
+def test_convergence_of_fits_that_are_not_over_cannot_be_told():
+    early, late = line("SchNet", [1.0] * 3, best=10), line("SMU", [1.0] * 3, best=5)
+    claim = "SMU reaches its best epoch sooner (S5)"
+    assert {v.claim: v.verdict for v in verdicts("table3", [early, late])}[claim] == HOLDS
+    going_on = line("SchNet", [1.0] * 3, best=19)
+    found = {v.claim: v for v in verdicts("table3", [going_on, late])}[claim]
+    assert found.verdict == OPEN
+    assert "still learning" in found.obtained

@@ -54,6 +54,29 @@ def test_a_fit_can_be_ended_early_and_another_validation_is_another_fit(tmp_path
         fit(Potential(SMALL, ELEMENT_ENERGIES), items, tmp_path / "x", settings, progress=False, validation=[40])
 
 
+def test_a_stopped_fit_ends_as_if_it_had_not_been(tmp_path):
+    settings = TrainingSettings(epochs=4, learning_rate=5e-3, force_weight=0.0, batch_size=5)
+    items, curves = labelled(40), []
+
+    def interrupt(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    for name, stops in (("whole", []), ("stopped", [interrupt])):
+        torch.manual_seed(0)
+        start = Potential(SMALL, ELEMENT_ENERGIES).state_dict()
+        for on_epoch in (*stops, None):
+            potential = Potential(SMALL, ELEMENT_ENERGIES)
+            potential.load_state_dict(start)
+            try:
+                fit(potential, items, tmp_path / name, settings, progress=False, validation=[1, 2], on_epoch=on_epoch)
+            except KeyboardInterrupt:
+                assert on_epoch is interrupt
+        curves.append([row["loss"] for row in read_curve(tmp_path / name / "curve.csv")])
+    assert len(curves[0]) == 4
+    assert curves[1] == pytest.approx(curves[0], rel=1e-5)
+
+
 def test_unknown_schedules_and_losses_are_refused():
     with pytest.raises(ValueError, match="one-cycle or constant"):
         TrainingSettings(schedule="cosine")
@@ -79,6 +102,27 @@ def test_near_pairs_give_the_same_energies_and_gradients(variant):
         results.append((energies.detach(), gradients))
     torch.testing.assert_close(results[0][0], results[1][0], rtol=1e-11, atol=1e-12)
     torch.testing.assert_close(results[0][1], results[1][1], rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("variant", [{"attention": None}, {"angular": 2, "distance_logits": True}])
+def test_filters_read_off_a_table_give_nearly_the_same(variant):
+    clusters = [random_cluster(12, seed=n) for n in range(8)]
+    Z, R, _ = flat(clusters)
+    potential = small_potential(**variant).requires_grad_(True).train()
+    results = []
+    for knots in (None, 64, 256):
+        pairs = NearPairs([12] * 8, R, potential.cutoff, knots)
+        assert len(pairs.first) > 256
+        potential.zero_grad()
+        energies = potential.interaction_energies(pairs, Z, R)
+        energies.square().sum().backward()
+        gradient = torch.cat([p.grad.flatten() for p in potential.parameters() if p.grad is not None])
+        results.append((energies.detach(), gradient))
+    exact, coarse, fine = results
+    errors = [float((found[0] - exact[0]).abs().max()) for found in (coarse, fine)]
+    assert 0 < errors[1] < 3e-3 * float(exact[0].std())
+    assert errors[1] < errors[0] / 8  # linear pieces: sixteen times less with a quarter of the spacing
+    assert float((fine[1] - exact[1]).norm()) < 3e-3 * float(exact[1].norm())
 
 
 def test_what_is_carried_over():

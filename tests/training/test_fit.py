@@ -88,9 +88,14 @@ def test_splits_keep_starts_apart_and_reproduce():
 def test_buckets_visit_all_once_in_batches_of_like_sizes():
     sizes = np.random.default_rng(0).integers(3, 25, size=205)
     sampler = SizeBuckets(None, 205, sizes, batch_size=10, seed=1)
-    first, second = list(sampler), list(sampler)
+    first = list(sampler)
+    sampler.set_epoch(1)
+    second = list(sampler)
     assert sorted(first) == list(range(205))
     assert first != second
+    fresh = SizeBuckets(None, 205, sizes, batch_size=10, seed=1)
+    fresh.set_epoch(1)
+    assert list(fresh) == second  # as a fit that goes on with its second epoch
     spread = [np.ptp(sizes[first[k : k + 10]]) for k in range(0, 200, 10)]
     assert np.mean(spread) < 3  # 18 in random order
 

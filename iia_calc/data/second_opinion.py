@@ -1,0 +1,46 @@
+"""A second opinion on published energies, by a potential that never saw any of them.
+
+`expected.py` asks a set about itself and so passes what many of its members have in common; where a third of the
+energies are failed SCF solutions, some pass. A potential fitted to labels of our own at the set's level of
+theory knows what a converged SCF gives. Both levels' conventions differ by a constant of each composition, which is
+where the differences crowd most: failed SCF energies lie above, never below.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from iia_calc.data.check import EXCESS
+from iia_calc.data.expected import crowded_and_scatter
+from iia_calc.near_pairs import NearPairs
+from iia_calc.potential import Potential
+
+
+@torch.no_grad()
+def excess_over(
+    potential: Potential, numbers: np.ndarray, positions: np.ndarray, energies: np.ndarray, batch_size: int = 64
+) -> np.ndarray:
+    """[n] eV/atom by which `energies` exceed the potential's, after the set's shift.
+
+    numbers : [n_atoms]. positions : [n, n_atoms, 3], Å. energies : [n], eV, at least four.
+
+    Raises
+    ------
+    ValueError : an element that the potential doesn't know.
+    """
+    potential.check_elements(torch.from_numpy(numbers))
+    n_atoms, expected = len(numbers), []
+    for begin in range(0, len(positions), batch_size):
+        x = positions[begin : begin + batch_size]
+        R = torch.from_numpy(x.reshape(-1, 3)).to(potential.dtype)
+        Z = torch.from_numpy(np.tile(numbers, len(x)))
+        pairs = NearPairs([n_atoms] * len(x), R, potential.cutoff)
+        expected.append(pairs.sum_structures(potential.interaction_energies(pairs, Z, R)).double().numpy())
+    above = (energies - np.concatenate(expected)) / n_atoms
+    return above - crowded_and_scatter(above)[0]
+
+
+def far_above(potential: Potential, numbers: np.ndarray, positions: np.ndarray, energies: np.ndarray) -> np.ndarray:
+    """[n] bool: energies more than `check.EXCESS` per atom above what the potential expects."""
+    return excess_over(potential, numbers, positions, energies) > EXCESS
