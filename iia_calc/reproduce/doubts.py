@@ -26,7 +26,7 @@ from iia_calc.reproduce.sets import SECOND_OPINION, Library
 RECOMPUTED = "recomputed.csv"
 """Energies of single structures, for OUT alone: the published ones among them aren't ours to spread."""
 CHECKED = "SeB20"
-"""The set that is judged by GFN1-xTB, too: an opinion that owes nothing to `seb-3`."""
+"""The set that is judged by GFN1-xTB, too: a cheaper opinion; `seb-3` was pretrained on its labels, so not a wholly independent one."""
 
 
 @dataclass(frozen=True)
@@ -158,6 +158,6 @@ def parity_sentence(rows: Sequence[dict[str, str]]) -> str:
         shares.append(100 * sum(int(r["doubted"]) for r in mine) / max(sum(int(r["corrected"]) for r in mine), 1))
     return (
         f"Of the sets with an even number of electrons {shares[0]:.0f} % are doubted, of those with an odd one "
-        f"{shares[1]:.0f} %. The geometries were drawn alike, so that the fault lies with the calculations: where the "
-        "number is even, an SCF of a restricted singlet has many solutions above the lowest."
+        f"{shares[1]:.0f} %. The geometries were drawn alike, which points at the calculations; where the number "
+        "is even, a restricted singlet's SCF may have ended above its lowest solution. No DFT has confirmed that yet."
     )

@@ -49,7 +49,7 @@ NOTES = {
     ),
     ("best", "corrected"): (
         "Many of the energies that pass the audit are still too high (see the doubted ones below). They are among the "
-        "test structures here, and no model that sees geometries alone can have them right."
+        "test structures here, and a model that has learnt sound energies misses them. No DFT has confirmed that yet."
     ),
     ("best", "strict"): (
         "As corrected, less the energies that `seb-3` doubts, in all three parts of the split. The test is thus an "
