@@ -6,7 +6,7 @@ Wales & Doye, J. Phys. Chem. A 1997, 101, 5111.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,9 @@ from ase import Atoms
 
 from search.minimum import sound
 from search.moves import DEFAULT_SHARES, check_shares
+from search.packed import from_plain, to_plain
 from search.relaxer import Relaxed
-from search.searcher import Searcher, check_at_least, from_plain, to_plain
+from search.searcher import Searcher, check_at_least
 
 IMPROVED_BY, LONGER = 1e-6, 12
 
@@ -133,7 +134,7 @@ class BasinHopping(Searcher):
         return temperature > 0 and bool(self.rng.random() < np.exp(-rise / temperature))
 
     def _own_state(self) -> dict:
-        walkers = [{**asdict(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
+        walkers = [{**vars(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
         return {"walkers": walkers, "next": self._next}
 
     def _restore(self, state: Mapping[str, Any]) -> None:

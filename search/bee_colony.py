@@ -6,7 +6,7 @@ Karaboga, TR06, Erciyes University 2005; for clusters Zhang & Dolg, PCCP 2015, 1
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,9 @@ from ase import Atoms
 from search.fingerprint import Fingerprint, Sameness, align, same
 from search.minimum import sound
 from search.moves import DEFAULT_SHARES, check_shares
+from search.packed import from_plain, to_plain
 from search.relaxer import Relaxed
-from search.searcher import Searcher, check_at_least, from_plain, to_plain
+from search.searcher import Searcher, check_at_least
 
 IMPROVED_BY = 1e-6
 MIX = "mix"
@@ -160,7 +161,7 @@ class BeeColony(Searcher):
         )
 
     def _own_state(self) -> dict:
-        sources = [{**asdict(source), "positions": to_plain(source.positions)} for source in self.sources]
+        sources = [{**vars(source), "positions": to_plain(source.positions)} for source in self.sources]
         return {"sources": sources, "jobs": [list(job) for job in self._jobs]}
 
     def _restore(self, state: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ overlaps; the input is left as it was. Lengths come from the `LengthScale`.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -215,9 +215,9 @@ class MoveSet:
 
     def state(self) -> dict:
         return {
-            "counts": {name: asdict(count) for name, count in self.counts.items()},
-            "steps": {name: asdict(step) for name, step in self.steps.items()},
-            "payoffs": {name: asdict(payoff) for name, payoff in self.payoffs.items()},
+            "counts": {name: dict(vars(count)) for name, count in self.counts.items()},
+            "steps": {name: dict(vars(step)) for name, step in self.steps.items()},
+            "payoffs": {name: dict(vars(payoff)) for name, payoff in self.payoffs.items()},
         }
 
     def restore(self, state: dict) -> None:
