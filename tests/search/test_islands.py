@@ -18,8 +18,8 @@ from search.epoch import WorkerMismatch, pack_results, run_epoch, unpack_results
 from search.fingerprint import Sameness, same
 from search.islands import Island, default_islands, find_minima_on_islands
 from search.migration import LOWEST, note_bests, welcome
-from search.packed import packed, unpacked
 from search.minimum import sound
+from search.packed import packed, unpacked
 from search.relaxer import Relaxed
 from search.scale import LengthScale
 from search.seeds import KINDS
