@@ -58,7 +58,7 @@ class Run:
 
 
 def lennard_jones_run(
-    n_atoms: int, seed: int, method: str, max_quenches: int, settings: Mapping[str, Any] | None = None
+    n_atoms: int, seed: int, method: str, max_quenches: int, settings: Any = None
 ) -> Run:
     """From a random start to the lowest known minimum of n_atoms, or to `max_quenches`."""
     result = find_minima(
@@ -78,7 +78,7 @@ def lennard_jones_runs(
     seed: int = 0,
     method: str = "basin-hopping",
     max_quenches: int = 10_000,
-    settings: Mapping[str, Any] | None = None,
+    settings: Any = None,
     executor: Executor | None = None,
     callback: Callable[[Run, int, int], object] | None = None,
 ) -> list[Run]:
