@@ -1,4 +1,4 @@
-"""Moves of the whole cluster: all atoms rattled, one half turned, two elements exchanged, two clusters joined or mixed."""
+"""Moves of the whole cluster: all atoms rattled, one half turned, elements exchanged, two clusters joined or mixed."""
 
 from __future__ import annotations
 
