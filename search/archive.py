@@ -256,10 +256,10 @@ class Archive:
 
     def _ordered(self, atoms: Atoms) -> np.ndarray:
         """Positions in the order of the composition."""
+        if np.array_equal(atoms.numbers, self.scale.numbers):
+            return atoms.positions.copy()
         if not self.composition.matches(atoms):
             raise ValueError(f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}")
-        if (atoms.numbers == self.scale.numbers).all():
-            return atoms.positions.copy()
         order = np.empty(len(atoms), dtype=int)
         for z in np.unique(atoms.numbers):
             order[self.scale.numbers == z] = np.flatnonzero(atoms.numbers == z)

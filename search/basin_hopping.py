@@ -5,19 +5,20 @@ Wales & Doye, J. Phys. Chem. A 1997, 101, 5111.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from search.minimum import sound
-from search.moves import DEFAULT_SHARES, check_shares
+from search.moves import DEFAULT_SHARES, check_shares, moves_without
+from search.packed import from_plain, to_plain
 from search.relaxer import Relaxed
-from search.searcher import Searcher, check_at_least, from_plain, to_plain
+from search.searcher import Searcher, check_at_least
 
-IMPROVED_BY, LONGER = 1e-6, 12
+IMPROVED_BY, LONGER, HOTTER = 1e-6, 12, 4.0
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,24 @@ class BasinHoppingSettings:
         if not 0 < self.target_acceptance < 1:
             raise ValueError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
         check_shares(self.moves)
+
+    @classmethod
+    def without(cls, moves: Collection[str]) -> BasinHoppingSettings:
+        """The default settings, but for these moves.
+
+        Without symmetrising, walks must cross from funnel to funnel by themselves: they are four times as hot
+        (GMIN's plain walks on LJ38 are at 1.0 ε, these at 1.2), and rattling gets that move's share.
+
+        Raises
+        ------
+        ValueError : a move that isn't known, or none is left.
+        """
+        shares = moves_without(moves)
+        if "symmetrise" in shares:
+            return cls(moves=shares)
+        if "rattle" in shares:
+            shares["rattle"] += DEFAULT_SHARES["symmetrise"]
+        return cls(temperature=HOTTER * cls.temperature, moves=shares)
 
 
 @dataclass
@@ -133,7 +152,7 @@ class BasinHopping(Searcher):
         return temperature > 0 and bool(self.rng.random() < np.exp(-rise / temperature))
 
     def _own_state(self) -> dict:
-        walkers = [{**asdict(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
+        walkers = [{**vars(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
         return {"walkers": walkers, "next": self._next}
 
     def _restore(self, state: Mapping[str, Any]) -> None:

@@ -1,25 +1,25 @@
-"""Artificial bee colony over minima, parents aligned before they are mixed.
+"""Artificial bee colony over minima: parents are aligned before they are mixed, and mixing is one move of many.
 
 Karaboga, TR06, Erciyes University 2005; for clusters Zhang & Dolg, PCCP 2015, 17, 24173.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from search.fingerprint import Fingerprint, Sameness, align, same
+from search.fingerprint import Fingerprint, Sameness, same
 from search.minimum import sound
-from search.moves import DEFAULT_SHARES, check_shares
+from search.moves import BEE_SHARES, check_shares, moves_without
+from search.packed import from_plain, to_plain
 from search.relaxer import Relaxed
-from search.searcher import Searcher, check_at_least, from_plain, to_plain
+from search.searcher import Searcher, check_at_least
 
 IMPROVED_BY = 1e-6
-MIX = "mix"
 
 
 @dataclass(frozen=True)
@@ -31,23 +31,25 @@ class BeeColonySettings:
     sources : minima the colony works on.
     limit : trials in a row that did not improve a source after which it is left and a scout sets out.
     selection : how strongly onlookers prefer low sources; weights exp(−selection × relative energy).
-    move_share : share of onlooker trials that use one of `moves` on the source, not a second parent.
-    moves : weights of those moves to begin with; ones that don't apply to the composition are left out.
-    adapt : whether their shares follow what has paid; each keeps a quarter of its first share.
+    moves : weights of the moves to begin with, Karaboga's "mix" among them; those that don't apply to the
+        composition are left out.
+    adapt : whether the shares follow what has paid; each keeps a quarter of its first share.
     """
 
     sources: int = 16
     limit: int = 12
     selection: float = 3.0
-    move_share: float = 0.6
     adapt: bool = True
-    moves: dict[str, float] = field(default_factory=DEFAULT_SHARES.copy)
+    moves: dict[str, float] = field(default_factory=BEE_SHARES.copy)
 
     def __post_init__(self) -> None:
         check_at_least(self, {"sources": 2, "limit": 1, "selection": 0.0})
-        if not 0 <= self.move_share <= 1:
-            raise ValueError(f"move_share is {self.move_share!r}; it must be between 0 and 1")
         check_shares(self.moves)
+
+    @classmethod
+    def without(cls, moves: Collection[str]) -> BeeColonySettings:
+        """The default settings, but for these moves (ValueError if one isn't known, or none is left)."""
+        return cls(moves=moves_without(moves, BEE_SHARES))
 
 
 @dataclass
@@ -64,7 +66,7 @@ class Source:
 
 
 class BeeColony(Searcher):
-    """Employed bees mix each source with another, onlookers work on the good ones, scouts replace the spent.
+    """An employed bee tries a move on each source, onlookers on the good ones, scouts replace the spent.
 
     A trial that ends in a minimum the colony already has counts as a failure, so sources stay distinct.
     """
@@ -78,7 +80,7 @@ class BeeColony(Searcher):
     ) -> None:  # fmt: skip
         super().__init__(composition, settings, seed, shape)
         self.sources = [Source() for _ in range(self.settings.sources)]
-        self._jobs: list[tuple[str, int]] = []
+        self._jobs: list[int] = []
 
     @property
     def batch_size(self) -> int:
@@ -87,39 +89,27 @@ class BeeColony(Searcher):
     def _propose(self) -> tuple[tuple[int, str | None, int | None], np.ndarray]:
         if not self._jobs:
             self._plan()
-        kind, k = self._jobs.pop(0)
+        k = self._jobs.pop(0)
         source = self.sources[k]
         if source.positions is None:
             return (k, None, None), self._seed(k)
+        move = self.moves.draw(self.rng)
         others = [j for j, other in enumerate(self.sources) if j != k and other.positions is not None]
-        move: str | None = MIX
-        if not others or (kind == "onlooker" and self.rng.random() < self.settings.move_share):
-            move = self.moves.draw(self.rng)
-        mate = (
-            others[int(self.rng.integers(len(others)))] if others and (move == MIX or self.moves.mixes(move)) else None
-        )
+        mate = others[int(self.rng.integers(len(others)))] if self.moves.mixes(move) and others else None
         second = None if mate is None else self.sources[mate].positions
-        if move == MIX and second is not None:
-            return (k, move, mate), self._mix(source.positions, second)
         return (k, move, mate), self.moves.apply(move, source.positions, self.scale, self.rng, second)
 
     def _plan(self) -> None:
         """One cycle: a scout per empty source, an employed bee per source, as many onlookers by fitness."""
         empty = [k for k, source in enumerate(self.sources) if source.positions is None]
         filled = [k for k, source in enumerate(self.sources) if source.positions is not None]
-        self._jobs = [("scout", k) for k in empty] + [("employed", k) for k in filled]
+        self._jobs = empty + filled
         if filled:
             energies = np.array([self.sources[k].energy for k in filled])
             relative = (energies - energies.min()) / max(np.ptp(energies), 1e-12)
             weights = np.exp(-self.settings.selection * relative)
             chosen = self.rng.choice(filled, size=len(filled), p=weights / weights.sum())
-            self._jobs += [("onlooker", int(k)) for k in chosen]
-
-    def _mix(self, x: np.ndarray, partner: np.ndarray) -> np.ndarray:
-        """v = x + φ (x − y) with y the partner brought onto x, φ uniform in [−1, 1], one for each atom."""
-        y = align(x, partner, self.scale.numbers)
-        phi = self.rng.uniform(-1.0, 1.0, size=(len(x), 1))
-        return self.scale.push_apart(x + phi * (x - y))
+            self._jobs += [int(k) for k in chosen]
 
     def _learn(self, ticket: tuple[int, str | None, int | None], relaxed: Relaxed) -> None:
         k, move, mate = ticket
@@ -133,7 +123,6 @@ class BeeColony(Searcher):
             if usable:
                 self.sources[k] = Source(positions.copy(), energy, home=home)
             return
-        lowest = min(other.energy for other in self.sources)
         arrived = home and not source.home
         improved = arrived or (usable and home == source.home and energy < source.energy - IMPROVED_BY)
         if improved:
@@ -146,7 +135,7 @@ class BeeColony(Searcher):
                 self.sources[k] = Source()
                 self.lowest.restarted(k)
         if move is not None:
-            self.moves.record(move, improved, improved and energy < lowest - IMPROVED_BY)
+            self.moves.record(move, improved, improved)
 
     def _has(self, energy: float, positions: np.ndarray) -> bool:
         """Whether some source is this minimum."""
@@ -160,9 +149,9 @@ class BeeColony(Searcher):
         )
 
     def _own_state(self) -> dict:
-        sources = [{**asdict(source), "positions": to_plain(source.positions)} for source in self.sources]
-        return {"sources": sources, "jobs": [list(job) for job in self._jobs]}
+        sources = [{**vars(source), "positions": to_plain(source.positions)} for source in self.sources]
+        return {"sources": sources, "jobs": list(self._jobs)}
 
     def _restore(self, state: Mapping[str, Any]) -> None:
         self.sources = [Source(**{**s, "positions": from_plain(s["positions"])}) for s in state["sources"]]
-        self._jobs = [(kind, k) for kind, k in state["jobs"]]
+        self._jobs = list(state["jobs"])

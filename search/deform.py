@@ -1,11 +1,15 @@
-"""Moves of the whole cluster: every atom rattled, one half turned, two elements exchanged, two clusters joined."""
+"""Moves of the whole cluster: all atoms rattled, one half turned, elements exchanged, two clusters joined or mixed."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from search.fingerprint import align
 from search.scale import LengthScale
 from search.surface import plane_of, worst_bound
+
+ALONE = 0.36
+"""Bond lengths by which coordinates are rattled where there is nothing to mix with."""
 
 
 def rattle(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
@@ -58,6 +62,17 @@ def splice(positions: np.ndarray, mate: np.ndarray, scale: LengthScale, rng: np.
         below = members[height[members] < level]
         x[below] = y[members[np.argsort(y[members] @ cut)[: len(below)]]]
     return x
+
+
+def mix(positions: np.ndarray, mate: np.ndarray, scale: LengthScale, rng: np.random.Generator) -> np.ndarray:
+    """x + φ (x − y): y the mate brought onto x, φ uniform in [−1, 1], one for each atom (Karaboga's trial).
+
+    A structure that is its own mate would stay what it is; it is rattled.
+    """
+    if np.array_equal(positions, mate):
+        return rattle(positions, scale, rng, ALONE)
+    phi = rng.uniform(-1.0, 1.0, size=(len(positions), 1))
+    return positions + phi * (positions - align(positions, mate, scale.numbers))
 
 
 def _in_own_axes(positions: np.ndarray, scale: LengthScale) -> np.ndarray:

@@ -19,7 +19,8 @@ from ase import Atoms
 
 from search.campaign import METHODS, as_relaxer
 from search.composition import Composition
-from search.migration import Bests, note_bests, packed, unpacked, welcome
+from search.migration import Bests, note_bests, welcome
+from search.packed import packed, unpacked
 from search.relaxer import Relaxed, Relaxer, relax_each
 from search.scale import LengthScale
 from search.searcher import settings_from

@@ -10,11 +10,12 @@ that could be their image, so for true copies it does not depend on a lucky star
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import combinations_with_replacement, pairwise
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.spatial.distance import cdist
 
 ENANTIOMERS = ("one", "two")
 
@@ -51,8 +52,9 @@ class Fingerprint:
     """
 
     def __init__(self, positions: np.ndarray, numbers: np.ndarray) -> None:
-        self.numbers = np.asarray(numbers)
-        self.positions = np.asarray(positions, dtype=float) - np.mean(positions, axis=0)  # [n, 3]
+        self.numbers = np.ascontiguousarray(numbers, dtype=int)
+        x = np.asarray(positions, dtype=float)
+        self.positions = x - x.sum(0) / len(x)  # [n, 3]
         # Principal radii [3], longest first: √ of the eigenvalues of the positions' covariance.
         squares = np.linalg.eigvalsh(self.positions.T @ self.positions / len(self.numbers))
         self.radii = np.sqrt(np.clip(squares[::-1], 0.0, None))
@@ -60,23 +62,33 @@ class Fingerprint:
     @cached_property
     def distances(self) -> np.ndarray:
         """[n, n] distances."""
-        return _distances(self.positions, self.positions)
+        return cdist(self.positions, self.positions)
 
     @cached_property
     def pair_distances(self) -> np.ndarray:
         """[n(n-1)/2] distances, sorted within each pair of elements, the pairs one after another."""
-        blocks = [np.flatnonzero(self.numbers == z) for z in np.unique(self.numbers)]
-        lists = []
-        for p, q in combinations_with_replacement(blocks, 2):
-            part = self.distances[np.ix_(p, q)]
-            lists.append(np.sort(part[np.triu_indices(len(p), 1)] if p is q else part.ravel()))
-        return np.concatenate(lists)
+        flat = self.distances.ravel()
+        return np.concatenate([np.sort(flat[pairs]) for pairs in _pairs(self.numbers.tobytes(), len(self.numbers))])
 
     @cached_property
     def atom_distances(self) -> np.ndarray:
         """[n, n] for each atom, its distances to the atoms of each element, sorted within the element."""
+        if (self.numbers == self.numbers[0]).all():
+            return np.sort(self.distances, axis=1)
         parts = [np.sort(self.distances[:, self.numbers == z], axis=1) for z in np.unique(self.numbers)]
         return np.concatenate(parts, axis=1)
+
+
+@lru_cache(maxsize=16)
+def _pairs(numbers: bytes, n: int) -> list[np.ndarray]:
+    """For each pair of elements where its pairs of atoms are in a flat [n n] array; numbers as bytes."""
+    kinds = np.frombuffer(numbers, dtype=int)
+    blocks = [np.flatnonzero(kinds == z) for z in np.unique(kinds)]
+    lists = []
+    for p, q in combinations_with_replacement(blocks, 2):
+        places = p[:, None] * n + q[None, :]
+        lists.append(places[np.triu_indices(len(p), 1)] if p is q else places.ravel())
+    return lists
 
 
 def same(a: Fingerprint, b: Fingerprint, bond: float, sameness: Sameness) -> bool:
@@ -156,7 +168,7 @@ def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: f
             if nearest[k].max() > (2.0 * displacement) ** 2:
                 continue
             order = squares[k].argmin(1)
-            if len(np.unique(order)) < n:
+            if np.bincount(order, minlength=n).max() > 1:
                 order = _assign(a.positions, chunk[k], forbidden)
             deviation = a.positions - b.positions[order] @ kabsch(a.positions, b.positions[order], mirror)
             lengths = (deviation**2).sum(1)
@@ -171,18 +183,20 @@ def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: f
     The centroid stays. alike : [n, n] bool, atom of b may be the image of the atom of a. Where all
     atoms are in line, the principal axes do.
     """
-    radius = np.linalg.norm(a.positions, axis=1)
+    radius = _lengths(a.positions)
     count = alike.sum(1)
     first = _rarest(count, radius)
     axis = a.positions[first] / max(radius[first], 1e-12)
-    height = np.linalg.norm(a.positions - np.outer(a.positions @ axis, axis), axis=1)
+    height = _lengths(a.positions - (a.positions @ axis)[:, None] * axis)
     if height.max() < 0.5 * slack:
         return _principal_rotations(a.positions, b.positions, mirror)
     second = _rarest(count, height)
-    i, j = np.nonzero(alike[first][:, None] & alike[second][None, :] & ~np.eye(len(count), dtype=bool))
-    miss = np.abs(b.distances[i, j] - a.distances[first, second])
-    miss += np.abs(np.linalg.norm(b.positions[i], axis=1) - radius[first])
-    miss += np.abs(np.linalg.norm(b.positions[j], axis=1) - radius[second])
+    i, j = np.flatnonzero(alike[first]), np.flatnonzero(alike[second])
+    length = _lengths(b.positions)
+    miss = np.abs(b.distances[np.ix_(i, j)] - a.distances[first, second])
+    miss += np.abs(length[i] - radius[first])[:, None] + np.abs(length[j] - radius[second])
+    miss[i[:, None] == j] = np.inf
+    i, j, miss = np.repeat(i, len(j)), np.tile(j, len(i)), miss.ravel()
     keep = np.flatnonzero(miss <= 3.0 * slack)
     keep = keep[np.argsort(miss[keep], kind="stable")]
     target = _frames(a.positions[[first]], a.positions[[second]])  # [1, 3, 3], rows are axes
@@ -202,10 +216,11 @@ def _rarest(count: np.ndarray, length: np.ndarray) -> int:
 
 def _frames(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Orthonormal axes [c, 3, 3] as rows: along p [c, 3], then q's part across it, then their product."""
-    x = p / np.maximum(np.linalg.norm(p, axis=1, keepdims=True), 1e-12)
-    y = q - (q * x).sum(1, keepdims=True) * x
-    y /= np.maximum(np.linalg.norm(y, axis=1, keepdims=True), 1e-12)
-    return np.stack([x, y, np.cross(x, y)], axis=1)
+    x = p / np.maximum(_lengths(p), 1e-12)[:, None]
+    y = q - np.einsum("ij,ij->i", q, x)[:, None] * x
+    y /= np.maximum(_lengths(y), 1e-12)[:, None]
+    z = x[:, [1, 2, 0]] * y[:, [2, 0, 1]] - x[:, [2, 0, 1]] * y[:, [1, 2, 0]]
+    return np.stack([x, y, z], axis=1)
 
 
 def _principal_rotations(a: np.ndarray, b: np.ndarray, mirror: bool) -> np.ndarray:
@@ -228,5 +243,6 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.clip((a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None)
 
 
-def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.linalg.norm(a[:, None] - b[None, :], axis=-1)
+def _lengths(x: np.ndarray) -> np.ndarray:
+    """[k] of vectors [k, 3]."""
+    return np.sqrt(np.einsum("ij,ij->i", x, x))

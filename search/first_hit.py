@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import asdict, dataclass, fields
 from functools import cache
@@ -57,9 +57,7 @@ class Run:
     seconds_relaxing: float
 
 
-def lennard_jones_run(
-    n_atoms: int, seed: int, method: str, max_quenches: int, settings: Mapping[str, Any] | None = None
-) -> Run:
+def lennard_jones_run(n_atoms: int, seed: int, method: str, max_quenches: int, settings: Any = None) -> Run:
     """From a random start to the lowest known minimum of n_atoms, or to `max_quenches`."""
     result = find_minima(
         f"Ar{n_atoms}", LennardJones(), method, quenches=max_quenches, seed=seed, settings=settings,
@@ -78,7 +76,7 @@ def lennard_jones_runs(
     seed: int = 0,
     method: str = "basin-hopping",
     max_quenches: int = 10_000,
-    settings: Mapping[str, Any] | None = None,
+    settings: Any = None,
     executor: Executor | None = None,
     callback: Callable[[Run, int, int], object] | None = None,
 ) -> list[Run]:

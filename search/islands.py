@@ -71,16 +71,16 @@ def default_islands(n: int, method: str | None = None) -> list[Island]:
     if method is not None and method not in METHODS:
         raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     hop, bees = BasinHoppingSettings(), BeeColonySettings()
-    bold = {**DEFAULT_SHARES, "symmetrise": DEFAULT_SHARES["symmetrise"] / 3}
+    bold = {"symmetrise": DEFAULT_SHARES["symmetrise"] / 3}
     hoppers = [
         Island(),
-        Island(settings={"temperature": 2 * hop.temperature, "moves": bold}),
+        Island(settings={"temperature": 2 * hop.temperature, "moves": {**hop.moves, **bold}}),
         Island(settings={"temperature": hop.temperature / 2, "patience": 2 * hop.patience}),
     ]
     colonies = [
         Island(BeeColony.name),
         Island(BeeColony.name, {"limit": 2 * bees.limit, "selection": bees.selection / 2}),
-        Island(BeeColony.name, {"limit": max(1, bees.limit // 2), "moves": bold}),
+        Island(BeeColony.name, {"limit": max(1, bees.limit // 2), "moves": {**bees.moves, **bold}}),
     ]
     kinds = {None: [*hoppers, colonies[0]], BasinHopping.name: hoppers, BeeColony.name: colonies}[method]
     return [kinds[k % len(kinds)] for k in range(n)]

@@ -7,33 +7,22 @@ where they are, and the islands stay different.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from search.basin_hopping import BasinHopping, Walker
 from search.bee_colony import BeeColony, Source
 from search.convergence import COPY_WITHIN
 from search.minimum import sound
+from search.packed import packed, unpacked
 from search.relaxer import Relaxed
 from search.searcher import Searcher
 
 LOWEST = "lowest"
 Bests = dict[str, dict[str, Any]]
 """By kind, `LOWEST` or a shape: {"energy": eV or the model's unit, "positions": packed [n_atoms, 3]}. Plain data."""
-
-
-def packed(array: np.ndarray) -> str:
-    """Float64 values as text, exactly: an eighth of the time and half of the size of decimal digits."""
-    return base64.b64encode(np.ascontiguousarray(array, dtype="<f8").tobytes()).decode("ascii")
-
-
-def unpacked(text: str, *shape: int) -> np.ndarray:
-    """The array of this shape that was packed."""
-    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(float).reshape(shape)
 
 
 def note_bests(bests: Bests, results: Sequence[Relaxed], shape: Callable[[Atoms], str] | None) -> None:

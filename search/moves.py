@@ -6,13 +6,13 @@ overlaps; the input is left as it was. Lengths come from the `LengthScale`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from search.composition import Composition
-from search.deform import rattle, splice, swap, twist
+from search.deform import mix, rattle, splice, swap, twist
 from search.scale import LengthScale
 from search.surface import interior, refill, relocate, surface
 from search.symmetrise import symmetrise
@@ -28,19 +28,21 @@ DEFAULT_SHARES = {
     "swap": 0.15,
     "relocate": 0.15,
 }
-"""Of the tries, to begin with, in both methods; relative weights."""
+"""Of the tries, to begin with; relative weights."""
+BEE_SHARES = {**DEFAULT_SHARES, "mix": 0.3}
+"""The same in a bee colony."""
 
 
-def moves_without(names: Collection[str]) -> dict[str, float]:
-    """The first shares of the moves but those of these names; symmetric starts need "symmetrise" too.
+def moves_without(names: Collection[str], shares: Mapping[str, float] = DEFAULT_SHARES) -> dict[str, float]:
+    """`shares` but those of these names; symmetric starts need "symmetrise" too.
 
     Raises
     ------
     ValueError : one that isn't known, or nothing is left.
     """
-    if unknown := sorted(set(names) - set(DEFAULT_SHARES)):
-        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(DEFAULT_SHARES)}")
-    left = {name: share for name, share in DEFAULT_SHARES.items() if name not in names}
+    if unknown := sorted(set(names) - set(shares)):
+        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(shares)}")
+    left = {name: share for name, share in shares.items() if name not in names}
     check_shares(left)
     return left
 
@@ -215,9 +217,9 @@ class MoveSet:
 
     def state(self) -> dict:
         return {
-            "counts": {name: asdict(count) for name, count in self.counts.items()},
-            "steps": {name: asdict(step) for name, step in self.steps.items()},
-            "payoffs": {name: asdict(payoff) for name, payoff in self.payoffs.items()},
+            "counts": {name: dict(vars(count)) for name, count in self.counts.items()},
+            "steps": {name: dict(vars(step)) for name, step in self.steps.items()},
+            "payoffs": {name: dict(vars(payoff)) for name, payoff in self.payoffs.items()},
         }
 
     def restore(self, state: dict) -> None:
@@ -246,6 +248,7 @@ MOVES = {
         Move("interior", interior, min_atoms=5),
         Move("twist", twist, step=0.5, min_atoms=4),
         Move("splice", splice, min_atoms=6, mates=True),
+        Move("mix", mix, min_atoms=2, mates=True),
         Move("symmetrise", symmetrise, min_atoms=5),
         Move("swap", swap, min_elements=2),
         Move("relocate", relocate, min_atoms=3, min_elements=2),

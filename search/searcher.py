@@ -53,6 +53,7 @@ class Searcher(ABC):
             raise TypeError(f"{self.name} takes {self.Settings.__name__}, not {type(settings).__name__}")
         self.scale = composition
         self.settings: Any = settings
+        self._plain_settings = asdict(settings)
         self.shape = shape
         self.rng = np.random.default_rng(seed)
         self.moves = MoveSet.of(self.scale.composition, settings.moves, settings.adapt)
@@ -112,7 +113,7 @@ class Searcher(ABC):
             raise RuntimeError(f"tell the {len(self._pending)} results that were asked for before taking the state")
         return {
             "method": self.name,
-            "settings": asdict(self.settings),
+            "settings": self._plain_settings,
             "rng": self.rng.bit_generator.state,
             "moves": self.moves.state(),
             "lowest": asdict(self.lowest),
@@ -199,11 +200,3 @@ def check_at_least(settings: Any, least: Mapping[str, float]) -> None:
     for name, bound in least.items():
         if not getattr(settings, name) >= bound:
             raise ValueError(f"{name} is {getattr(settings, name)!r}; it must be at least {bound}")
-
-
-def to_plain(positions: np.ndarray | None) -> list | None:
-    return None if positions is None else positions.tolist()
-
-
-def from_plain(positions: list | None) -> np.ndarray | None:
-    return None if positions is None else np.array(positions, dtype=float).reshape(-1, 3)

@@ -54,8 +54,10 @@ def cap_sites(
     """
     n, first = len(positions), len(positions) if around is None else len(around)
     if around is not None:  # those first, so that each triangle is met once, by its foremost atom
-        order = np.concatenate([around, np.setdiff1d(np.arange(n), around)])
-        positions, bonds, lengths = positions[order], bonds[np.ix_(order, order)], lengths[order]
+        others = np.ones(n, dtype=bool)
+        others[around] = False
+        order = np.concatenate([around, np.flatnonzero(others)])
+        positions, bonds, lengths = positions[order], bonds[order[:, None], order], lengths[order]
     relative = squared_distances(positions, positions) / bonds**2
     relative[np.tri(n, dtype=bool)] = np.inf
     near, wide = relative < BOUND**2, relative < DIAGONAL**2
@@ -100,9 +102,12 @@ def free(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.nd
     return sites[near.max(1) < np.einsum("ij,ij->i", sites, sites)] if len(sites) else sites
 
 
-def smooth_bonds(points: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """[k] bonds that an atom at points [k, 3] has: the sum of (length / distance)⁶, at most 1.5³ each."""
-    ratio = np.minimum(lengths**2 / np.maximum(squared_distances(points, positions), 1e-12), 1.5)
+def smooth_bonds(squares: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """[k] bonds that an atom has from whose places these squared distances [k, m] are to atoms of bond lengths [m].
+
+    The sum of (length / distance)⁶, at most 1.5³ each.
+    """
+    ratio = np.minimum(lengths**2 / np.maximum(squares, 1e-12), 1.5)
     return np.einsum("ij,ij,ij->i", ratio, ratio, ratio)
 
 

@@ -69,7 +69,8 @@ def refill(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, 
     if len(sites) <= len(moving):
         sites = np.concatenate([sites, *edge_sites(positions[rest], among, lengths).values()])
     sites = sites[((sites - positions[moving[0]]) ** 2).sum(1) > (0.4 * own) ** 2]
-    offered = smooth_bonds(sites, positions[rest], lengths) * (1.0 + SCATTER * rng.normal(size=len(sites)))
+    offered = smooth_bonds(squared_distances(sites, positions[rest]), lengths)
+    offered *= 1.0 + SCATTER * rng.normal(size=len(sites))
     filled = fill(sites, offered, own, len(moving))
     positions[moving[: len(filled)]] = sites[filled]
     return positions
@@ -124,7 +125,8 @@ def relocate(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator
     if not kinds:
         return surface(positions, scale, rng, step)
     sites = kinds[sorted(kinds)[int(rng.integers(len(kinds)))]]
-    offered = smooth_bonds(sites, positions[rest], lengths) * (1.0 + 0.5 * rng.normal(size=len(sites)))
+    offered = smooth_bonds(squared_distances(sites, positions[rest]), lengths)
+    offered *= 1.0 + 0.5 * rng.normal(size=len(sites))
     positions[i] = sites[int(offered.argmax())]
     return positions
 

@@ -150,17 +150,20 @@ class _Builder:
 
     def _take(self, points: np.ndarray, kinds: np.ndarray, ops: np.ndarray) -> int:
         """Place the orbits of points [m, 3] in this order where they fit; how many atoms that were."""
-        return self._place(Orbits(points, ops, MERGED * self.scale.bond), kinds, range(len(points)))
+        orbits = Orbits(points, ops, MERGED * self.scale.bond)
+        squares = squared_distances(orbits.points, self.positions) if self.placed else None
+        return self._place(orbits, kinds, range(len(points)), squares)
 
-    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Iterable[int]) -> int:
-        """As `_take`, of the orbits in `order`; kinds [m] of all."""
+    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Iterable[int], squares: np.ndarray | None) -> int:
+        """As `_take`, of the orbits in `order`; kinds [m] of all; squared distances [m, placed], if any are."""
         own = self.scale.bonds[kinds]  # [m, n]
         inner = own[np.arange(len(kinds)), kinds]
         free, touching = orbits.gaps > CLEAR * inner, orbits.gaps < TOUCHING * inner
-        if self.placed:
-            apart, reach = squared_distances(orbits.points, self.positions), own[:, self.placed_kinds]
-            free &= (apart > (CLEAR * reach) ** 2).all(1)
-            touching |= (apart < (TOUCHING * reach) ** 2).any(1)
+        if squares is not None:
+            relative = squares / own[:, self.placed_kinds] ** 2
+            nearest = relative.min(1)
+            free &= nearest > CLEAR**2
+            touching |= nearest < TOUCHING**2
         taken = 0
         for k in order:
             kind = int(kinds[k])
@@ -204,7 +207,8 @@ class _Builder:
             if self.flat:
                 sites[:, 2] *= 0.5  # or a slight tilt of the rim grows into a bowl
             orbits = Orbits(sites, ops, MERGED * self.scale.bond)
-            bound = smooth_bonds(orbits.points, placed, lengths)
+            squares = squared_distances(orbits.points, placed)
+            bound = smooth_bonds(squares, lengths)
             if len(ops) > 1:
                 own = np.minimum(bonds[kind, kind] ** 2 / orbits.squares, 1.5) ** 3
                 bound += own.sum(1) * orbits.sizes / len(ops)
@@ -212,5 +216,5 @@ class _Builder:
             bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
             best = np.argsort(-bound)
             best = best[: int((bound > max(0.0, CUT * bound[best[0]])).sum())]
-            grown += self._place(orbits, np.full(len(sites), kind), best)
+            grown += self._place(orbits, np.full(len(sites), kind), best, squares)
         return grown

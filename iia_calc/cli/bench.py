@@ -50,8 +50,8 @@ def lj(
     from dataclasses import asdict
 
     from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
+    from search.campaign import METHODS
     from search.first_hit import FirstHits, lennard_jones_runs
-    from search.moves import moves_without
 
     try:
         chosen = [int(word) for word in sizes.split(",")]
@@ -60,7 +60,7 @@ def lj(
     if workers < 1:
         raise ValueError(f"--workers is {workers}; it must be at least 1")
     left_out = [name.strip() for name in without.split(",") if name.strip()]
-    settings = {"moves": moves_without(left_out)} if left_out else None
+    settings = METHODS[method].Settings.without(left_out) if left_out and method in METHODS else None
     folder = out or Path("-".join([f"lj-{method}", *(f"no-{name}" for name in left_out)]))
     with stdout_kept_clean(as_json), Live("LJ", runs * len(chosen)) as live:
         spent = 0.0

@@ -10,9 +10,12 @@ import time
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import METHODS, Archive, LennardJones, find_minima
+from search.ase_relaxer import ASERelaxer
 from search.store import Store
 
 LITERATURE = {13: -44.326801, 19: -72.659782}  # Cambridge Cluster Database, ε
@@ -215,6 +218,48 @@ def test_a_relaxer_that_raises_for_some():
     assert 0 < result.n_failed < 64
     assert result.n_quenches == 64
     assert sum(atoms.info["times_found"] for atoms in result.minima) == 64 - result.n_failed
+
+
+class Failing(Calculator):
+    """Gives NaN for clusters whose first atom is left of the centre; raises for all after so many calls."""
+
+    implemented_properties = ["energy", "forces"]  # noqa: RUF012
+
+    def __init__(self, calls):
+        super().__init__()
+        self.left, self.inner = calls, ASELennardJones(rc=1e4)
+
+    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+        super().calculate(atoms, properties, system_changes)
+        self.left -= 1
+        if self.left < 0:
+            raise MemoryError("the device is gone")
+        inner = atoms.copy()
+        inner.calc = self.inner
+        self.results = {"energy": inner.get_potential_energy(), "forces": inner.get_forces()}
+        if atoms.positions[0, 0] < atoms.positions[:, 0].mean():
+            self.results["energy"] = np.nan
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_calculator_that_gives_nan_and_later_raises_costs_nothing_that_was_found(tmp_path, method):
+    """The search goes on, says how many quenches failed, keeps every minimum, and can be gone on with."""
+    sigma = 2.0 ** (1.0 / 6.0)
+
+    def search(calls, quenches):
+        relaxer = ASERelaxer(Failing(calls), bond_length=sigma)
+        return find_minima("Ar6", relaxer, method, quenches=quenches, seed=1, batch_size=8, archive=tmp_path)
+
+    first = search(10**9, 24)
+    assert 0 < first.n_failed + first.n_unconverged < 24
+    assert first.minima
+    second = search(0, 40)
+    assert second.n_quenches == 40
+    assert second.n_failed >= 16
+    assert summary(second) == summary(first)
+    third = search(10**9, 64)
+    assert third.n_quenches == 64
+    assert {a.info["first_quench"] for a in first.minima} <= {a.info["first_quench"] for a in third.minima}
 
 
 def test_a_relaxer_that_always_raises():

@@ -17,8 +17,9 @@ from search import Archive, BasinHopping, BeeColony, Composition, LennardJones
 from search.epoch import WorkerMismatch, pack_results, run_epoch, unpack_results
 from search.fingerprint import Sameness, same
 from search.islands import Island, default_islands, find_minima_on_islands
-from search.migration import LOWEST, note_bests, packed, unpacked, welcome
+from search.migration import LOWEST, note_bests, welcome
 from search.minimum import sound
+from search.packed import packed, unpacked
 from search.relaxer import Relaxed
 from search.scale import LengthScale
 from search.seeds import KINDS
@@ -66,8 +67,9 @@ class Dawdling(ThreadPoolExecutor):
         with self.lock:
             self.running += 1
             self.most = max(self.most, self.running)
+        began = time.perf_counter()
         result = fn(epoch)
-        time.sleep(seconds)
+        time.sleep(seconds * max(1.0, (time.perf_counter() - began) / 0.05))  # a loaded machine dawdles longer
         with self.lock:
             self.running -= 1
             self.results.append(result)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from search import Composition, LennardJones
+from search import BasinHoppingSettings, BeeColonySettings, Composition, LennardJones
 from search.moves import DEFAULT_SHARES, MOVES, MoveSet, Step, moves_without
 from search.scale import LengthScale
 from search.sites import cap_sites, dopant_sites
@@ -117,6 +117,12 @@ def test_moves_left_out():
     assert set(DEFAULT_SHARES) - set(left) == {"symmetrise", "splice"}
     with pytest.raises(ValueError, match="moves jump are not known; choose among rattle"):
         moves_without(["jump"])
+    hot = BasinHoppingSettings.without(["symmetrise"])
+    assert hot.temperature == 4 * BasinHoppingSettings().temperature
+    assert hot.moves["rattle"] == DEFAULT_SHARES["rattle"] + DEFAULT_SHARES["symmetrise"]
+    assert sum(hot.moves.values()) == pytest.approx(sum(DEFAULT_SHARES.values()))
+    assert BasinHoppingSettings.without(["refill"]).temperature == BasinHoppingSettings().temperature
+    assert set(BeeColonySettings().moves) - set(BeeColonySettings.without(["mix"]).moves) == {"mix"}
 
 
 def test_length_scale_of_the_relaxer():
@@ -165,6 +171,17 @@ def test_splice_takes_a_side_from_each():
         between = [np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (one, other, child)]
         kept = np.isclose(between[2], between[0], atol=1e-6).sum(1) > 2
         assert 2 <= kept.sum() <= 14
+
+
+def test_mates_are_aligned_before_they_are_mixed():
+    """With a turned, mirrored and permuted copy of itself a minimum stays what it is; with another it doesn't."""
+    scale, lj = LengthScale.of(Composition.parse("Ar13"), LennardJones()), LennardJones()
+    rng = np.random.default_rng(3)
+    one, other = (r.atoms.positions for r in lj.relax([scale.atoms(scale.seed(rng)) for _ in range(2)]))
+    turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+    copy = one[rng.permutation(13)] @ turn + 2.0
+    assert MOVES["mix"].change(one.copy(), copy, scale, rng) == pytest.approx(one, abs=1e-6)
+    assert np.abs(MOVES["mix"].change(one.copy(), other, scale, rng) - one).max() > 0.1
 
 
 def test_shares_follow_what_pays_and_none_dies():

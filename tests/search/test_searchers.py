@@ -116,7 +116,8 @@ def test_a_spent_source_is_left_and_sources_stay_distinct():
         (lambda: BasinHoppingSettings(temperature=float("nan")), "temperature is nan"),
         (lambda: BasinHoppingSettings(target_acceptance=1.0), "between 0 and 1"),
         (lambda: BeeColonySettings(sources=1), "sources is 1; it must be at least 2"),
-        (lambda: BeeColonySettings(move_share=2), "between 0 and 1"),
+        (lambda: BeeColonySettings(selection=-1.0), "selection is -1.0"),
+        (lambda: BeeColonySettings.without(["hop"]), "moves hop are not known; choose among rattle, .* mix"),
         (lambda: settings_from(BeeColonySettings, {"bees": 3}), "has no bees; it has sources, limit"),
     ],
 )
