@@ -76,7 +76,7 @@ def test_shipped_models_repel_inside_every_bond(name):
 
 
 def test_control_an_attractive_pair_is_measured_as_such():
-    potential = storage.load("seb-3", dtype=torch.float64).leader
+    potential = storage.load("seb-4", dtype=torch.float64).leader
     stretched = [Atoms("B2", positions=[(0, 0, 0), (0, 0, r)]) for r in (1.2, 1.9)]
     inside, outside = pair_forces(potential, stretched, 0, 1)
     assert inside > 0 > outside
