@@ -26,7 +26,7 @@ from iia_calc.reproduce.sets import SECOND_OPINION, Library
 RECOMPUTED = "recomputed.csv"
 """Energies of single structures, for OUT alone: the published ones among them aren't ours to spread."""
 CHECKED = "SeB20"
-"""The set that is judged by GFN1-xTB, too: not a wholly independent opinion, as `seb-3` was pretrained on such labels."""
+"""The set that is judged by GFN1-xTB, too: not wholly independent, as `seb-3` was pretrained on such labels."""
 
 
 @dataclass(frozen=True)
