@@ -97,6 +97,7 @@ def judge_energies(numbers: np.ndarray, positions: np.ndarray, energies: np.ndar
     Parameters
     ----------
     numbers : [n_atoms]. positions : [n, n_atoms, 3], Å. energies : [n], eV; NaN is judged neither way.
+        Where half of them are frames of a few relaxations the scatter comes out too small: judge minima, not paths.
     """
     known = np.isfinite(energies)
     n = len(energies)

@@ -36,7 +36,8 @@ class MuonAdamW(torch.optim.AdamW):
         matrix_ratio: float = 4.0,
         momentum: float = 0.95,
     ) -> None:
-        matrices, others = [], []
+        matrices: list[nn.Parameter] = []
+        others: list[nn.Parameter] = []
         for name, parameter in named_parameters:
             (matrices if is_matrix(name, parameter) else others).append(parameter)
         groups = [{"params": others, "muon": False}]

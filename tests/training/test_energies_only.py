@@ -34,7 +34,7 @@ def test_energies_alone_are_learnt(tmp_path, loss, schedule):
     torch.manual_seed(0)
     potential = Potential(SMALL, ELEMENT_ENERGIES)
     settings = TrainingSettings(
-        epochs=12, learning_rate=5e-3, energy_weight=1.0, force_weight=0.0, loss=loss, schedule=schedule
+        epochs=30, learning_rate=5e-3, energy_weight=1.0, force_weight=0.0, loss=loss, schedule=schedule
     )
     fit(potential, labelled(), tmp_path, settings, progress=False, validation=range(50, 60))
     curve = read_curve(tmp_path / "curve.csv")
