@@ -32,7 +32,7 @@ def train(
     epochs: Annotated[int, typer.Option()] = 20,
     batch_size: Annotated[int, typer.Option()] = 20,
     learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 1e-3,
-    optimiser: Annotated[str, typer.Option(help="adamw, or muon: about half the epochs.")] = "adamw",
+    optimiser: Annotated[str, typer.Option(help="adamw, or muon, which learns more per epoch.")] = "adamw",
     energy_weight: Annotated[float, typer.Option(help="Of the loss in eV/atom.")] = 4.0,
     force_weight: Annotated[float, typer.Option(help="Of the loss in eV/Å.")] = 1.0,
     validation_share: Annotated[float, typer.Option(help="Share of starts that choose the best epoch.")] = 0.05,

@@ -2,7 +2,8 @@
 
 Muon (K. Jordan, 2024; the scale of Liu et al., arXiv:2502.16982): the momentum of a matrix, with all its singular
 values made about one, is the step. Everything that is no matrix (biases, the embedding, the last layer) is left to
-AdamW. Orthogonalising costs a twentieth of a training step: see benchmarks/ablation.py --optimiser adamw muon.
+AdamW. What that costs and earns: benchmarks/ablation.py
+--optimiser adamw muon.
 """
 
 from __future__ import annotations
