@@ -128,8 +128,11 @@ class _Builder:
         for _ in range(30):
             if not any(self.left.values()):
                 break
-            if not self._grow(ops):
-                ops, self.broken = self._subgroup(ops), True
+            if self._grow(ops):
+                continue
+            if len(ops) == 1:
+                break
+            ops, self.broken = self._subgroup(ops), True
         positions = np.concatenate(self.placed) if self.placed else np.zeros((0, 3))
         kinds = np.array(self.placed_kinds, dtype=int)
         result = np.empty((n, 3))
@@ -212,7 +215,9 @@ class _Builder:
             if len(ops) > 1:
                 own = np.minimum(bonds[kind, kind] ** 2 / orbits.squares, 1.5) ** 3
                 bound += own.sum(1) * orbits.sizes / len(ops)
-            bound[(orbits.sizes > self.left[kind]) | (orbits.gaps < CLEAR * bonds[kind, kind])] = -1.0
+            # A site drawn onto an axis can overlap atoms; near as it is to them, it would outbid all that are free.
+            overlaps = (orbits.gaps < CLEAR * bonds[kind, kind]) | (squares < (CLEAR * lengths) ** 2).any(1)
+            bound[overlaps | (orbits.sizes > self.left[kind])] = -1.0
             bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
             best = np.argsort(-bound)
             best = best[: int((bound > max(0.0, CUT * bound[best[0]])).sum())]
