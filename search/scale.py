@@ -10,6 +10,7 @@ from ase import Atoms
 
 from search.composition import Composition, bond_lengths
 from search.seeds import push_apart, random_cluster
+from search.sites import squared_distances
 
 
 @dataclass(frozen=True)
@@ -58,14 +59,36 @@ class LengthScale:
         return self.factor * bond_lengths(self.numbers)
 
     @cached_property
+    def squared_bonds(self) -> np.ndarray:
+        """[n_atoms, n_atoms]"""
+        return self.bonds**2
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Both atoms of each pair, [n_atoms (n_atoms - 1) / 2] each."""
+        return np.triu_indices(self.composition.n_atoms, 1)
+
+    @cached_property
+    def shortest(self) -> np.ndarray:
+        """Distance [n_atoms, n_atoms] below which two atoms overlap; 0 of an atom to itself."""
+        shortest = 0.75 * self.bonds
+        np.fill_diagonal(shortest, 0.0)
+        return shortest
+
+    @cached_property
     def bond(self) -> float:
         """Bond length between two host atoms."""
         return float(self.bonds[0, 0])
 
+    @property
+    def n_host(self) -> int:
+        """Atoms of the host element; they come first."""
+        return self.composition.counts[-1][1]
+
     @cached_property
     def is_dopant(self) -> np.ndarray:
         """[n_atoms] bool: not of the host element."""
-        return np.arange(self.composition.n_atoms) >= self.composition.counts[-1][1]
+        return np.arange(self.composition.n_atoms) >= self.n_host
 
     @cached_property
     def first_of_kind(self) -> np.ndarray:
@@ -83,17 +106,14 @@ class LengthScale:
 
     def push_apart(self, positions: np.ndarray) -> np.ndarray:
         """Positions [n_atoms, 3] with no pair closer than three quarters of its bond length."""
-        shortest = 0.75 * self.bonds
-        np.fill_diagonal(shortest, 0.0)
-        positions = positions - positions.mean(0)
+        positions = positions - positions.sum(0) / len(positions)
         for _ in range(100):
-            norms = (positions**2).sum(1)
-            squares = norms[:, None] + norms[None, :] - 2.0 * positions @ positions.T
-            distances = np.sqrt(np.maximum(squares, 1e-12))
-            overlaps = np.maximum(shortest - distances, 0.0)
-            if overlaps.max() <= 0.01 * self.bond:
+            distances = np.sqrt(np.maximum(squared_distances(positions, positions), 1e-12))
+            overlaps = np.maximum(self.shortest - distances, 0.0)
+            largest = overlaps.max()
+            if largest <= 0.01 * self.bond:
                 break
-            if overlaps.max() > 0.999 * shortest.max():  # coincident: no direction to push in
+            if largest > 0.999 * self.shortest.max():  # coincident: no direction to push in
                 return self.factor * push_apart(positions / self.factor, self.composition.numbers, shortest=0.75)
             push = 0.5 * overlaps / distances
             positions = positions + push.sum(1)[:, None] * positions - push @ positions

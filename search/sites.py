@@ -24,24 +24,28 @@ def dopant_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) 
 
 def edge_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
     """Free rim and bridge sites; those of a plane lie in it."""
-    gaps = np.sqrt(squared_distances(positions, positions))
-    bound = _bound(positions, bonds)
+    squares = squared_distances(positions, positions)
+    bound = squares < (BOUND * bonds) ** 2
+    np.fill_diagonal(bound, False)
     degree = np.maximum(bound.sum(1), 1)
     # From the middle of an atom's neighbours to the atom; from the centroid where that is nothing.
     outward = positions - (bound @ positions) / degree[:, None]
-    flat = np.linalg.norm(outward, axis=1) < 0.15 * lengths
-    outward[flat] = positions[flat] - positions.mean(0)
-    told = (outward**2).sum(1) > (0.05 * lengths) ** 2  # the atom in the centre has no outside
+    lengths_squared = lengths * lengths
+    flat = _lengths_squared(outward) < 0.15**2 * lengths_squared
+    outward[flat] = positions[flat] - positions.sum(0) / len(positions)
+    told = _lengths_squared(outward) > 0.05**2 * lengths_squared  # the atom in the centre has no outside
     rim = (positions + lengths[:, None] * _unit(outward))[told]
 
-    p, q = np.nonzero(np.triu(bound))
-    middle, half = 0.5 * (positions[p] + positions[q]), 0.5 * gaps[p, q]
-    along = _unit(positions[q] - positions[p])
+    p, q = np.nonzero(bound)
+    p, q = p[p < q], q[p < q]
+    start, stop, half_squared = positions[p], positions[q], 0.25 * squares[p, q]
+    along = _unit(stop - start)
     open_side = outward[p] + outward[q]
-    open_side -= (open_side * along).sum(1, keepdims=True) * along
-    height = np.sqrt(np.maximum((0.5 * (lengths[p] + lengths[q])) ** 2 - half**2, 0.01 * half**2))
-    told = (open_side**2).sum(1) > (0.05 * half) ** 2
-    bridge = (middle + height[:, None] * _unit(open_side))[told]
+    open_side -= np.einsum("ij,ij->i", open_side, along)[:, None] * along
+    reach = 0.5 * (lengths[p] + lengths[q])
+    height = np.sqrt(np.maximum(reach * reach - half_squared, 0.01 * half_squared))
+    told = _lengths_squared(open_side) > 0.05**2 * half_squared
+    bridge = (0.5 * (start + stop) + height[:, None] * _unit(open_side))[told]
     return {"rim": free(rim, positions, lengths), "bridge": free(bridge, positions, lengths)}
 
 
@@ -52,39 +56,44 @@ def cap_sites(
 
     around : indices. A site has its bond length to three atoms, or lies as near to them as it can.
     """
-    n, first = len(positions), len(positions) if around is None else len(around)
+    n = len(positions)
+    rank = np.arange(n)
     if around is not None:  # those first, so that each triangle is met once, by its foremost atom
-        others = np.ones(n, dtype=bool)
-        others[around] = False
-        order = np.concatenate([around, np.flatnonzero(others)])
-        positions, bonds, lengths = positions[order], bonds[order[:, None], order], lengths[order]
+        rank[around] -= n
     relative = squared_distances(positions, positions) / bonds**2
-    relative[np.tri(n, dtype=bool)] = np.inf
-    near, wide = relative < BOUND**2, relative < DIAGONAL**2
+    near = (relative < BOUND**2).view(np.int8).ravel()
+    wide = (relative < DIAGONAL**2) & (rank[:, None] < rank)
     # Half a square is a triangle too, with the diagonal for its longest side.
-    i, j = np.nonzero(wide[:first])
-    pair, k = np.nonzero(wide[i] & wide[j])
-    i, j = i[pair], j[pair]
-    bound = near[i, j].astype(int) + near[j, k] + near[i, k] >= 2
-    sites = _over(positions, lengths, i[bound], j[bound], k[bound])
+    i, j = np.nonzero(wide if around is None else wide[around])
+    if around is not None:
+        i = around[i]
+    pair, k = np.nonzero(wide.take(i, 0) & wide.take(j, 0))
+    i, j = i.take(pair), j.take(pair)
+    bound = near.take(i * n + j) + near.take(j * n + k) + near.take(i * n + k) >= 2
+    sites = _over(positions, lengths, np.array([i, j, k])[:, bound])
     return _distinct(free(sites, positions, lengths), lengths)
 
 
-def _over(positions: np.ndarray, lengths: np.ndarray, i: np.ndarray, j: np.ndarray, k: np.ndarray) -> np.ndarray:
-    """Points [2 t, 3] on either side of triangles i, j, k [t], `lengths` away from their corners."""
-    # One row per coordinate: NumPy's cost per operation counts here, not the arithmetic.
-    columns = positions.T
-    a = columns[:, i]
-    ab, ac = columns[:, j] - a, columns[:, k] - a
-    bb, cc, bc = (ab * ab).sum(0), (ac * ac).sum(0), (ab * ac).sum(0)
-    normal = ab[[1, 2, 0]] * ac[[2, 0, 1]] - ab[[2, 0, 1]] * ac[[1, 2, 0]]
-    area = np.maximum(bb * cc - bc * bc, 1e-12)  # of the parallelogram, squared
-    square = lengths[i] ** 2
-    p, q = 0.5 * (square - lengths[j] ** 2 + bb), 0.5 * (square - lengths[k] ** 2 + cc)
-    u, v = (p * cc - q * bc) / area, (q * bb - p * bc) / area  # the foot is a + u ab + v ac
-    height = np.sqrt(np.maximum(square - p * u - q * v, 0.09 * square) / area) * normal
-    foot = a + u * ab + v * ac
+def _over(positions: np.ndarray, lengths: np.ndarray, triangles: np.ndarray) -> np.ndarray:
+    """Points [2 t, 3] on either side of triangles [3, t], `lengths` away from their corners."""
+    # One row per coordinate: NumPy's cost per operation counts here, not the arithmetic. The first two come
+    # twice, so that slices give what a cross product needs.
+    corners = positions.T[_CYCLE[:, None, None], triangles]  # [5, 3, t]
+    a = corners[:3, 0]
+    sides = corners[:, 1:] - corners[:, :1]  # [5, 2, t]
+    ab, ac = sides[:, 0], sides[:, 1]
+    squares, product = (sides[:3] * sides[:3]).sum(0), (ab[:3] * ac[:3]).sum(0)  # [2, t], [t]
+    normal = ab[1:4] * ac[2:] - ab[2:] * ac[1:4]
+    wanted = (lengths * lengths)[triangles]
+    along = 0.5 * (wanted[0] - wanted[1:] + squares)  # of the point from a, times the side's length
+    area = np.maximum(squares[0] * squares[1] - product * product, 1e-12)  # of the parallelogram, squared
+    uv = (along * squares[::-1] - along[::-1] * product) / area  # the foot is a + u ab + v ac
+    height = np.sqrt(np.maximum(wanted[0] - (along * uv).sum(0), 0.09 * wanted[0]) / area) * normal
+    foot = a + uv[0] * ab[:3] + uv[1] * ac[:3]
     return np.concatenate([foot + height, foot - height], axis=1).T
+
+
+_CYCLE = np.array([0, 1, 2, 0, 1])
 
 
 def _distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -97,31 +106,30 @@ def _distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 def free(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Those of sites [k, 3] that overlap nothing."""
-    near = 2.0 * sites @ positions.T  # less: that of the distances' squares which doesn't depend on the site
-    near += (FREE * lengths) ** 2 - np.einsum("ij,ij->i", positions, positions)
-    return sites[near.max(1) < np.einsum("ij,ij->i", sites, sites)] if len(sites) else sites
+    near = 2.0 * positions @ sites.T  # less: that of the distances' squares which doesn't depend on the site
+    near += ((FREE * lengths) ** 2 - _lengths_squared(positions))[:, None]
+    return sites[near.max(0) < _lengths_squared(sites)] if len(sites) else sites
 
 
-def smooth_bonds(squares: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """[k] bonds that an atom has from whose places these squared distances [k, m] are to atoms of bond lengths [m].
+def closeness(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(length / distance)² [m, k] of positions [m, 3], whose bond lengths are [m], and sites [k, 3]."""
+    return (lengths * lengths)[:, None] / np.maximum(squared_distances(positions, sites), 1e-12)
+
+
+def smooth_bonds(closeness: np.ndarray) -> np.ndarray:
+    """[k] bonds that atoms at k places have with m others, all of this closeness [m, k].
 
     The sum of (length / distance)⁶, at most 1.5³ each.
     """
-    ratio = np.minimum(lengths**2 / np.maximum(squares, 1e-12), 1.5)
-    return np.einsum("ij,ij,ij->i", ratio, ratio, ratio)
-
-
-def _bound(positions: np.ndarray, bonds: np.ndarray) -> np.ndarray:
-    bound = squared_distances(positions, positions) < (BOUND * bonds) ** 2
-    np.fill_diagonal(bound, False)
-    return bound
+    ratio = np.minimum(closeness, 1.5)
+    return (ratio * ratio * ratio).sum(0)
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [k, m] of a [k, 3] and b [m, 3]."""
     squares = -2.0 * a @ b.T
-    squares += np.einsum("ij,ij->i", a, a)[:, None]
-    squares += np.einsum("ij,ij->i", b, b)
+    squares += _lengths_squared(a)[:, None]
+    squares += _lengths_squared(b)
     return np.maximum(squares, 0.0, out=squares)
 
 
@@ -130,7 +138,12 @@ def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return a[:, [1, 2, 0]] * b[:, [2, 0, 1]] - a[:, [2, 0, 1]] * b[:, [1, 2, 0]]
 
 
+def _lengths_squared(x: np.ndarray) -> np.ndarray:
+    """[k] of vectors [k, 3]."""
+    return np.einsum("ij,ij->i", x, x)
+
+
 def _unit(x: np.ndarray) -> np.ndarray:
     """Vectors [n, 3] of length one; a fixed direction for those of no length."""
-    length = np.sqrt(np.einsum("ij,ij->i", x, x))[:, None]
+    length = np.sqrt(_lengths_squared(x))[:, None]
     return np.where(length > 1e-9, x / np.maximum(length, 1e-9), np.array([0.0, 0.0, 1.0]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from search.scale import LengthScale
-from search.sites import cap_sites, dopant_sites, edge_sites, smooth_bonds, squared_distances
+from search.sites import cap_sites, closeness, dopant_sites, edge_sites, smooth_bonds, squared_distances
 
 FLAT = 0.3
 """Bond lengths: r.m.s. distance of host atoms from their best plane below which a cluster counts as planar."""
@@ -16,18 +16,24 @@ bonds that such two have with each other."""
 
 def plane_of(positions: np.ndarray, scale: LengthScale) -> np.ndarray | None:
     """Normal [3] of the plane in which the host atoms lie, or nearly; None if they don't."""
-    host = positions[~scale.is_dopant]
-    host = host - host.mean(0)
-    squares, axes = np.linalg.eigh(host.T @ host / len(host))
-    return axes[:, 0] if squares[0] < (FLAT * scale.bond) ** 2 else None
+    host = positions[: scale.n_host]
+    host = host - host.sum(0) / len(host)
+    spread, thin = host.T @ host / len(host), (FLAT * scale.bond) ** 2
+    # Most clusters aren't flat, and this is sooner said than their axes: all eigenvalues are above `thin`
+    # where what is left without it is positive definite.
+    (a, b, c), (_, d, e), (_, _, f) = spread.tolist()
+    a, d, f = a - thin, d - thin, f - thin
+    if a > 0 and a * d > b * b and a * (d * f - e * e) - b * (b * f - c * e) + c * (b * e - c * d) > 0:
+        return None
+    squares, axes = np.linalg.eigh(spread)
+    return axes[:, 0] if squares[0] < thin else None
 
 
 def coordination(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
     """Smooth number of bonds [n_atoms]: the sum of (bond length / distance)⁶ over the other atoms."""
     squares = squared_distances(positions, positions)
     np.fill_diagonal(squares, np.inf)
-    ratio = np.minimum(scale.bonds**2 / np.maximum(squares, 1e-12), 1.5)
-    return np.einsum("ij,ij,ij->i", ratio, ratio, ratio)
+    return smooth_bonds(scale.squared_bonds / np.maximum(squares, 1e-12))
 
 
 def surface(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float) -> np.ndarray:
@@ -61,15 +67,17 @@ def refill(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, 
     order = np.argsort(coordination(positions, scale) * (1.0 + 0.1 * rng.normal(size=n)))
     order = order[scale.numbers[order] == scale.numbers[order[0]]]
     moving = order[: min(int(rng.geometric(0.3)), max(1, n // 3))]
-    rest = np.delete(np.arange(n), moving)
-    lengths, own = scale.bonds[moving[0], rest], scale.bonds[moving[0], moving[0]]
-    among = scale.bonds[np.ix_(rest, rest)]
+    stays = np.ones(n, dtype=bool)
+    stays[moving] = False
+    rest = np.flatnonzero(stays)
+    first, others, own = positions[moving[0]], positions[rest], float(scale.bonds[moving[0], moving[0]])
+    among, lengths = scale.bonds[rest[:, None], rest], scale.bonds[moving[0], rest]
     flat = plane_of(positions, scale) is not None
-    sites = np.zeros((0, 3)) if flat else cap_sites(positions[rest], among, lengths)
+    sites = np.zeros((0, 3)) if flat else cap_sites(others, among, lengths)
     if len(sites) <= len(moving):
-        sites = np.concatenate([sites, *edge_sites(positions[rest], among, lengths).values()])
-    sites = sites[((sites - positions[moving[0]]) ** 2).sum(1) > (0.4 * own) ** 2]
-    offered = smooth_bonds(squared_distances(sites, positions[rest]), lengths)
+        sites = np.concatenate([sites, *edge_sites(others, among, lengths).values()])
+    sites = sites[((sites - first) ** 2).sum(1) > (0.4 * own) ** 2]
+    offered = smooth_bonds(closeness(sites, others, lengths))
     offered *= 1.0 + SCATTER * rng.normal(size=len(sites))
     filled = fill(sites, offered, own, len(moving))
     positions[moving[: len(filled)]] = sites[filled]
@@ -125,7 +133,7 @@ def relocate(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator
     if not kinds:
         return surface(positions, scale, rng, step)
     sites = kinds[sorted(kinds)[int(rng.integers(len(kinds)))]]
-    offered = smooth_bonds(squared_distances(sites, positions[rest]), lengths)
+    offered = smooth_bonds(closeness(sites, positions[rest], lengths))
     offered *= 1.0 + 0.5 * rng.normal(size=len(sites))
     positions[i] = sites[int(offered.argmax())]
     return positions

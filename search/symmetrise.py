@@ -10,14 +10,14 @@ but their way through the orbits is another one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 
 from search.scale import LengthScale
-from search.sites import cap_sites, cross, edge_sites, smooth_bonds, squared_distances
+from search.sites import cap_sites, closeness, cross, edge_sites, smooth_bonds, squared_distances
 from search.surface import plane_of
-from search.symmetry import Orbits, group
+from search.symmetry import Orbits, group, powers
 
 FRAMES, CORE, OPERATIONS = 24, 8, 3
 """Frames that are compared, atoms and operations that they are judged by."""
@@ -47,10 +47,10 @@ def symmetrise(
 
     keep : least and largest share of the atoms, from the centre outwards, that the core may have.
     """
-    x = positions - positions.mean(0)
+    x = positions - positions.sum(0) / len(positions)
     normal = plane_of(x, scale)
     ops = group(draw_group(rng, normal is not None))
-    x = _in_best_frame(x, normal, ops, scale.bond, rng)
+    x = _in_best_frame(x, normal, ops, scale, rng)
     x = _Builder(x, scale, normal is not None, rng).build(ops, keep)
     return x + NOISE * scale.bond * rng.normal(size=x.shape)
 
@@ -64,19 +64,18 @@ def draw_group(rng: np.random.Generator, flat: bool) -> str:
 
 
 def _in_best_frame(
-    x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, bond: float, rng: np.random.Generator
+    x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, scale: LengthScale, rng: np.random.Generator
 ) -> np.ndarray:
     """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
     n = len(x)
-    squares = squared_distances(x, x)
-    i, j = np.nonzero(np.triu(squares < (1.6 * bond) ** 2, 1))
-    features = np.concatenate([x, 0.5 * (x[i] + x[j])])  # atoms, middles of bonds and of octahedral holes
-    distance = np.linalg.norm(features, axis=1)
-    inner = features[distance < distance[:n].min() + 0.6 * bond]
-    centres = inner[rng.integers(len(inner), size=FRAMES)]  # [f, 3]
+    i, j = scale.pairs
+    near = np.flatnonzero(squared_distances(x, x)[i, j] < (1.6 * scale.bond) ** 2)
+    features = np.concatenate([x, 0.5 * (x[i[near]] + x[j[near]])])  # atoms, middles of bonds and of octahedral holes
+    distance = np.sqrt(_squares(features))
+    inner = np.flatnonzero(distance < distance[:n].min() + 0.6 * scale.bond)
+    centres = features[inner[rng.integers(len(inner), size=FRAMES)]]  # [f, 3]
     centres[:4] = 0.0
-    z = features[rng.integers(len(features), size=FRAMES)] - centres
-    across = features[rng.integers(len(features), size=FRAMES)] - centres
+    z, across = features[rng.integers(len(features), size=(2, FRAMES))] - centres
     if normal is not None:
         z = np.broadcast_to(normal, z.shape)
         centres = centres - (centres @ normal)[:, None] * normal
@@ -86,21 +85,29 @@ def _in_best_frame(
     inside = np.argpartition(squared_distances(centres, x), min(CORE, n) - 1, axis=1)[:, :CORE]
     core = (x[inside] - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
     tried = ops[rng.integers(1, len(ops), size=OPERATIONS)]  # [o, 3, 3]
-    images = (core[:, None] @ tried.transpose(0, 2, 1)).reshape(FRAMES, -1, 3)  # [f, o m, 3]
-    lengths = np.einsum("fmi,fmi->fm", core, core)
-    gaps = np.tile(lengths, OPERATIONS) + (lengths[:, None] - 2.0 * images @ core.transpose(0, 2, 1)).min(2)
-    best = int(gaps.mean(1).argmin())
+    images = (core @ np.concatenate(tried).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
+    lengths = _squares(core)  # of the images too
+    gaps = (lengths[:, :, None] - 2.0 * core @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
+    best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
     return (x - centres[best]) @ frames[best].T
 
 
 def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Orthonormal axes [f, 3, 3] as rows x, y, z: along z [f, 3], x towards `across`."""
-    z = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
-    z = np.where(np.abs(z).sum(1, keepdims=True) > 0.5, z, np.array([0.0, 0.0, 1.0]))
+    length = np.sqrt(_squares(z))
+    z = z / np.maximum(length, 1e-9)[:, None]
+    z[length < 1e-9] = (0.0, 0.0, 1.0)
     across = across + 1e-6 * np.array([0.3, 0.5, 0.7])
-    x = across - (across * z).sum(1, keepdims=True) * z
-    x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
-    return np.stack([x, cross(z, x), z], axis=1)
+    x = across - np.einsum("fi,fi->f", across, z)[:, None] * z
+    x /= np.maximum(np.sqrt(_squares(x)), 1e-12)[:, None]
+    frames = np.empty((len(z), 3, 3))
+    frames[:, 0], frames[:, 1], frames[:, 2] = x, cross(z, x), z
+    return frames
+
+
+def _squares(vectors: np.ndarray) -> np.ndarray:
+    """Squared lengths [...] of vectors [..., 3]; faster than a sum over an axis of three."""
+    return np.einsum("...i,...i->...", vectors, vectors)
 
 
 class _Builder:
@@ -109,96 +116,79 @@ class _Builder:
     def __init__(self, x: np.ndarray, scale: LengthScale, flat: bool, rng: np.random.Generator) -> None:
         """x : [n, 3] about the centre, in the frame of the group."""
         self.scale, self.flat, self.rng = scale, flat, rng
-        order = np.argsort((x**2).sum(1))
-        self.seeds, self.kinds = x[order], np.arange(len(x))[order]
-        self.first = scale.first_of_kind
+        order = np.argsort(_squares(x))
+        self.seeds, self.seed_kinds = x[order], scale.first_of_kind[order]
         self.left = dict(scale.kinds)
-        self.placed: list[np.ndarray] = []
-        self.placed_kinds: list[int] = []  # per atom
+        self.n = 0  # atoms placed: the first of these
+        self.positions, self.kinds = np.empty((len(x), 3)), np.empty(len(x), dtype=int)
         self.first_of: list[int] = []  # an atom of each orbit
         self.broken = False  # whether orbits of a larger group were placed before
 
     def build(self, ops: np.ndarray, share: tuple[float, float]) -> np.ndarray:
         """Positions [n, 3] in the order of the composition."""
-        n = len(self.seeds)
-        keep = int(np.ceil(n * self.rng.uniform(*share)))
-        seeds, kinds = self.seeds[:keep], self.first[self.kinds[:keep]]
-        while not self._take(seeds, kinds, ops):
+        keep = int(np.ceil(len(self.seeds) * self.rng.uniform(*share)))
+        while not self._take(keep, ops):
             ops = self._subgroup(ops)
         for _ in range(30):
-            if not any(self.left.values()):
+            if self.n == len(self.seeds):
                 break
             if self._grow(ops):
                 continue
             if len(ops) == 1:
                 break
             ops, self.broken = self._subgroup(ops), True
-        positions = np.concatenate(self.placed) if self.placed else np.zeros((0, 3))
-        kinds = np.array(self.placed_kinds, dtype=int)
-        result = np.empty((n, 3))
+        result = np.empty_like(self.positions)
         for kind, missing in self.left.items():
-            mine = positions[kinds == kind]
+            mine = self.positions[: self.n][self.kinds[: self.n] == kind]
             if missing:  # nowhere to go: as they were
-                mine = np.concatenate([mine, self.seeds[self.first[self.kinds] == kind][-missing:]])
-            result[self.first == kind] = mine
+                mine = np.concatenate([mine, self.seeds[self.seed_kinds == kind][-missing:]])
+            result[self.scale.first_of_kind == kind] = mine
         return result
 
     def _subgroup(self, ops: np.ndarray) -> np.ndarray:
         """Powers of one operation, or the identity alone."""
-        op = ops[self.rng.integers(len(ops))]
-        powers = [np.eye(3)]
-        while np.abs(power := powers[-1] @ op - np.eye(3)).max() > 1e-6:
-            powers.append(power + np.eye(3))
-        return np.array(powers) if len(powers) < len(ops) else np.eye(3)[None]
+        cyclic = powers(ops[self.rng.integers(len(ops))].tobytes())
+        return cyclic if len(cyclic) < len(ops) else cyclic[:1]
 
-    def _take(self, points: np.ndarray, kinds: np.ndarray, ops: np.ndarray) -> int:
-        """Place the orbits of points [m, 3] in this order where they fit; how many atoms that were."""
-        orbits = Orbits(points, ops, MERGED * self.scale.bond)
-        squares = squared_distances(orbits.points, self.positions) if self.placed else None
-        return self._place(orbits, kinds, range(len(points)), squares)
+    def _take(self, n: int, ops: np.ndarray) -> int:
+        """Place the orbits of the n innermost atoms in this order where they fit; how many atoms that were."""
+        kinds = self.seed_kinds[:n]
+        orbits = Orbits(self.seeds[:n], ops, MERGED * self.scale.bond)
+        return self._place(orbits, kinds, range(n), self.scale.squared_bonds[kinds, kinds] / orbits.gaps**2)
 
-    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Iterable[int], squares: np.ndarray | None) -> int:
-        """As `_take`, of the orbits in `order`; kinds [m] of all; squared distances [m, placed], if any are."""
-        own = self.scale.bonds[kinds]  # [m, n]
-        inner = own[np.arange(len(kinds)), kinds]
-        free, touching = orbits.gaps > CLEAR * inner, orbits.gaps < TOUCHING * inner
-        if squares is not None:
-            relative = squares / own[:, self.placed_kinds] ** 2
-            nearest = relative.min(1)
-            free &= nearest > CLEAR**2
-            touching |= nearest < TOUCHING**2
-        taken = 0
-        for k in order:
-            kind = int(kinds[k])
-            if not free[k] or orbits.sizes[k] > self.left[kind] or not (touching[k] or not self.placed):
+    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Sequence[int], closest: np.ndarray) -> int:
+        """Place orbits in this order where they fit; how many atoms that were.
+
+        kinds : [m] of all orbits, though `order` may have fewer. closest : [m] the greatest (bond length /
+        distance)² from each to what is placed, or within it.
+        """
+        before, last = self.n, len(order) - 1
+        chosen = np.asarray(order)
+        points, closest = orbits.points[chosen], closest[chosen]
+        squared_bonds = self.scale.squared_bonds[kinds[chosen]]  # [len(order), n]
+        for place, k in enumerate(order):
+            kind, size = int(kinds[k]), int(orbits.sizes[k])
+            if closest[place] > CLEAR**-2 or size > self.left[kind] or (self.n and closest[place] < TOUCHING**-2):
                 continue
             block = orbits.atoms(k)
-            self.first_of.append(len(self.placed_kinds))
-            self.placed.append(block)
-            self.placed_kinds += [kind] * len(block)
-            self.left[kind] -= len(block)
-            taken += len(block)
-            if not any(self.left.values()):
+            self.first_of.append(self.n)
+            self.positions[self.n : self.n + size], self.kinds[self.n : self.n + size] = block, kind
+            self.n += size
+            self.left[kind] -= size
+            if place == last or self.n == len(self.seeds):
                 break
-            apart = squared_distances(orbits.points, block).min(1)
-            free &= apart > (CLEAR * own[:, kind]) ** 2
-            touching |= apart < (TOUCHING * own[:, kind]) ** 2
-        return taken
-
-    @property
-    def positions(self) -> np.ndarray:
-        """[placed so far, 3]"""
-        return np.concatenate(self.placed)
+            apart = squared_distances(block, points).min(0)
+            np.maximum(closest, squared_bonds[:, kind] / np.maximum(apart, 1e-12), out=closest)
+        return self.n - before
 
     def _grow(self, ops: np.ndarray) -> int:
         """Orbits on the best vacant sites; how many atoms were placed."""
-        bonds = self.scale.bonds
-        grown = 0
+        bonds, before = self.scale.bonds, self.n
         for kind in sorted(self.left, reverse=bool(self.rng.random() < 0.5)):
             if not self.left[kind]:
                 continue
-            placed, kinds = self.positions, np.array(self.placed_kinds)
-            among, lengths = bonds[np.ix_(kinds, kinds)], bonds[kind, kinds]
+            placed, kinds = self.positions[: self.n], self.kinds[: self.n]
+            among, lengths = bonds[kinds[:, None], kinds], bonds[kind, kinds]
             sites = np.zeros((0, 3))
             if not self.flat:  # by symmetry one atom of each orbit will do
                 around = np.array(self.first_of) if len(ops) > 1 and not self.broken else None
@@ -210,16 +200,17 @@ class _Builder:
             if self.flat:
                 sites[:, 2] *= 0.5  # or a slight tilt of the rim grows into a bowl
             orbits = Orbits(sites, ops, MERGED * self.scale.bond)
-            squares = squared_distances(orbits.points, placed)
-            bound = smooth_bonds(squares, lengths)
+            close = closeness(orbits.points, placed, lengths)
+            bound, closest = smooth_bonds(close), close.max(0)
             if len(ops) > 1:
-                own = np.minimum(bonds[kind, kind] ** 2 / orbits.squares, 1.5) ** 3
-                bound += own.sum(1) * orbits.sizes / len(ops)
+                own = bonds[kind, kind] ** 2 / orbits.squares.T  # [order, m]
+                bound += smooth_bonds(own) * orbits.sizes / len(ops)
+                np.maximum(closest, own.max(0), out=closest)
             # A site drawn onto an axis can overlap atoms; near as it is to them, it would outbid all that are free.
-            overlaps = (orbits.gaps < CLEAR * bonds[kind, kind]) | (squares < (CLEAR * lengths) ** 2).any(1)
-            bound[overlaps | (orbits.sizes > self.left[kind])] = -1.0
+            bound[(closest > CLEAR**-2) | (orbits.sizes > self.left[kind])] = 0.0
             bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
-            best = np.argsort(-bound)
-            best = best[: int((bound > max(0.0, CUT * bound[best[0]])).sum())]
-            grown += self._place(orbits, np.full(len(sites), kind), best, squares)
-        return grown
+            best = np.flatnonzero(bound > CUT * bound.max())
+            if len(best):
+                best = best[np.argsort(-bound[best])]
+                self._place(orbits, np.full(len(sites), kind), best.tolist(), closest)
+        return self.n - before

@@ -7,7 +7,7 @@ with its mirror along z, so that it suits planar clusters whose normal is z.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 
@@ -78,53 +78,66 @@ def _close(generators: list[np.ndarray]) -> np.ndarray:
     return ops
 
 
+@lru_cache(maxsize=1024)
+def powers(op: bytes) -> np.ndarray:
+    """All powers [fold, 3, 3] of an operation, its matrix as bytes; the identity is first."""
+    matrix = np.frombuffer(op).reshape(3, 3)
+    ops = [np.eye(3)]
+    while np.abs((following := ops[-1] @ matrix) - ops[0]).max() > 1e-6:
+        ops.append(following)
+    result = np.array(ops)
+    result.flags.writeable = False
+    return result
+
+
 class Orbits:
     """Points drawn onto the axes and planes that they nearly lie on, and what they become under a group.
 
     Attributes
     ----------
-    points : [m, 3]. images : [m, order, 3], several alike where a point lies on an axis or plane.
+    points : [m, 3]. squares : [m, order] squared distances to their images, infinite where a point stays.
     sizes : [m] atoms per orbit. gaps : [m] shortest distance within an orbit, infinite for a single atom.
     """
 
     def __init__(self, points: np.ndarray, ops: np.ndarray, near: float) -> None:
-        """near : images closer than this to their point are one with it."""
+        """ops : the identity first. near : images closer than this to their point are one with it."""
         order = len(ops)
-        turned = ops.transpose(2, 0, 1).reshape(3, 3 * order)  # one product for all operations
+        flat = ops.reshape(order, 9)
         for _ in range(2 if order > 1 else 0):
-            images = (points @ turned).reshape(-1, order, 3)
-            own = _squares(images - points[:, None]) < near**2  # [m, order]
-            points = (own[:, None, :] @ images)[:, 0] / own.sum(1)[:, None]
-        self.points, self.images = points, (points @ turned).reshape(-1, order, 3)
-        self.squares = _squares(self.images - points[:, None])  # [m, order], infinite where the point stays
+            own = (_to_images(points, flat) < near**2).astype(float)  # [m, order]
+            onto = (own @ flat).reshape(-1, 3, 3)  # on average the images are nearest to where they all would stay
+            points = np.einsum("mij,mj->mi", onto, points) / own.sum(1)[:, None]
+        self.ops, self.points, self.squares = ops, points, _to_images(points, flat)
         fixed = self.squares < (1e-3 * near) ** 2
         self.squares[fixed] = np.inf
-        self.sizes = order // fixed.sum(1)
-        self.gaps = np.sqrt(self.squares.min(1))
+        self.sizes, self.gaps = order // fixed.sum(1), np.sqrt(self.squares.min(1))
 
     def atoms(self, k: int) -> np.ndarray:
         """The different images [sizes[k], 3] of point k."""
-        images = self.images[k]
+        images = self.ops @ self.points[k]
         if self.sizes[k] == len(images):
             return images
         # Images that are one have one coordinate along any direction; different ones don't along this.
         along = images @ _ASKEW
         order = along.argsort(kind="stable")
-        fresh = np.empty(len(order), dtype=bool)
-        fresh[0] = True
-        np.greater(np.diff(along[order]), 1e-5, out=fresh[1:])
-        return images[np.sort(order[fresh])] if fresh.sum() == self.sizes[k] else self._slowly(k)
+        along = along[order]
+        fresh = order[np.concatenate([[True], along[1:] - along[:-1] > 1e-5])]
+        return images[fresh] if len(fresh) == self.sizes[k] else _differing(images)
 
-    def _slowly(self, k: int) -> np.ndarray:
-        """As `atoms`, where two images happen to lie in one plane across that direction."""
-        images = self.images[k]
-        alike = np.abs(images[:, None] - images[None, :]).sum(2) < 1e-3
-        return images[alike.argmax(1) == np.arange(len(images))]
+
+def _differing(images: np.ndarray) -> np.ndarray:
+    """The different ones, where two happen to lie in one plane across that direction."""
+    alike = np.abs(images[:, None] - images[None, :]).sum(2) < 1e-3
+    return images[alike.argmax(1) == np.arange(len(images))]
 
 
 _ASKEW = np.array([0.6121, 0.3037, 0.7301])
 
 
-def _squares(vectors: np.ndarray) -> np.ndarray:
-    """Squared lengths [...] of vectors [..., 3]; faster than a sum over an axis of three."""
-    return np.einsum("...i,...i->...", vectors, vectors)
+def _to_images(points: np.ndarray, flat: np.ndarray) -> np.ndarray:
+    """Squared distances [m, order] of points [m, 3] to their images under operations [order, 9].
+
+    |p - g p|² = 2 (p p - p g p), so one product of matrices does without the images.
+    """
+    products = (points[:, :, None] * points[:, None, :]).reshape(-1, 9) @ flat.T
+    return 2.0 * (products[:, :1] - products)
