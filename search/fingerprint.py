@@ -149,7 +149,7 @@ def align(a: np.ndarray, b: np.ndarray, numbers: np.ndarray, mirror: bool = True
 
 def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: float, mirror: bool) -> bool:
     n = len(a.numbers)
-    forbidden = a.numbers[:, None] != b.numbers[None, :]
+    forbidden = a.numbers[:, None] != b.numbers
     # Mean square difference of every two atoms' distance lists; its best assignment is another bound.
     mismatch = _squares(a.atom_distances, b.atom_distances[None])[0] / n  # [n, n]
     mismatch[forbidden] = 1e6
@@ -196,11 +196,14 @@ def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: f
     miss = np.abs(b.distances[np.ix_(i, j)] - a.distances[first, second])
     miss += np.abs(length[i] - radius[first])[:, None] + np.abs(length[j] - radius[second])
     miss[i[:, None] == j] = np.inf
-    i, j, miss = np.repeat(i, len(j)), np.tile(j, len(i)), miss.ravel()
-    keep = np.flatnonzero(miss <= 3.0 * slack)
-    keep = keep[np.argsort(miss[keep], kind="stable")]
-    target = _frames(a.positions[[first]], a.positions[[second]])  # [1, 3, 3], rows are axes
-    frames = _frames(b.positions[i[keep]], b.positions[j[keep]])  # [c, 3, 3]
+    p, q = np.nonzero(miss <= 3.0 * slack)
+    best = np.argsort(miss[p, q], kind="stable")
+    i, j = i[p[best]], j[q[best]]
+    frames = _frames(
+        np.concatenate([a.positions[first, None], b.positions[i]]),
+        np.concatenate([a.positions[second, None], b.positions[j]]),
+    )
+    target, frames = frames[0], frames[1:]  # [3, 3], [c, 3, 3], rows are axes
     proper = frames.transpose(0, 2, 1) @ target
     if not mirror:
         return proper
@@ -220,7 +223,9 @@ def _frames(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     y = q - np.einsum("ij,ij->i", q, x)[:, None] * x
     y /= np.maximum(_lengths(y), 1e-12)[:, None]
     z = x[:, [1, 2, 0]] * y[:, [2, 0, 1]] - x[:, [2, 0, 1]] * y[:, [1, 2, 0]]
-    return np.stack([x, y, z], axis=1)
+    frames = np.empty((len(x), 3, 3))
+    frames[:, 0], frames[:, 1], frames[:, 2] = x, y, z
+    return frames
 
 
 def _principal_rotations(a: np.ndarray, b: np.ndarray, mirror: bool) -> np.ndarray:
@@ -240,7 +245,10 @@ def _assign(a: np.ndarray, b: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [c, n, n] between a [n, 3] and each of b [c, n, 3]."""
-    return np.clip((a**2).sum(1)[:, None] + (b**2).sum(2)[:, None, :] - 2.0 * a @ b.transpose(0, 2, 1), 0.0, None)
+    squares = -2.0 * a @ b.transpose(0, 2, 1)
+    squares += np.einsum("ij,ij->i", a, a)[:, None]
+    squares += np.einsum("cij,cij->ci", b, b)[:, None, :]
+    return np.maximum(squares, 0.0, out=squares)
 
 
 def _lengths(x: np.ndarray) -> np.ndarray:

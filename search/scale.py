@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 
 from search.composition import Composition, bond_lengths
-from search.seeds import push_apart, random_cluster
+from search.seeds import push_apart, random_positions
 from search.sites import squared_distances
 
 
@@ -64,9 +64,9 @@ class LengthScale:
         return self.bonds**2
 
     @cached_property
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Both atoms of each pair, [n_atoms (n_atoms - 1) / 2] each."""
-        return np.triu_indices(self.composition.n_atoms, 1)
+    def upper(self) -> np.ndarray:
+        """[n_atoms, n_atoms] bool: each pair once, and each atom with itself."""
+        return np.triu(np.ones(self.bonds.shape, dtype=bool))
 
     @cached_property
     def shortest(self) -> np.ndarray:
@@ -102,7 +102,7 @@ class LengthScale:
 
     def seed(self, rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
         """Positions [n_atoms, 3] of a random start (kinds: see `search.seeds`)."""
-        return self.factor * random_cluster(self.composition, rng, kind).positions
+        return self.factor * random_positions(self.composition, rng, kind)
 
     def push_apart(self, positions: np.ndarray) -> np.ndarray:
         """Positions [n_atoms, 3] with no pair closer than three quarters of its bond length."""

@@ -15,6 +15,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 
 from search.composition import Composition, bond_lengths
+from search.sites import squared_distances
 
 KINDS = ("compact", "planar", "tubular", "cage")
 
@@ -24,8 +25,13 @@ def random_cluster(composition: Composition, rng: np.random.Generator, kind: str
 
     kind : one of `KINDS`; by default drawn at random, compact half of the time.
     """
+    return Atoms(composition.numbers, random_positions(composition, rng, kind))
+
+
+def random_positions(composition: Composition, rng: np.random.Generator, kind: str | None = None) -> np.ndarray:
+    """Positions [n_atoms, 3], Å, of a `random_cluster`."""
     if kind is None:
-        kind = str(rng.choice(KINDS, p=(0.4, 0.3, 0.15, 0.15)))
+        kind = KINDS[int(rng.choice(len(KINDS), p=(0.4, 0.3, 0.15, 0.15)))]
     if kind not in KINDS:
         raise ValueError(f"seed kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
     n_host = composition.counts[-1][1]
@@ -44,7 +50,7 @@ def random_cluster(composition: Composition, rng: np.random.Generator, kind: str
     for symbol in dopants[n_replacing:]:
         placed = np.append(placed, atomic_numbers[symbol])
         positions = _attach(positions, placed, rng, planar=kind == "planar" and rng.random() < 0.6)
-    return Atoms(placed, push_apart(positions, placed))[_host_first(placed, numbers)]
+    return push_apart(positions, placed)[_host_first(placed, numbers)]
 
 
 def seed_structures(
@@ -63,18 +69,16 @@ def push_apart(positions: np.ndarray, numbers: np.ndarray, shortest: float = 0.8
     positions = positions.copy()
     limit = shortest * bond_lengths(numbers)
     np.fill_diagonal(limit, 0.0)
-    tiebreak = np.random.default_rng(0).normal(scale=1e-3, size=positions.shape)
     for _ in range(steps):
-        delta = positions[:, None] - positions[None, :]
-        distance = np.sqrt(np.einsum("ijk,ijk->ij", delta, delta))
-        overlap = np.clip(limit - distance, 0.0, None)
+        distance = np.sqrt(squared_distances(positions, positions))
+        overlap = np.maximum(limit - distance, 0.0)
         if overlap.max() <= 1e-3:
             break
         if (distance + np.eye(len(distance)) < 1e-6).any():
-            positions += tiebreak
+            positions += np.random.default_rng(0).normal(scale=1e-3, size=positions.shape)
             continue
-        direction = delta / np.where(distance > 0, distance, 1.0)[..., None]
-        positions += 0.3 * (overlap[..., None] * direction).sum(1)
+        push = 0.3 * overlap / np.maximum(distance, 1e-12)
+        positions += push.sum(1)[:, None] * positions - push @ positions
     return positions
 
 
@@ -88,19 +92,21 @@ def _host_first(placed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def _compact(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     """Atoms added one by one, each bonded to one that stands; `tightness` decides how compact it gets."""
-    positions = np.zeros((1, 3))
+    positions, placed = np.zeros((n, 3)), 1
     tightness = rng.uniform(0.0, 1.0)
-    while len(positions) < n:
-        anchors = positions[rng.integers(len(positions), size=12)]
-        directions = rng.normal(size=(12, 3))
-        trial = anchors + bond * directions / np.linalg.norm(directions, axis=1, keepdims=True)
-        gap = np.linalg.norm(trial[:, None] - positions[None, :], axis=-1).min(1)
-        trial = trial[gap > 0.85 * bond]
+    while placed < n:
+        anchors, steps = positions[rng.integers(placed, size=12)], rng.normal(size=(12, 3))
+        trial = anchors + (bond / np.sqrt(np.einsum("ij,ij->i", steps, steps)))[:, None] * steps
+        trial = trial[squared_distances(positions[:placed], trial).min(0) > (0.85 * bond) ** 2]
         if not len(trial):
             continue
-        spread = np.linalg.norm(trial - positions.mean(0), axis=1)
-        pick = int(spread.argmin()) if rng.random() < tightness else int(rng.integers(len(trial)))
-        positions = np.vstack([positions, trial[pick]])
+        if rng.random() < tightness:
+            spread = trial - positions[:placed].sum(0) / placed
+            pick = int(np.einsum("ij,ij->i", spread, spread).argmin())
+        else:
+            pick = int(rng.integers(len(trial)))
+        positions[placed] = trial[pick]
+        placed += 1
     return positions
 
 

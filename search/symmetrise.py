@@ -67,12 +67,9 @@ def _in_best_frame(
     x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, scale: LengthScale, rng: np.random.Generator
 ) -> np.ndarray:
     """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
-    n = len(x)
-    i, j = scale.pairs
-    near = np.flatnonzero(squared_distances(x, x)[i, j] < (1.6 * scale.bond) ** 2)
-    features = np.concatenate([x, 0.5 * (x[i[near]] + x[j[near]])])  # atoms, middles of bonds and of octahedral holes
-    distance = np.sqrt(_squares(features))
-    inner = np.flatnonzero(distance < distance[:n].min() + 0.6 * scale.bond)
+    i, j = np.nonzero((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper)
+    features = 0.5 * (x[i] + x[j])  # atoms, middles of bonds and of octahedral holes
+    inner = np.flatnonzero(_squares(features) < (_squares(x).min() ** 0.5 + 0.6 * scale.bond) ** 2)
     centres = features[inner[rng.integers(len(inner), size=FRAMES)]]  # [f, 3]
     centres[:4] = 0.0
     z, across = features[rng.integers(len(features), size=(2, FRAMES))] - centres
@@ -82,7 +79,7 @@ def _in_best_frame(
     else:
         z[2:8] = np.linalg.eigh(x.T @ x)[1].T[rng.integers(3, size=6)]
     frames = _frames(z, across)  # [f, 3, 3]
-    inside = np.argpartition(squared_distances(centres, x), min(CORE, n) - 1, axis=1)[:, :CORE]
+    inside = np.argpartition(squared_distances(centres, x), min(CORE, len(x)) - 1, axis=1)[:, :CORE]
     core = (x[inside] - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
     tried = ops[rng.integers(1, len(ops), size=OPERATIONS)]  # [o, 3, 3]
     images = (core @ np.concatenate(tried).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
@@ -159,13 +156,13 @@ class _Builder:
     def _place(self, orbits: Orbits, kinds: np.ndarray, order: Sequence[int], closest: np.ndarray) -> int:
         """Place orbits in this order where they fit; how many atoms that were.
 
-        kinds : [m] of all orbits, though `order` may have fewer. closest : [m] the greatest (bond length /
+        kinds : [m] of all orbits, though `order`, [o], may have fewer. closest : [m] the greatest (bond length /
         distance)² from each to what is placed, or within it.
         """
         before, last = self.n, len(order) - 1
         chosen = np.asarray(order)
         points, closest = orbits.points[chosen], closest[chosen]
-        squared_bonds = self.scale.squared_bonds[kinds[chosen]]  # [len(order), n]
+        norms, squared_bonds = _squares(points), self.scale.squared_bonds[kinds[chosen]]  # [o], [o, n]
         for place, k in enumerate(order):
             kind, size = int(kinds[k]), int(orbits.sizes[k])
             if closest[place] > CLEAR**-2 or size > self.left[kind] or (self.n and closest[place] < TOUCHING**-2):
@@ -177,7 +174,7 @@ class _Builder:
             self.left[kind] -= size
             if place == last or self.n == len(self.seeds):
                 break
-            apart = squared_distances(block, points).min(0)
+            apart = norms + norms[place] - 2.0 * (points @ block.T).max(1)  # to the nearest; an orbit has one radius
             np.maximum(closest, squared_bonds[:, kind] / np.maximum(apart, 1e-12), out=closest)
         return self.n - before
 
@@ -189,11 +186,10 @@ class _Builder:
                 continue
             placed, kinds = self.positions[: self.n], self.kinds[: self.n]
             among, lengths = bonds[kinds[:, None], kinds], bonds[kind, kinds]
-            sites = np.zeros((0, 3))
-            if not self.flat:  # by symmetry one atom of each orbit will do
-                around = np.array(self.first_of) if len(ops) > 1 and not self.broken else None
-                sites = cap_sites(placed, among, lengths, around)
-            if not len(sites):
+            # By symmetry one atom of each orbit will do.
+            around = np.array(self.first_of) if len(ops) > 1 and not self.broken else None
+            sites = None if self.flat else cap_sites(placed, among, lengths, around)
+            if sites is None or not len(sites):
                 sites = np.concatenate(list(edge_sites(placed, among, lengths).values()))
             if not len(sites):
                 continue

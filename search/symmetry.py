@@ -103,7 +103,7 @@ class Orbits:
         """ops : the identity first. near : images closer than this to their point are one with it."""
         order = len(ops)
         flat = ops.reshape(order, 9)
-        for _ in range(2 if order > 1 else 0):
+        if order > 1:
             own = (_to_images(points, flat) < near**2).astype(float)  # [m, order]
             onto = (own @ flat).reshape(-1, 3, 3)  # on average the images are nearest to where they all would stay
             points = np.einsum("mij,mj->mi", onto, points) / own.sum(1)[:, None]
