@@ -19,7 +19,7 @@ def dopant_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) 
     "rim": bound to one atom, away from its neighbours; "bridge": over a bond, on its open side;
     "cap": over either face of a triangle.
     """
-    return {**edge_sites(positions, bonds, lengths), "cap": cap_sites(positions, bonds, lengths)}
+    return {**edge_sites(positions, bonds, lengths), "cap": distinct(cap_sites(positions, bonds, lengths), lengths)}
 
 
 def edge_sites(positions: np.ndarray, bonds: np.ndarray, lengths: np.ndarray) -> dict[str, np.ndarray]:
@@ -54,7 +54,8 @@ def cap_sites(
 ) -> np.ndarray:
     """Free sites [k, 3] over the faces of triangles and squares; only those with an atom of `around`, if given.
 
-    around : indices. A site has its bond length to three atoms, or lies as near to them as it can.
+    around : indices. A site has its bond length to three atoms, or lies as near to them as it can. One over a
+    square comes once for each of its halves.
     """
     n = len(positions)
     rank = np.arange(n)
@@ -70,8 +71,7 @@ def cap_sites(
     pair, k = np.nonzero(wide.take(i, 0) & wide.take(j, 0))
     i, j = i.take(pair), j.take(pair)
     bound = near.take(i * n + j) + near.take(j * n + k) + near.take(i * n + k) >= 2
-    sites = _over(positions, lengths, np.array([i, j, k])[:, bound])
-    return _distinct(free(sites, positions, lengths), lengths)
+    return free(_over(positions, lengths, np.array([i, j, k])[:, bound]), positions, lengths)
 
 
 def _over(positions: np.ndarray, lengths: np.ndarray, triangles: np.ndarray) -> np.ndarray:
@@ -96,7 +96,7 @@ def _over(positions: np.ndarray, lengths: np.ndarray, triangles: np.ndarray) -> 
 _CYCLE = np.array([0, 1, 2, 0, 1])
 
 
-def _distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """The first of those sites [k, 3] that are one, but for a strained face."""
     if len(sites) < 2:
         return sites

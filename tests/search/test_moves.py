@@ -6,7 +6,7 @@ import pytest
 from search import BasinHoppingSettings, BeeColonySettings, Composition, LennardJones
 from search.moves import DEFAULT_SHARES, MOVES, MoveSet, Step, moves_without
 from search.scale import LengthScale
-from search.sites import cap_sites, dopant_sites
+from search.sites import cap_sites, distinct, dopant_sites
 from search.surface import coordination, fill
 
 
@@ -99,7 +99,7 @@ def test_the_worst_bound_dopant_is_relocated_to_where_bonds_are():
 def test_squares_have_a_site_on_either_side():
     """A hollow over a square of four: three of them are no triangle of neighbours."""
     square = 1.68 * np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]])
-    sites = cap_sites(square, np.full((4, 4), 1.68), np.full(4, 1.68))
+    sites = distinct(cap_sites(square, np.full((4, 4), 1.68), np.full(4, 1.68)), np.full(4, 1.68))
     assert len(sites) == 2
     assert np.allclose(np.linalg.norm(sites[:, None] - square[None], axis=-1), 1.68)
 
