@@ -220,7 +220,7 @@ def _rarest(count: np.ndarray, length: np.ndarray) -> int:
 def _frames(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     """Orthonormal axes [c, 3, 3] as rows: along p [c, 3], then q's part across it, then their product."""
     x = p / np.maximum(_lengths(p), 1e-12)[:, None]
-    y = q - np.einsum("ij,ij->i", q, x)[:, None] * x
+    y = q - np.vecdot(q, x)[:, None] * x
     y /= np.maximum(_lengths(y), 1e-12)[:, None]
     z = x[:, [1, 2, 0]] * y[:, [2, 0, 1]] - x[:, [2, 0, 1]] * y[:, [1, 2, 0]]
     frames = np.empty((len(x), 3, 3))
@@ -246,11 +246,11 @@ def _assign(a: np.ndarray, b: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [c, n, n] between a [n, 3] and each of b [c, n, 3]."""
     squares = -2.0 * a @ b.transpose(0, 2, 1)
-    squares += np.einsum("ij,ij->i", a, a)[:, None]
-    squares += np.einsum("cij,cij->ci", b, b)[:, None, :]
+    squares += np.vecdot(a, a)[:, None]
+    squares += np.vecdot(b, b)[:, None, :]
     return np.maximum(squares, 0.0, out=squares)
 
 
 def _lengths(x: np.ndarray) -> np.ndarray:
     """[k] of vectors [k, 3]."""
-    return np.sqrt(np.einsum("ij,ij->i", x, x))
+    return np.sqrt(np.vecdot(x, x))

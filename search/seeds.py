@@ -96,13 +96,13 @@ def _compact(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     tightness = rng.uniform(0.0, 1.0)
     while placed < n:
         anchors, steps = positions[rng.integers(placed, size=12)], rng.normal(size=(12, 3))
-        trial = anchors + (bond / np.sqrt(np.einsum("ij,ij->i", steps, steps)))[:, None] * steps
+        trial = anchors + (bond / np.sqrt(np.vecdot(steps, steps)))[:, None] * steps
         trial = trial[squared_distances(positions[:placed], trial).min(0) > (0.85 * bond) ** 2]
         if not len(trial):
             continue
         if rng.random() < tightness:
             spread = trial - positions[:placed].sum(0) / placed
-            pick = int(np.einsum("ij,ij->i", spread, spread).argmin())
+            pick = int(np.vecdot(spread, spread).argmin())
         else:
             pick = int(rng.integers(len(trial)))
         positions[placed] = trial[pick]

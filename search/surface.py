@@ -64,19 +64,19 @@ def refill(positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, 
     Chem. 2004, 25, 1693).
     """
     n = len(positions)
-    order = np.argsort(coordination(positions, scale) * (1.0 + 0.1 * rng.normal(size=n)))
+    order = (coordination(positions, scale) * (1.0 + 0.1 * rng.normal(size=n))).argsort()
     order = order[scale.numbers[order] == scale.numbers[order[0]]]
     moving = order[: min(int(rng.geometric(0.3)), max(1, n // 3))]
     stays = np.ones(n, dtype=bool)
     stays[moving] = False
-    rest = np.flatnonzero(stays)
+    rest = stays.nonzero()[0]
     first, others, own = positions[moving[0]], positions[rest], float(scale.bonds[moving[0], moving[0]])
-    among, lengths = scale.bonds[rest[:, None], rest], scale.bonds[moving[0], rest]
+    among, lengths = scale.bonds.take(rest, 0).take(rest, 1), scale.bonds[moving[0]].take(rest)
     flat = plane_of(positions, scale) is not None
     sites = np.zeros((0, 3)) if flat else cap_sites(others, among, lengths)
     if len(sites) <= len(moving):
         sites = np.concatenate([sites, *edge_sites(others, among, lengths).values()])
-    sites = sites[((sites - first) ** 2).sum(1) > (0.4 * own) ** 2]
+    sites = sites[squared_distances(sites, first[None])[:, 0] > (0.4 * own) ** 2]
     offered = smooth_bonds(closeness(sites, others, lengths))
     offered *= 1.0 + SCATTER * rng.normal(size=len(sites))
     filled = fill(sites, offered, own, len(moving))

@@ -30,7 +30,7 @@ FLAT_FOLDS = (2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 10)
 FLAT_GROUPS = ("C1v", "C{}", "C{}v", "C{}v")
 NOISE = 0.03
 """Bond lengths, rattled at the end: a quench that keeps an exact symmetry can end on a saddle."""
-KEEP, GROWN, SCATTER, CUT = (0.1, 1.0), (0.02, 0.25), 0.1, 0.8
+KEEP, GROWN, SCATTER, CUT = (0.1, 1.0), (0.02, 0.25), 0.1, 0.65
 """Share of the atoms, from the centre outwards, that give orbits, in a move and in a seed; scatter of the bonds of
 vacant sites before they are ranked; least bonds, relative to the best site's, of those filled before sites are
 sought anew."""
@@ -67,23 +67,24 @@ def _in_best_frame(
     x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, scale: LengthScale, rng: np.random.Generator
 ) -> np.ndarray:
     """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
-    i, j = np.nonzero((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper)
-    features = 0.5 * (x[i] + x[j])  # atoms, middles of bonds and of octahedral holes
-    inner = np.flatnonzero(_squares(features) < (_squares(x).min() ** 0.5 + 0.6 * scale.bond) ** 2)
-    centres = features[inner[rng.integers(len(inner), size=FRAMES)]]  # [f, 3]
+    i, j = ((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper).nonzero()
+    features = 0.5 * (x.take(i, 0) + x.take(j, 0))  # atoms, middles of bonds and of octahedral holes
+    reach = np.vecdot(x, x).min() ** 0.5 + 0.6 * scale.bond
+    inner = (np.vecdot(features, features) < reach * reach).nonzero()[0]
+    centres = features.take(inner.take(rng.integers(len(inner), size=FRAMES)), 0)  # [f, 3]
     centres[:4] = 0.0
-    z, across = features[rng.integers(len(features), size=(2, FRAMES))] - centres
+    z, across = features.take(rng.integers(len(features), size=(2, FRAMES)), 0) - centres
     if normal is not None:
         z = np.broadcast_to(normal, z.shape)
         centres = centres - (centres @ normal)[:, None] * normal
     else:
         z[2:8] = np.linalg.eigh(x.T @ x)[1].T[rng.integers(3, size=6)]
     frames = _frames(z, across)  # [f, 3, 3]
-    inside = np.argpartition(squared_distances(centres, x), min(CORE, len(x)) - 1, axis=1)[:, :CORE]
-    core = (x[inside] - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
-    tried = ops[rng.integers(1, len(ops), size=OPERATIONS)]  # [o, 3, 3]
-    images = (core @ np.concatenate(tried).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
-    lengths = _squares(core)  # of the images too
+    inside = squared_distances(centres, x).argpartition(min(CORE, len(x)) - 1, axis=1)[:, :CORE]
+    core = (x.take(inside, 0) - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
+    tried = ops.take(rng.integers(1, len(ops), size=OPERATIONS), 0)  # [o, 3, 3]
+    images = (core @ tried.reshape(-1, 3).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
+    lengths = np.vecdot(core, core)  # of the images too
     gaps = (lengths[:, :, None] - 2.0 * core @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
     best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
     return (x - centres[best]) @ frames[best].T
@@ -91,20 +92,15 @@ def _in_best_frame(
 
 def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
     """Orthonormal axes [f, 3, 3] as rows x, y, z: along z [f, 3], x towards `across`."""
-    length = np.sqrt(_squares(z))
+    length = np.sqrt(np.vecdot(z, z))
     z = z / np.maximum(length, 1e-9)[:, None]
     z[length < 1e-9] = (0.0, 0.0, 1.0)
     across = across + 1e-6 * np.array([0.3, 0.5, 0.7])
-    x = across - np.einsum("fi,fi->f", across, z)[:, None] * z
-    x /= np.maximum(np.sqrt(_squares(x)), 1e-12)[:, None]
+    x = across - np.vecdot(across, z)[:, None] * z
+    x /= np.maximum(np.sqrt(np.vecdot(x, x)), 1e-12)[:, None]
     frames = np.empty((len(z), 3, 3))
     frames[:, 0], frames[:, 1], frames[:, 2] = x, cross(z, x), z
     return frames
-
-
-def _squares(vectors: np.ndarray) -> np.ndarray:
-    """Squared lengths [...] of vectors [..., 3]; faster than a sum over an axis of three."""
-    return np.einsum("...i,...i->...", vectors, vectors)
 
 
 class _Builder:
@@ -113,7 +109,7 @@ class _Builder:
     def __init__(self, x: np.ndarray, scale: LengthScale, flat: bool, rng: np.random.Generator) -> None:
         """x : [n, 3] about the centre, in the frame of the group."""
         self.scale, self.flat, self.rng = scale, flat, rng
-        order = np.argsort(_squares(x))
+        order = np.vecdot(x, x).argsort()
         self.seeds, self.seed_kinds = x[order], scale.first_of_kind[order]
         self.left = dict(scale.kinds)
         self.n = 0  # atoms placed: the first of these
@@ -129,11 +125,13 @@ class _Builder:
         for _ in range(30):
             if self.n == len(self.seeds):
                 break
+            before = self.n
             if self._grow(ops):
                 continue
-            if len(ops) == 1:
+            if len(ops) > 1:
+                ops, self.broken = self._subgroup(ops), True
+            elif self.n == before:
                 break
-            ops, self.broken = self._subgroup(ops), True
         result = np.empty_like(self.positions)
         for kind, missing in self.left.items():
             mine = self.positions[: self.n][self.kinds[: self.n] == kind]
@@ -161,8 +159,9 @@ class _Builder:
         """
         before, last = self.n, len(order) - 1
         chosen = np.asarray(order)
-        points, closest = orbits.points[chosen], closest[chosen]
-        norms, squared_bonds = _squares(points), self.scale.squared_bonds[kinds[chosen]]  # [o], [o, n]
+        points, closest = orbits.points.take(chosen, 0), closest.take(chosen)
+        norms = np.vecdot(points, points)  # [o]
+        squared_bonds = self.scale.squared_bonds.take(kinds.take(chosen), 0)  # [o, n]
         for place, k in enumerate(order):
             kind, size = int(kinds[k]), int(orbits.sizes[k])
             if closest[place] > CLEAR**-2 or size > self.left[kind] or (self.n and closest[place] < TOUCHING**-2):
@@ -178,14 +177,14 @@ class _Builder:
             np.maximum(closest, squared_bonds[:, kind] / np.maximum(apart, 1e-12), out=closest)
         return self.n - before
 
-    def _grow(self, ops: np.ndarray) -> int:
-        """Orbits on the best vacant sites; how many atoms were placed."""
-        bonds, before = self.scale.bonds, self.n
+    def _grow(self, ops: np.ndarray) -> bool:
+        """Orbits on the best vacant sites; whether more of the sites may take one, by its size."""
+        bonds, more = self.scale.bonds, False
         for kind in sorted(self.left, reverse=bool(self.rng.random() < 0.5)):
             if not self.left[kind]:
                 continue
             placed, kinds = self.positions[: self.n], self.kinds[: self.n]
-            among, lengths = bonds[kinds[:, None], kinds], bonds[kind, kinds]
+            among, lengths = bonds.take(kinds, 0).take(kinds, 1), bonds[kind].take(kinds)
             # By symmetry one atom of each orbit will do.
             around = np.array(self.first_of) if len(ops) > 1 and not self.broken else None
             sites = None if self.flat else cap_sites(placed, among, lengths, around)
@@ -205,8 +204,10 @@ class _Builder:
             # A site drawn onto an axis can overlap atoms; near as it is to them, it would outbid all that are free.
             bound[(closest > CLEAR**-2) | (orbits.sizes > self.left[kind])] = 0.0
             bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
-            best = np.flatnonzero(bound > CUT * bound.max())
+            best = (bound > CUT * bound.max()).nonzero()[0]
             if len(best):
-                best = best[np.argsort(-bound[best])]
+                best = best.take((-bound.take(best)).argsort())
+                sizes = orbits.sizes[bound > 0]
                 self._place(orbits, np.full(len(sites), kind), best.tolist(), closest)
-        return self.n - before
+                more = more or bool((sizes <= self.left[kind]).any())
+        return more

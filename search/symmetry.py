@@ -106,7 +106,7 @@ class Orbits:
         if order > 1:
             own = (_to_images(points, flat) < near**2).astype(float)  # [m, order]
             onto = (own @ flat).reshape(-1, 3, 3)  # on average the images are nearest to where they all would stay
-            points = np.einsum("mij,mj->mi", onto, points) / own.sum(1)[:, None]
+            points = (onto @ points[:, :, None])[:, :, 0] / own.sum(1)[:, None]
         self.ops, self.points, self.squares = ops, points, _to_images(points, flat)
         fixed = self.squares < (1e-3 * near) ** 2
         self.squares[fixed] = np.inf
@@ -120,9 +120,11 @@ class Orbits:
         # Images that are one have one coordinate along any direction; different ones don't along this.
         along = images @ _ASKEW
         order = along.argsort(kind="stable")
-        along = along[order]
-        fresh = order[np.concatenate([[True], along[1:] - along[:-1] > 1e-5])]
-        return images[fresh] if len(fresh) == self.sizes[k] else _differing(images)
+        along = along.take(order)
+        differs = np.ones(len(order), dtype=bool)
+        np.greater(along[1:] - along[:-1], 1e-5, out=differs[1:])
+        fresh = order[differs]
+        return images.take(fresh, 0) if len(fresh) == self.sizes[k] else _differing(images)
 
 
 def _differing(images: np.ndarray) -> np.ndarray:
