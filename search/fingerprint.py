@@ -104,7 +104,7 @@ def same(a: Fingerprint, b: Fingerprint, bond: float, sameness: Sameness) -> boo
         return True
     spread = a.pair_distances - b.pair_distances
     bound = rmsd * np.sqrt(2.0 * n / (n - 1))
-    if np.abs(spread).max() > 2.0 * displacement or np.sqrt(np.mean(spread**2)) > bound:
+    if np.abs(spread).max() > 2.0 * displacement or spread @ spread > bound * bound * len(spread):
         return False
     mirror = sameness.enantiomers == "one"
     return _superimposable(a, b, rmsd, displacement, mirror)
@@ -191,14 +191,14 @@ def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: f
     if height.max() < 0.5 * slack:
         return _principal_rotations(a.positions, b.positions, mirror)
     second = _rarest(count, height)
-    i, j = np.flatnonzero(alike[first]), np.flatnonzero(alike[second])
+    i, j = alike[first].nonzero()[0], alike[second].nonzero()[0]
     length = _lengths(b.positions)
-    miss = np.abs(b.distances[np.ix_(i, j)] - a.distances[first, second])
+    miss = np.abs(b.distances.take(i, 0).take(j, 1) - a.distances[first, second])
     miss += np.abs(length[i] - radius[first])[:, None] + np.abs(length[j] - radius[second])
     miss[i[:, None] == j] = np.inf
-    p, q = np.nonzero(miss <= 3.0 * slack)
-    best = np.argsort(miss[p, q], kind="stable")
-    i, j = i[p[best]], j[q[best]]
+    p, q = (miss <= 3.0 * slack).nonzero()
+    best = miss[p, q].argsort(kind="stable")
+    i, j = i.take(p.take(best)), j.take(q.take(best))
     frames = _frames(
         np.concatenate([a.positions[first, None], b.positions[i]]),
         np.concatenate([a.positions[second, None], b.positions[j]]),
@@ -213,8 +213,9 @@ def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: f
 
 def _rarest(count: np.ndarray, length: np.ndarray) -> int:
     """The atom with fewest possible images among those with at least half the greatest length."""
-    far = np.flatnonzero(length >= 0.5 * length.max())
-    return int(far[np.lexsort((-length[far], count[far]))[0]])
+    longest = length.max()
+    # Of equal counts the greatest length; less than 1 in all, so that it never outweighs a count.
+    return int(np.where(length >= 0.5 * longest, count - length / (2.0 * longest + 1e-12), np.inf).argmin())
 
 
 def _frames(p: np.ndarray, q: np.ndarray) -> np.ndarray:

@@ -89,6 +89,9 @@ def fill(sites: np.ndarray, offered: np.ndarray, own: float, n: int) -> list[int
 
     offered : [k] bonds each site has without the others. own : bond length between two atoms set on them.
     """
+    if n == 1 and len(offered):  # the best, and none is better for it
+        best = int(offered.argmax())
+        return [best] if offered[best] > 0 else []
     squares = squared_distances(sites, sites)
     mutual = np.minimum(own**2 / np.maximum(squares, 1e-12), 1.5)
     mutual *= mutual * mutual
