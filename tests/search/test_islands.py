@@ -188,7 +188,7 @@ def test_the_best_of_a_shape_goes_where_that_shape_is_kept(kind):
 def test_minima_are_passed_on():
     slow = Island(settings={"walkers": 2, "temperature": 0.0, "moves": {"rattle": 1.0}})
     with Dawdling(1, 0) as executor:
-        result = search(executor, formula="Ar19", islands=[Island(), slow], quenches=96)
+        result = search(executor, formula="Ar31", islands=[Island(), slow], quenches=96)
     assert sum(one["guests"] for one in result.islands) > 0
     table = {(one["island"], one["number"]): one["bests"][LOWEST]["energy"] for one in executor.results}
     for (k, number), lowest in table.items():
