@@ -15,7 +15,8 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
 from iia_calc.committee import Committee
 from iia_calc.network import NetworkSettings, RepulsionSettings
@@ -142,7 +143,8 @@ def save(path: str | Path, potentials: Potential | Committee | Sequence[Potentia
     members = []
     for number, potential in enumerate(potentials):
         file = path / f"member-{number}.safetensors"
-        save_file({key: value.detach().cpu().contiguous() for key, value in potential.state_dict().items()}, file)
+        weights = {key: value.detach().cpu().contiguous() for key, value in potential.state_dict().items()}
+        file.write_bytes(to_bytes(weights))  # save_file would let nobody but its owner read it
         members.append({"file": file.name, "sha256": _sha256(file)})
     full = Card.from_dict(
         {
