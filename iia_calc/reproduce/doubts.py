@@ -168,16 +168,19 @@ def section(rows: Sequence[dict[str, str]], recomputed: Sequence[dict[str, str]]
 
 
 def parity_sentence(rows: Sequence[dict[str, str]]) -> str:
-    """How the share of rejected energies depends on the number of electrons being even."""
-    shares = []
+    """How what is rejected, and what of it the model doubts, depends on the number of electrons being even."""
+    shares, doubted = [], []
     for odd in (0, 1):
         mine = [row for row in rows if int(row["electrons"]) % 2 == odd]
-        passed, kept = (sum(int(row[name]) for row in mine) for name in ("passed", "kept"))
+        passed, kept, both = (sum(int(row[name]) for row in mine) for name in ("passed", "kept", "doubted_rejected"))
         shares.append(100 * (passed - kept) / max(passed, 1))
+        doubted.append(f"{both} of {passed - kept}")
     return (
         f"Of the sets with an even number of electrons GFN1-xTB rejects {shares[0]:.0f} %, of those with an odd one "
         f"{shares[1]:.0f} %. The geometries were drawn alike, which points at the calculations; where the number "
-        "is even, a restricted singlet's SCF may have ended above its lowest solution."
+        "is even, a restricted singlet's SCF may have ended above its lowest solution. "
+        f"Of what it rejects `{MODEL}` doubts {doubted[0]} where the number is even, {doubted[1]} where it is odd: the "
+        "others may be errors of GFN1-xTB, and sound energies left out with the failed ones."
     )
 
 

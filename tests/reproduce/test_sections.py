@@ -93,9 +93,11 @@ def test_what_xtb_rejects_is_recomputed(sets, tmp_path, monkeypatch):
 
 
 def test_parity_is_that_of_the_electrons():
-    rows = [{"electrons": e, "passed": "100", "kept": k} for e, k in (("134", "70"), ("129", "99"), ("124", "90"))]
+    table = (("134", "70", "29"), ("129", "99", "0"), ("124", "90", "9"))
+    rows = [{"electrons": e, "passed": "100", "kept": k, "doubted_rejected": d} for e, k, d in table]
     text = doubts.parity_sentence(rows)
     assert "even number of electrons GFN1-xTB rejects 20 %, of those with an odd one 1 %" in text
+    assert "doubts 38 of 40 where the number is even, 0 of 1 where it is odd" in text
 
 
 def test_the_budget_says_what_was_cut():
