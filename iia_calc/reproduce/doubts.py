@@ -163,7 +163,7 @@ def section(rows: Sequence[dict[str, str]], recomputed: Sequence[dict[str, str]]
             f"{float(row['mae_passed']):.3f} | {float(row['mae_kept']):.3f} |"
         )
     text += ["", parity_sentence(rows)]
-    text += [dft_sentence(row) for row in recomputed]
+    text += [dft_sentence(row) for row in recomputed] or ["No DFT has confirmed GFN1-xTB's verdicts yet."]
     return "\n".join([*text, ""])
 
 
