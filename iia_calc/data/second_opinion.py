@@ -1,9 +1,9 @@
 """A second opinion on published energies, by a potential that never saw any of them.
 
-`expected.py` asks a set about itself and so passes what many of its members have in common; where a third of the
-energies are failed SCF solutions, some pass. A potential fitted to labels of our own at the set's level of
-theory knows what a converged SCF gives. Both levels' conventions differ by a constant of each composition, which is
-where the differences crowd most: failed SCF energies lie above, never below.
+A potential fitted to labels of our own at the set's level of theory knows what a converged SCF gives. It measures; what
+is left out of a set is GFN1-xTB's affair (`against_xtb.py`), so that no model chooses its own test. Both levels'
+conventions differ by a constant of each composition, which is where the differences crowd most: failed SCF energies lie
+above, never below.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from iia_calc.data.check import EXCESS
 from iia_calc.data.expected import crowded_and_scatter
 from iia_calc.near_pairs import NearPairs
 from iia_calc.potential import Potential
@@ -39,8 +38,3 @@ def excess_over(
         expected.append(pairs.sum_structures(potential.interaction_energies(pairs, Z, R)).double().numpy())
     above = (energies - np.concatenate(expected)) / n_atoms
     return above - crowded_and_scatter(above)[0]
-
-
-def far_above(potential: Potential, numbers: np.ndarray, positions: np.ndarray, energies: np.ndarray) -> np.ndarray:
-    """[n] bool: energies more than `check.EXCESS` per atom above what the potential expects."""
-    return excess_over(potential, numbers, positions, energies) > EXCESS

@@ -133,7 +133,7 @@ def best(plan: Plan) -> Experiment:
     ]
     if not plan.quick:
         tuned = replace(plan.training, learning_rate=5e-4)
-        for start, labels in (("gfn1-angular", "GFN1-xTB labels"), ("seb-3", "our PBE0/3-21G labels")):
+        for start, labels in (("gfn1-angular", "GFN1-xTB labels"), ("seb-4", "our PBE0/3-21G labels")):
             run = replace(scratch, start=start, training=tuned)
             rows.append(plan.row(start, f"angular attention, pretrained on {labels}", run))
     return Experiment("best", "The best model on SeB20 (not in the paper)", tuple(rows))

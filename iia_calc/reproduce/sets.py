@@ -1,29 +1,30 @@
 """The paper's sets as tasks: where each lies, which structures count, how they are split.
 
 published : every structure, the numbers as the file has them, random 8:1:1.
-corrected : eV, failed SCF solutions left out, copies of one structure kept in one part of the split.
-strict : as corrected, less what a second opinion, `seb-3`, finds too high: for sets of boron and selenium.
+corrected : eV, copies of one structure kept in one part of the split, failed SCF solutions left out: those that
+    the audit finds, and of boron and selenium those far above GFN1-xTB, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 
+from iia_calc.data.against_xtb import agrees, can_judge
 from iia_calc.data.duplicates import content_hash, find_copies
 from iia_calc.data.published import StructureSet, read_npz
 from iia_calc.data.units import EV_PER
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
 
-TREATMENTS = ("published", "corrected", "strict")
-SECOND_OPINION = "seb-3"
-"""Fitted to this project's own labels of the same level of theory, and to none that were published."""
+TREATMENTS = ("published", "corrected")
+JUDGED = 2
+"""Structures judged by GFN1-xTB for each that a limit allows: where a third are unsound, that is enough."""
 SHARES = (0.8, 0.1, 0.1)
 """Of training, validation and test, as in the paper."""
 FILES = (
@@ -61,11 +62,15 @@ class Library:
     """The published sets below `folder`, under one treatment; each is read and judged once.
 
     limit : at most so many structures of a set, drawn at random once and for all.
+    cache : folder where GFN1-xTB energies are kept; None to compute them anew.
+    tell : told of them as they are computed.
     """
 
     folder: Path
     treatment: str
     limit: int | None = None
+    cache: Path | None = None
+    tell: Callable[[str], object] | None = field(default=None, repr=False)
     _read: dict[str, StructureSet] = field(default_factory=dict, repr=False)
     _groups: dict[str, np.ndarray] = field(default_factory=dict, repr=False)
 
@@ -93,21 +98,30 @@ class Library:
         Raises
         ------
         ValueError : the file is unsound, or holds another composition than its name says.
+        ImportError : GFN1-xTB is to judge, and tblite isn't installed.
         """
         if name not in self._read:
             found = read_npz(self.path(name))
             wanted = Atoms(re.sub("-O?$", "", name)).get_chemical_formula()
             if found.atoms(0).get_chemical_formula() != wanted:
                 raise ValueError(f"{found.source} is to hold {name}, but holds {found.formula}")
-            if self.treatment != "published":
-                found = found.select(np.flatnonzero(sound(found)))
-            if self.treatment == "strict":
-                found = found.select(np.flatnonzero(~doubted(found)))
-            if self.limit is not None and len(found) > self.limit:
-                chosen = np.random.default_rng(0).permutation(len(found))[: self.limit]
-                found = found.select(np.sort(chosen))
-            self._read[name] = found
+            if self.treatment == "corrected":
+                found = found.select(sound(found))
+            self._read[name] = self._limited(name, found)
         return self._read[name]
+
+    def _limited(self, name: str, found: StructureSet) -> StructureSet:
+        """A random `limit` of those that count; as corrected, xTB judges no more than that needs."""
+        order = np.random.default_rng(0).permutation(len(found))
+        if self.treatment == "corrected" and can_judge(found):
+            order = order[: None if self.limit is None else JUDGED * self.limit]
+
+            def show(done: int, total: int) -> None:
+                if self.tell:
+                    self.tell(f"GFN1-xTB on {name}: {done} of {total}")
+
+            order = order[agrees(found.select(order), self.cache, show)]
+        return found.select(np.sort(order[: self.limit]))
 
     def groups(self, name: str) -> np.ndarray:
         """[n] equal numbers mark structures that must not be parted; all different as published."""
@@ -153,7 +167,7 @@ class Library:
 
 
 def unknown_treatment(given: str) -> str:
-    return f"--as is {given!r}; choose {', '.join(TREATMENTS[:-1])} or {TREATMENTS[-1]}"
+    return f"--as is {given!r}; choose {' or '.join(TREATMENTS)}"
 
 
 def sound(found: StructureSet) -> np.ndarray:
@@ -161,17 +175,6 @@ def sound(found: StructureSet) -> np.ndarray:
     from iia_calc.data.expected import judge_energies
 
     return ~judge_energies(found.numbers, found.positions, found.energies_in("eV")).failed
-
-
-def doubted(found: StructureSet) -> np.ndarray:
-    """[n] bool: energies that `data.second_opinion` finds too high, by the first member of `seb-3`."""
-    from iia_calc import storage
-    from iia_calc.committee import Committee
-    from iia_calc.data.second_opinion import far_above
-
-    model = storage.load(SECOND_OPINION)
-    potential = model.leader if isinstance(model, Committee) else model
-    return far_above(potential, found.numbers, found.positions, found.energies_in("eV"))
 
 
 def split(groups: np.ndarray, seed: int) -> list[np.ndarray]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from iia_calc.reproduce import boxes, constants, doubts, tuples
@@ -12,22 +13,29 @@ from iia_calc.reproduce.runner import Runner
 from iia_calc.reproduce.sets import Library
 from iia_calc.reproduce.tune import search
 
+CACHE = "cache"
+"""Below the folder of results: what was computed of single published structures, never part of a page."""
 UNTRAINED = ("fig5", "doubts", "tableS2")
 """What is read off the files alone."""
 
 
-def tabulate(name: str, data: Path | None, out: Path) -> list[Path]:
+def tabulate(name: str, data: Path | None, out: Path, show: Show | None = None, recomputed: int = 0) -> list[Path]:
     """Write those of `UNTRAINED` that `name` stands for; without `data` only what needs none.
+
+    recomputed : of doubts, so many of either kind are recomputed by DFT.
 
     Raises
     ------
     FileNotFoundError, ValueError : a set that is wanted is missing or unsound.
+    ImportError : doubts are wanted, and tblite or PySCF isn't installed.
     """
     written = []
     if name in ("fig5", "all") and data is not None:
         written.append(boxes.write(data, out))
     if name == "doubts" and data is not None:
-        written.append(doubts.write(data, out))
+        written.append(doubts.write(data, out, out / CACHE, show))
+        if recomputed:
+            written.append(doubts.recompute(data, out, out / CACHE, recomputed, show))
     if name in ("tableS2", "all"):
         written.append(tuples.write(out))
     return written
@@ -41,16 +49,14 @@ def chosen_names(name: str, treatment: str) -> list[str]:
     ValueError : this project's own model is asked for as published.
     """
     if not applies(name, treatment):
-        if name == "best":
-            raise ValueError("best is this project's own model, for the corrected data: --as corrected")
-        raise ValueError(f"{name} is one of the paper's: --as published or corrected; strict is for best")
+        raise ValueError("best is this project's own model, for the corrected data: --as corrected")
     known = [known for known in ("constants", *EXPERIMENTS, "table1") if applies(known, treatment)]
     return known if name == "all" else [name]
 
 
 def applies(name: str, treatment: str) -> bool:
     """Whether an experiment makes sense under a treatment."""
-    return name == "all" or (treatment != "published" if name == "best" else treatment != "strict")
+    return name != "best" or treatment == "corrected"
 
 
 def train(
@@ -71,14 +77,16 @@ def train(
     Raises
     ------
     FileNotFoundError, ValueError : a set that is wanted is missing or unsound; no row contains `part`.
+    ImportError : as corrected, tblite isn't installed.
     """
-    library = Library(data, plan.treatment, plan.limit)
+    library = Library(data, plan.treatment, plan.limit, out / CACHE)
     experiments = {name: EXPERIMENTS[name](plan) for name in names if name in EXPERIMENTS}
     rows = [row for experiment in experiments.values() for row in experiment.only(part).rows]
     wanted = {name for row in rows for run in row.runs for name in run.sets()}
     wanted |= {"SeB20"} if "table1" in names else set()
     wanted |= {f"SeB{n}" for n in SIZES} if "constants" in names else set()
-    for name in sorted(wanted):
+    for done, name in enumerate(sorted(wanted)):
+        library.tell = partial(show, done, len(wanted))
         library.structures(name)
     runner = Runner(library, out)
     for name in names:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from ase import Atoms
 from ase.units import Hartree
 from clusters import random_cluster
+
+from iia_calc.labels.level import Label
 
 ATOM = {5: -24.5, 6: -37.7, 7: -54.3, 13: -241.2, 34: -2384.0, 73: -57.0}  # hartree
 SETS = {
@@ -20,6 +23,22 @@ SETS = {
 }
 
 
+def energies(charges: np.ndarray, R: np.ndarray) -> np.ndarray:
+    """Sound ones [n], hartree."""
+    distances = np.linalg.norm(R[:, :, None] - R[:, None], axis=-1) + 99 * np.eye(len(charges))
+    return sum(ATOM[int(z)] for z in charges) - 0.05 * np.exp(-((distances - 1.9) ** 2)).sum((1, 2))
+
+
+class MadeLevel:
+    """Says what the sets' energies are without their failed SCF, 7 eV lower; stands in for GFN1-xTB."""
+
+    name = "made"
+
+    def label(self, atoms: Atoms) -> Label:
+        energy = energies(atoms.numbers, atoms.positions[None])[0] * Hartree - 7.0
+        return Label(float(energy), np.zeros((len(atoms), 3)))
+
+
 def write_sets(folder: Path, count: int = 30) -> Path:
     """Every set the experiments want, `count` structures each, a tenth of the energies far too high."""
     for number, (name, charges) in enumerate(SETS.items()):
@@ -29,8 +48,7 @@ def write_sets(folder: Path, count: int = 30) -> Path:
         R = np.stack(
             [random_cluster(len(charges), seed=1000 * number + k, shortest=1.7).positions for k in range(count)]
         )
-        distances = np.linalg.norm(R[:, :, None] - R[:, None], axis=-1) + 99 * np.eye(len(charges))
-        E = sum(ATOM[z] for z in charges) - 0.05 * np.exp(-((distances - 1.9) ** 2)).sum((1, 2))
+        E = energies(np.array(charges), R)
         E[rng.permutation(count)[: count // 10]] += 300 / Hartree
         np.savez(path, R=R, E=E[:, None], z=np.array(charges))
     return folder

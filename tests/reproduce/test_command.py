@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 
 import pytest
+from reproduce.made import MadeLevel
 from typer.testing import CliRunner
 
 from iia_calc.cli import app
@@ -86,17 +87,27 @@ def test_a_search_goes_on(sets, tmp_path):
         (["table7"], "there is no experiment 'table7'"),
         (["table2"], "say where the published sets lie"),
         (["table2", "--data", "nowhere"], "there is no folder nowhere"),
-        (["table2", "--data", ".", "--as", "true"], "choose published, corrected or strict"),
+        (["table2", "--data", ".", "--as", "true"], "choose published or corrected"),
         (["table2", "--data", "."], "is wanted, but there is no"),
         (["table2", "--data", ".", "--epochs", "0"], "must be at least 1"),
         (["best", "--data", ".", "--as", "published"], "--as corrected"),
-        (["table2", "--data", ".", "--as", "strict"], "strict is for best"),
+        (["doubts", "--data", ".", "--check", "-1"], "--check is -1"),
         (["page"], "there are no results"),
     ],
 )
 def test_mistakes_are_named_before_anything_is_computed(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert message in iia("reproduce", *arguments, code=2).stderr
+
+
+def test_without_xtb_the_extra_is_named(sets, tmp_path, monkeypatch):
+    def label(self, atoms):
+        raise ImportError("xTB labels need tblite: pip install 'schnet-iia[xtb]'")
+
+    monkeypatch.setattr(MadeLevel, "label", label)
+    command = ["reproduce", "fig4", "--data", sets, "--out", tmp_path, "--quick", "--as"]
+    assert "schnet-iia[xtb]" in iia(*command, "corrected", code=2).stderr
+    assert not (tmp_path / "runs").exists()
 
 
 def test_wrong_rows_are_named(sets, tmp_path):

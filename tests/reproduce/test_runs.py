@@ -54,12 +54,17 @@ def test_as_corrected_is_in_ev_without_failed_scf(sets):
     assert np.ptp(energies) < 100 < np.ptp(published)
 
 
-def test_as_strict_leaves_out_what_a_second_opinion_doubts(sets, monkeypatch):
-    corrected = Library(sets, "corrected").structures("SeB20")
-    monkeypatch.setattr("iia_calc.reproduce.sets.doubted", lambda found: np.arange(len(found)) % 5 == 0)
-    strict = Library(sets, "strict").structures("SeB20")
-    assert strict.indices.tolist() == [k for place, k in enumerate(corrected.indices.tolist()) if place % 5]
-    assert Library(sets, "strict").task("SeB20", 0).unit == "eV"
+def test_as_corrected_leaves_out_what_xtb_finds_too_high(sets, monkeypatch, tmp_path):
+    passed = Library(sets, "corrected").structures("SeB20")
+    monkeypatch.setattr("iia_calc.reproduce.sets.agrees", lambda found, *_: found.indices % 5 > 0)
+    kept = Library(sets, "corrected").structures("SeB20")
+    assert kept.indices.tolist() == [k for k in passed.indices.tolist() if k % 5]
+    few = Library(sets, "corrected", 10).structures("SeB20")
+    assert len(few) == 10
+    assert set(few.indices) < set(kept.indices)
+    assert few.indices.tolist() == sorted(few.indices)
+    carbon = Library(sets, "corrected").structures("AlC21")  # xTB's verdict was never checked there
+    assert {k % 5 for k in carbon.indices.tolist()} == set(range(5))
 
 
 def test_a_joined_set_is_only_trained_on(sets):
@@ -85,7 +90,7 @@ def test_wrong_sets_are_named(sets, tmp_path):
         library.structures("SeB21-O")
     with pytest.raises(FileNotFoundError, match="there is no folder"):
         Library(tmp_path / "nowhere", "published")
-    with pytest.raises(ValueError, match="published, corrected or strict"):
+    with pytest.raises(ValueError, match="published or corrected"):
         Library(sets, "true")
     other = tmp_path / "SeBn"
     other.mkdir()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from dataclasses import replace
 
@@ -11,8 +10,10 @@ import pytest
 from clusters import small_potential
 from reproduce.test_verdicts import line
 
+from iia_calc.data import check
 from iia_calc.data.second_opinion import excess_over
 from iia_calc.reproduce import boxes, budget, doubts
+from iia_calc.reproduce.page import make_page
 from iia_calc.reproduce.verdicts import FAILS, HOLDS
 
 
@@ -52,43 +53,51 @@ def test_box_verdicts_follow_the_numbers():
 def test_doubts_are_counted_for_each_set_and_no_energy_leaves(sets, tmp_path, monkeypatch):
     potential = small_potential()
     monkeypatch.setattr("iia_calc.reproduce.doubts.storage.load", lambda name: potential)
-    monkeypatch.setattr("iia_calc.reproduce.doubts._third_opinion", lambda *args: None)
-    rows = doubts.read(doubts.write(sets, tmp_path))
+    out, seen = tmp_path / "out", []
+    path = doubts.write(sets, out, out / "cache", lambda *told: seen.append(told))
+    assert seen[0] == (0, 8, "SeB16: GFN1-xTB on 0 of 27")
+    rows = doubts.read(path)
     assert [row["set"] for row in rows] == [f"SeB{n}" for n in range(16, 24)]
     library = doubts.Library(sets, "corrected")
     for row in rows:
         item = library.structures(row["set"])
         above = excess_over(potential, item.numbers, item.positions, item.energies_in("eV"))
-        assert int(row["corrected"]) == len(item) < int(row["published"]) == 30
-        assert int(row["doubted"]) == (above > 0.25).sum()
-        assert float(row["mae_strict"]) <= float(row["mae_corrected"])
+        assert int(row["kept"]) == int(row["passed"]) == len(item) < int(row["published"]) == 30
+        assert int(row["doubted_kept"]) == (above > 0.25).sum()
         assert int(row["electrons"]) == item.numbers.sum()
-    checked = [{"level": "X", "set": "SeB20", "doubted": "9", "doubted_right": "8", "kept": "7", "kept_right": "6",
-                "sound": "5", "mae_sound": "0.07"}]  # fmt: skip
-    text = doubts.section(rows, checked)
-    assert "8 of 9 doubted energies" in text
-    assert "6 of 7 others" in text
+    page = make_page(out, tmp_path / "page")
+    assert "GFN1-xTB keeps" in page.read_text()
+    assert [file.name for file in page.parent.glob("*.csv")] == ["doubts.csv"]
     assert doubts.section([], []) == ""
 
 
-def test_a_third_opinion_is_counted_over_the_whole_set(sets, tmp_path):
-    pytest.importorskip("tblite")
-    found = doubts.Library(sets, "corrected").structures("SeB16")
-    chosen = found.select(np.arange(6))
-    above = np.array([0.0, 0.01, 0.02, 0.03, 0.9, 1.0])
-    doubts._third_opinion(chosen, above, tmp_path / "doubts-check.csv")
-    (row,) = doubts.read(tmp_path / "doubts-check.csv")
-    assert (int(row["doubted"]), int(row["kept"])) == (2, 4)
-    assert int(row["kept_right"]) + int(row["doubted"]) - int(row["doubted_right"]) == int(row["sound"])
-    table = (tmp_path / doubts.RECOMPUTED).read_text()
-    doubts._third_opinion(chosen, above, tmp_path / "doubts-check.csv")
-    assert (tmp_path / doubts.RECOMPUTED).read_text() == table
+def test_what_xtb_rejects_is_recomputed(sets, tmp_path, monkeypatch):
+    monkeypatch.setattr("iia_calc.reproduce.doubts.agrees", lambda found, *_: np.arange(len(found)) % 3 > 0)
+
+    def recompute(items, flags, count, path, level, callback):
+        assert (len(items[0]), flags[0].sum(), count) == (27, 9, 4)
+        callback(1, 8)
+        energies = [(k, flag, 9.0 if k in (0, 3, 4) else 0.0) for k, flag in enumerate(flags[0].tolist()[:12])]
+        return [check.Recomputed("x", "SeB16", k, flag, high, 0.0, "") for k, flag, high in energies]
+
+    monkeypatch.setattr("iia_calc.reproduce.doubts.check.recompute", recompute)
+    (row,) = doubts.read(doubts.recompute(sets, tmp_path, tmp_path, 4))
+    assert row == {
+        "set": "SeB16", "asked": "4", "rejected": "4", "rejected_right": "2", "kept": "8", "kept_right": "7",
+        "unknown": "0",
+    }  # fmt: skip
+    text = doubts.dft_sentence(row)
+    assert "doubts --check 4" in text
+    assert "2 of 4 that GFN1-xTB rejects" in text
+    assert "7 of 8 that it keeps" in text
 
 
 def test_parity_is_that_of_the_electrons():
-    rows = [{"electrons": "134", "corrected": "100", "doubted": "30"}, {"electrons": "129", "corrected": "100",
-            "doubted": "1"}, {"electrons": "124", "corrected": "100", "doubted": "10"}]  # fmt: skip
-    assert "even number of electrons 20 % are doubted, of those with an odd one 1 %" in doubts.parity_sentence(rows)
+    table = (("134", "70", "29"), ("129", "99", "0"), ("124", "90", "9"))
+    rows = [{"electrons": e, "passed": "100", "kept": k, "doubted_rejected": d} for e, k, d in table]
+    text = doubts.parity_sentence(rows)
+    assert "even number of electrons GFN1-xTB rejects 20 %, of those with an odd one 1 %" in text
+    assert "doubts 38 of 40 where the number is even, 0 of 1 where it is odd" in text
 
 
 def test_the_budget_says_what_was_cut():
@@ -111,19 +120,3 @@ def test_the_budget_says_what_was_cut():
         "3",
         "cut",
     ]
-
-
-def test_the_sample_of_energies_is_not_copied_to_the_page(tmp_path):
-    from iia_calc.reproduce.page import make_page
-
-    out = tmp_path / "out"
-    out.mkdir()
-    with (out / "doubts.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow([field for field in doubts.Doubt.__dataclass_fields__])
-        writer.writerow(["SeB20", 134, 30, 27, 3, 0.2, 0.1])
-    (out / doubts.RECOMPUTED).write_text("source,published\nx,1\n")
-    page = make_page(out, tmp_path / "page")
-    assert "doubted" in page.read_text()
-    assert (tmp_path / "page/doubts.csv").exists()
-    assert not (tmp_path / "page" / doubts.RECOMPUTED).exists()

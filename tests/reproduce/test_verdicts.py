@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,8 @@ def test_the_unit_is_told_from_the_size():
     assert found["the RMSE is all but equal to the MAE"].verdict == FAILS
     learnt = next(verdict for claim, verdict in found.items() if "better than one constant" in claim)
     assert learnt.verdict == FAILS
+    going_on = verdicts("table2", [replace(lines[0], best_epoch=np.full(3, 20.0))])
+    assert next(verdict for verdict in going_on if verdict.claim == learnt.claim).verdict == OPEN
 
 
 def test_rows_of_unequal_budget_are_not_compared():
