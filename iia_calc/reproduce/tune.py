@@ -47,8 +47,9 @@ def search(
         raise ImportError("Table 1 needs Optuna: pip install 'schnet-iia[paper]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
+    name = f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}"
     study = optuna.create_study(
-        study_name=f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}",
+        study_name=name,
         storage=f"sqlite:///{folder / 'table1.db'}", load_if_exists=True,
         sampler=optuna.samplers.TPESampler(seed=0), pruner=optuna.pruners.MedianPruner(5, max(1, plan.epochs // 4)),
     )  # fmt: skip
@@ -75,7 +76,7 @@ def search(
             trial.report(min(losses), len(losses))
             return trial.should_prune()
 
-        place = folder / "trials" / str(trial.number)
+        place = folder / "trials" / name / str(trial.number)
         held = range(len(task.train), len(task.train) + len(task.validation))
         labelled = (*task.train, *task.validation)
         fit(potential, labelled, place, training, progress=False, validation=held, on_epoch=epoch)
