@@ -38,6 +38,10 @@ def label(
     steps: Annotated[
         int | None, typer.Option(help="Of the relaxation of a random start; by default 45, and 4 with DFT.", min=0)
     ] = None,
+    walls: Annotated[
+        bool,
+        typer.Option("--walls", help="Label compressed and pressed-together random starts: what keeps atoms apart."),
+    ] = False,
     functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
     charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
@@ -74,6 +78,7 @@ def label(
             lowest=lowest,
             rattle=rattle,
             steps=steps,
+            walls=walls,
             functional=functional,
             basis=basis,
             charge=charge,

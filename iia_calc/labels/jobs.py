@@ -9,7 +9,7 @@ from itertools import count
 from ase import Atoms
 
 from iia_calc.labels.level import LabelFailed, LevelOfTheory, multiplicity_of
-from iia_calc.labels.sampling import Sampling, Start, sample_start
+from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from search.composition import Composition
 
@@ -48,9 +48,12 @@ def run_starts(
     workers: int,
     sampling: Sampling = Sampling(),
     guide: LevelOfTheory | None = None,
+    walls: bool = False,
     on_progress: Callable[[int], None] | None = None,
 ) -> int:
     """Label starts until the store holds `n_labels`; returns how many it holds.
+
+    walls : only dense structures (`sample_walls`); these need a guide.
 
     Starts found in the store (or in its list of failures) are skipped, so the same call goes on
     after any stop. Each start's labels are written in one transaction as it ends.
@@ -66,7 +69,8 @@ def run_starts(
                 start = next((item for item in source if item.name not in done), None)
                 if start is None:
                     break
-                waiting[executor.submit(sample_start, start, level, sampling, guide)] = start
+                job = (sample_walls, start, level, guide) if walls else (sample_start, start, level, sampling, guide)
+                waiting[executor.submit(*job)] = start
                 known = add_elements(store, level, Composition.parse(start.formula).symbols, known)
             if not waiting:
                 break

@@ -36,6 +36,7 @@ class LabelRequest:
     lowest: int | None = None
     rattle: float = 0.0
     steps: int | None = None
+    walls: bool = False
     functional: str = "PBE0"
     basis: str = "3-21G"
     charge: int = 0
@@ -55,6 +56,8 @@ class LabelRequest:
             raise ValueError("lowest is how many minima of each formula are kept, and goes with the minima of a model")
         if self.steps is not None and (self.steps < 0 or self.minima_of is not None or self.structures is not None):
             raise ValueError("steps are those of the relaxation of a random start, 0 or more of them")
+        if self.walls and (self.steps is not None or self.minima_of is not None or self.structures is not None):
+            raise ValueError("walls are dense copies of random starts: they need no steps, model or file of structures")
         if self.rattle < 0 or (self.rattle and self.minima_of is None):
             raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
@@ -97,7 +100,8 @@ def run_labels(request: LabelRequest) -> int:
             executor=executor,
             workers=request.workers,
             sampling=request.sampling(),
-            guide=XTBLevel(charge=request.charge) if request.level == "dft" else None,
+            guide=XTBLevel(charge=request.charge) if request.level == "dft" or request.walls else None,
+            walls=request.walls,
             on_progress=show,
         )
 

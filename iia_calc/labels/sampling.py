@@ -62,6 +62,9 @@ class Sampling:
 DFT_SAMPLING = Sampling(max_steps=4, path_frames=9, rattles=(0.05, 0.1, 0.15), keep_distorted=1)
 """A DFT label costs a thousand xTB ones: every frame of a short relaxation and one distorted copy per start."""
 
+WALL_COPIES = ("compressed", "pressed", "pressed")
+"""What `sample_walls` labels beside a start: fits that lack such labels forget what repels (models/README.md)."""
+
 
 def sample_start(
     start: Start,
@@ -115,6 +118,38 @@ def sample_start(
         except LabelFailed:
             continue
     return [item for item in labelled if _is_usable(item, sampling.shortest)]
+
+
+def sample_walls(start: Start, level: LevelOfTheory, guide: LevelOfTheory) -> list[LabelledStructure]:
+    """Label compressed and pressed-together copies of one random start, itself included where it is raw.
+
+    Starts of even index are relaxed with `guide` first, the others are taken as they are drawn: as dense as
+    what a search starts from. Nothing is relaxed at `level`.
+
+    Raises
+    ------
+    LabelFailed : none of them could be labelled.
+    """
+    composition, rng = Composition.parse(start.formula), start.rng
+    if composition.n_atoms < 3:
+        raise LabelFailed("an atom or a pair has no walls but those of its curve")
+    seed, is_raw = random_cluster(composition, rng), start.index % 2 == 1
+    if not is_raw:
+        seed = _relaxed_with(guide, seed)
+    wanted = [(seed, "raw")] if is_raw else []
+    for kind in WALL_COPIES:
+        wanted += [item for item in distort(seed, rng, Sampling(rattles=())) if item[1] == kind]
+    multiplicity = multiplicity_of(seed, level.charge, level.multiplicity)
+    labelled = []
+    for atoms, origin in wanted:
+        try:
+            label = level.label(atoms)
+        except LabelFailed:
+            continue
+        labelled.append(LabelledStructure(atoms, label, start.name, origin, level.charge, multiplicity))
+    if not labelled:
+        raise LabelFailed(f"none of {len(wanted)} dense structures of {start.name} could be labelled")
+    return [item for item in labelled if _is_usable(item, Sampling.shortest)]
 
 
 def distort(minimum: Atoms, rng: np.random.Generator, sampling: Sampling) -> Iterator[tuple[Atoms, str]]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -19,8 +20,8 @@ from ase.db import connect
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LabelFailed
 from iia_calc.labels.packed import open_labels, pack
-from iia_calc.labels.run import LabelRequest, model_minima
-from iia_calc.labels.sampling import Sampling, Start, sample_start
+from iia_calc.labels.run import LabelRequest, model_minima, run_labels
+from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
 from search.composition import bond_lengths
@@ -97,6 +98,32 @@ def test_a_start_samples_walls_and_torn_bonds_as_well_as_the_minimum():
     for item in labelled:
         distance = item.atoms.get_all_distances() / bond_lengths(item.atoms.numbers) + 9 * np.eye(9)
         assert distance.min() > 0.62
+
+
+def test_walls_are_compressed_and_pressed_copies_of_relaxed_and_raw_starts():
+    relaxed, raw = (sample_walls(Start("SeB7", k), LEVEL, LEVEL) for k in (4, 5))
+    assert {item.origin for item in relaxed} <= {"compressed", "pressed"}
+    assert {item.origin for item in raw} <= {"raw", "compressed", "pressed"}
+    assert len(relaxed) >= 2
+    assert len(raw) >= 3
+    shortest = []
+    for item in (*relaxed, *raw):
+        distance = item.atoms.get_all_distances() / bond_lengths(item.atoms.numbers) + 9 * np.eye(8)
+        shortest.append(distance.min())
+        assert distance.min() > 0.62
+    assert np.median(shortest) < 0.85
+    with pytest.raises(LabelFailed, match="no walls"):
+        sample_walls(Start("SeB", 0), LEVEL, LEVEL)
+
+
+def test_a_wall_job_goes_on_where_it_was(tmp_path):
+    request = LabelRequest(("B4", "SeB3"), tmp_path / "walls.db", level="gfn1", n_labels=6, walls=True)
+    assert run_labels(request) >= 6
+    first = [item.label.energy for item in LabelStore(request.out).read()]
+    assert run_labels(replace(request, n_labels=len(first) + 1)) > len(first)
+    assert [item.label.energy for item in LabelStore(request.out).read()][: len(first)] == first
+    with pytest.raises(ValueError, match="they need no steps"):
+        LabelRequest(("B4",), walls=True, steps=2)
 
 
 def test_the_same_start_gives_the_same_labels_and_others_differ():

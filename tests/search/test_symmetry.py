@@ -7,7 +7,7 @@ from search import Composition, LennardJones
 from search.moves import MOVES
 from search.scale import LengthScale
 from search.surface import plane_of
-from search.symmetrise import symmetrise
+from search.symmetrise import _Builder, symmetrise
 from search.symmetry import Orbits, group
 
 ORDERS = {
@@ -87,6 +87,24 @@ def test_a_plane_stays_a_plane_and_elements_are_kept(formula):
         reach = np.linalg.norm(moved[:, None] - moved[None], axis=-1) + 9.0 * np.eye(len(moved))
         assert ((reach / scale.bonds).min(0) < 2.5).all()  # nothing flies off
     assert flat >= 0.7 * starts > 10
+
+
+@pytest.mark.parametrize(("formula", "kind"), [("B16", "planar"), ("SeB16", "planar"), ("Ar38", "compact")])
+def test_sites_that_overlap_atoms_shut_out_no_free_ones(formula, kind, monkeypatch):
+    """Drawn onto an axis, next to atoms, one once outbid all others: two of three flat cores stayed unfinished."""
+    whole = []
+
+    def build(self, ops, share):
+        result = untouched(self, ops, share)
+        whole.append(self.n == len(self.seeds))
+        return result
+
+    untouched = _Builder.build
+    monkeypatch.setattr(_Builder, "build", build)
+    scale, rng = LengthScale(Composition.parse(formula)), np.random.default_rng(0)
+    for _ in range(120):
+        symmetrise(scale.seed(rng, kind), scale, rng, 0.0, keep=(0.1, 0.4))
+    assert np.mean(whole) > 0.85
 
 
 def test_the_same_generator_gives_the_same_structure():
