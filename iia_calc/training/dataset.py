@@ -20,9 +20,12 @@ ENERGY, FORCES = "energy_per_atom", "forces"
 
 
 def write_dataset(
-    labelled: Iterable[LabelledStructure], element_energies: Mapping[str, float], path: Path, *, forces: bool = True
-) -> None:
+    labelled: Iterable[LabelledStructure], element_energies: Mapping[str, float], path: Path, *, forces: bool = True,
+    rehearsal: Iterable[LabelledStructure] = (),
+) -> None:  # fmt: skip
     """Write a SchNetPack database of reduced energies and, unless told otherwise, forces.
+
+    rehearsal : further labels, of whose energies nothing is to be learnt: they are NaN.
 
     Raises
     ------
@@ -30,13 +33,13 @@ def write_dataset(
     """
     properties: list[dict] = []
     structures: list[Atoms] = []
-    for item in labelled:
+    for item, fitted in (*((item, True) for item in labelled), *((item, False) for item in rehearsal)):
         symbols = item.atoms.get_chemical_symbols()
         if missing := sorted(set(symbols) - set(element_energies)):
             raise ValueError(
                 f"no element energy for {', '.join(missing)}; given: {', '.join(sorted(element_energies))}"
             )
-        reduced = item.label.energy - sum(element_energies[symbol] for symbol in symbols)
+        reduced = item.label.energy - sum(element_energies[symbol] for symbol in symbols) if fitted else np.nan
         properties.append({ENERGY: np.array([reduced / len(symbols)])})
         if forces:
             properties[-1][FORCES] = np.asarray(item.label.forces)
