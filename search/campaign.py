@@ -30,6 +30,8 @@ from search.searcher import Searcher, settings_from
 
 METHODS: dict[str, type[Searcher]] = {method.name: method for method in (BasinHopping, BeeColony)}
 TARGET_WITHIN = 1e-4
+STORED_EVERY = 0.2
+"""Seconds between transactions where nobody is told of each batch. A killed search repeats what it had not stored."""
 
 
 def find_minima(
@@ -140,6 +142,8 @@ class _Campaign:
         else:
             self.searcher, self.tally = kind.from_state(state["searcher"], scale, shape), Tally(**state["tally"])
         self.seconds = self.seconds_relaxing = 0.0
+        self._stored = time.perf_counter()
+        self._unstored: dict | None = None  # the state that what was entered since then leads to
 
     def run(
         self, batch_size: int, quenches: int | None, time_limit: float | None, target: float | None,
@@ -167,6 +171,8 @@ class _Campaign:
                 results = self._relax(structures)
                 with interrupts_later():
                     self._take(results, target)
+                    if callback is not None or time.perf_counter() - self._stored > STORED_EVERY:
+                        self._store()
                 self.seconds = time.perf_counter() - start
                 if callback is not None:
                     rate = (self.tally.n_quenches - before) / max(self.seconds, 1e-9)
@@ -174,6 +180,9 @@ class _Campaign:
         except KeyboardInterrupt:
             return "interrupted"
         finally:
+            if self._unstored is not None:
+                with interrupts_later():
+                    self._store()
             self.seconds = time.perf_counter() - start
 
     def result(self, stopped_by: str, method: str, seed: int, target: float | None) -> SearchResult:
@@ -204,7 +213,8 @@ class _Campaign:
         return results
 
     def _take(self, results: list[Relaxed], target: float | None) -> None:
-        """Tell, enter, count, and store it all in one transaction."""
+        """Tell, enter and count."""
+        self._unstored = None
         self.searcher.tell(results)
         tally = self.tally
         for relaxed in results:
@@ -218,7 +228,13 @@ class _Campaign:
                 f"the last: {results[-1].reason}"
             )
         grown(tally.growth, tally.n_sound, len(self.archive))
-        self.archive.commit({"searcher": self.searcher.state(), "tally": asdict(tally)})
+        self._unstored = {"searcher": self.searcher.state(), "tally": asdict(tally)}
+
+    def _store(self) -> None:
+        """All since the last time, with the state to go on from, in one transaction."""
+        state, self._unstored = self._unstored, None  # a disk that is full is told once
+        self.archive.commit(state)
+        self._stored = time.perf_counter()
 
     def _convergence(self) -> Convergence:
         tally, archive = self.tally, self.archive

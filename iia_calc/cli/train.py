@@ -42,14 +42,6 @@ def train(
         int, typer.Option("--workers", "-j", help="Members fitted at once, each on one thread and without a bar.")
     ] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default PyTorch's choice.")] = None,
-    rehearse: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="Labels of the level that FROM was pretrained at: the fit goes on seeing some of their large "
-            "forces, or it forgets what keeps dense clusters from collapsing."
-        ),
-    ] = None,
-    rehearse_share: Annotated[float, typer.Option(help="How many of them, in units of the labels.")] = 0.25,
     notes: Annotated[str, typer.Option(help="Kept in the card.")] = "",
 ) -> None:
     """Fit a SchNet-IIA to labels with SchNetPack and Lightning, and save it with its card.
@@ -99,8 +91,6 @@ def train(
             seed=seed,
         ),
         notes=notes,
-        rehearse=tuple(rehearse or ()),
-        rehearse_share=rehearse_share,
         workers=workers,
     )
     errors = build_potential(request)

@@ -19,7 +19,6 @@ from iia_calc.potential import Potential
 from iia_calc.training.calibrate import calibrate
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
-from iia_calc.training.rehearsal import draw
 from search.composition import Composition
 
 
@@ -32,8 +31,6 @@ class BuildRequest:
     test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
     start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
         Of a committee each member goes on from one of its own.
-    rehearse : labels of the pretraining's level, of which `rehearse_share` times as many as there are labels take
-        part in the fit, by their forces (`training.rehearsal`); each member draws its own.
     workers : members fitted at once, each in a process and on one thread; 1 fits them one after another here.
     """
 
@@ -46,8 +43,6 @@ class BuildRequest:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     notes: str = ""
     workers: int = 1
-    rehearse: tuple[Path, ...] = ()
-    rehearse_share: float = 0.25
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -56,8 +51,6 @@ class BuildRequest:
             raise ValueError(f"a potential has at least one member, not {self.members}")
         if self.workers < 1:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
-        if not 0 < self.rehearse_share <= 10:
-            raise ValueError(f"rehearse_share must lie between 0 and 10, not {self.rehearse_share}")
 
 
 def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str, Errors]:
@@ -113,10 +106,7 @@ def _fit_member(
     work = request.out.with_name(request.out.name + "-fit")
     potential = _initial(request, energies, k)
     settings = replace(request.training, seed=request.training.seed + k)
-    rehearsal: list[LabelledStructure] = []
-    if request.rehearse:
-        rehearsal = draw(request.rehearse, round(request.rehearse_share * len(labelled)), settings.seed, energies)
-    fit(potential, labelled, work / f"member-{k}", settings, progress=progress, rehearsal=rehearsal)
+    fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
     return potential
 
 

@@ -20,12 +20,9 @@ ENERGY, FORCES = "energy_per_atom", "forces"
 
 
 def write_dataset(
-    labelled: Iterable[LabelledStructure], element_energies: Mapping[str, float], path: Path, *, forces: bool = True,
-    rehearsal: Iterable[LabelledStructure] = (),
-) -> None:  # fmt: skip
+    labelled: Iterable[LabelledStructure], element_energies: Mapping[str, float], path: Path, *, forces: bool = True
+) -> None:
     """Write a SchNetPack database of reduced energies and, unless told otherwise, forces.
-
-    rehearsal : further labels, of whose energies nothing is to be learnt: they are NaN.
 
     Raises
     ------
@@ -33,13 +30,13 @@ def write_dataset(
     """
     properties: list[dict] = []
     structures: list[Atoms] = []
-    for item, fitted in (*((item, True) for item in labelled), *((item, False) for item in rehearsal)):
+    for item in labelled:
         symbols = item.atoms.get_chemical_symbols()
         if missing := sorted(set(symbols) - set(element_energies)):
             raise ValueError(
                 f"no element energy for {', '.join(missing)}; given: {', '.join(sorted(element_energies))}"
             )
-        reduced = item.label.energy - sum(element_energies[symbol] for symbol in symbols) if fitted else np.nan
+        reduced = item.label.energy - sum(element_energies[symbol] for symbol in symbols)
         properties.append({ENERGY: np.array([reduced / len(symbols)])})
         if forces:
             properties[-1][FORCES] = np.asarray(item.label.forces)

@@ -89,14 +89,12 @@ def fit(
     *,
     progress: bool = True,
     validation: Sequence[int] | None = None,
-    rehearsal: Sequence[LabelledStructure] = (),
     on_epoch: Callable[[dict[str, float]], bool | None] | None = None,
 ) -> dict[str, float]:
     """Fit `potential` in place; it ends with the weights of its best validation epoch.
 
     validation : the labels (by their place) that choose the epoch; by default a share of the starts. They are
         not trained on either way.
-    rehearsal : labels of another level that are trained on as well, by their forces alone (`training.rehearsal`).
     on_epoch : called with each new row of the curve; a true answer ends the fit there.
 
     The folder receives the data set, checkpoints, `curve.csv`, `curve.png` and `best.safetensors`.
@@ -109,7 +107,7 @@ def fit(
 
     Raises
     ------
-    ValueError : the folder belongs to a fit with other settings or labels; a rehearsal without forces.
+    ValueError : the folder belongs to a fit with other settings or labels.
     """
     import pytorch_lightning as lightning
     from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
@@ -122,27 +120,21 @@ def fit(
     )
     from iia_calc.training.task import PotentialTask
 
-    if len(rehearsal) and not settings.with_forces:
-        raise ValueError("a rehearsal is of forces: it needs a force_weight")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = np.array([len(item.atoms) for item in (*labelled, *rehearsal)])
+    sizes = np.array([len(item.atoms) for item in labelled])
     train, held = _split(labelled, settings, validation)
-    train = np.concatenate([train, np.arange(len(labelled), len(sizes))])
     identity = {
         "settings": asdict(settings),
         "network": potential.settings.as_dict(),
         "data": data_hash(labelled),
         **({} if validation is None else {"validation": held.tolist()}),
-        **({"rehearsal": data_hash(rehearsal)} if len(rehearsal) else {}),
     }
     _claim(folder, identity)
     data_path = folder / "data.db"
     if not data_path.exists():
         partial = folder / "partial.db"
-        write_dataset(
-            labelled, potential.element_energies, partial, forces=settings.with_forces, rehearsal=rehearsal
-        )  # fmt: skip
+        write_dataset(labelled, potential.element_energies, partial, forces=settings.with_forces)
         partial.rename(data_path)
 
     torch.manual_seed(settings.seed)

@@ -53,20 +53,6 @@ def schnetpack_model(potential: Potential, forces: bool = True) -> NeuralNetwork
     )
 
 
-class OverKnown(nn.Module):
-    """A mean loss over those targets that are known, not NaN; 0 where none is."""
-
-    def __init__(self, loss: nn.Module) -> None:
-        super().__init__()
-        self.loss = loss
-
-    def forward(self, predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        known = ~torch.isnan(target)
-        if known.all():
-            return self.loss(predicted, target)
-        return self.loss(predicted[known], target[known]) if known.any() else 0.0 * predicted.sum()
-
-
 def outputs(energy_weight: float, force_weight: float, loss: str = "robust") -> list[ModelOutput]:
     """What is fitted, with its loss and mean absolute error; forces only where they have a weight.
 
@@ -77,7 +63,7 @@ def outputs(energy_weight: float, force_weight: float, loss: str = "robust") -> 
     for name, weight, beta in wanted:
         metrics: dict[str, Any] = {"MAE": torchmetrics.MeanAbsoluteError()}
         function = nn.SmoothL1Loss(beta=beta) if loss == "robust" else nn.MSELoss()
-        results.append(ModelOutput(name, OverKnown(function), weight, metrics))
+        results.append(ModelOutput(name, function, weight, metrics))
     return results
 
 

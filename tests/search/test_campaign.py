@@ -108,11 +108,36 @@ def test_an_interrupt_while_storing_waits_until_it_is_stored(tmp_path, monkeypat
         return write(self, *arguments)
 
     monkeypatch.setattr(Store, "write", interrupted_write)
+    monkeypatch.setattr("search.campaign.STORED_EVERY", -1.0)  # each batch
     result = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path, batch_size=16)
     assert result.stopped_by == "interrupted"
     minima, state = stored(tmp_path)
     assert result.n_quenches == state["tally"]["n_quenches"] == 48
     assert [(energy, times) for energy, times, *_ in minima] == [item[:2] for item in summary(result)]
+
+
+class _Interrupting(LennardJones):
+    """Ctrl-C comes in the third batch."""
+
+    batches = 0
+
+    def relax(self, structures):
+        type(self).batches += 1
+        if self.batches == 3:
+            raise KeyboardInterrupt
+        return super().relax(structures)
+
+
+def test_what_was_not_yet_stored_is_stored_at_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr("search.campaign.STORED_EVERY", 1e9)
+    result = find_minima("Ar9", _Interrupting(), quenches=160, archive=tmp_path, batch_size=16)
+    assert result.stopped_by == "interrupted"
+    minima, state = stored(tmp_path)
+    assert result.n_quenches == state["tally"]["n_quenches"] == 32
+    assert [(energy, times) for energy, times, *_ in minima] == [item[:2] for item in summary(result)]
+    ended = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path, batch_size=16)
+    straight = find_minima("Ar9", LennardJones(), quenches=160, batch_size=16)
+    assert summary(ended) == summary(straight)
 
 
 RUN = """

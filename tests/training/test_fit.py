@@ -112,6 +112,14 @@ def test_a_folder_of_another_fit_is_refused(tmp_path, labelled, energies):
         fit(_potential(energies), labelled[:100], tmp_path, settings, progress=False)
 
 
+@pytest.mark.parametrize("epochs", [1, 9])
+def test_a_fit_of_few_steps(tmp_path, labelled, energies, epochs):
+    """One batch an epoch; PyTorch's one-cycle schedule divides by zero at ten steps."""
+    few = [item for start in ("SeB3-3-000000", "SeB3-3-000001") for item in labelled if item.start == start]
+    fit(_potential(energies), few, tmp_path, TrainingSettings(epochs=epochs, batch_size=99), progress=False)
+    assert len(read_curve(tmp_path / "curve.csv")) == epochs
+
+
 def test_nonsense_settings_are_refused():
     with pytest.raises(ValueError, match="unknown training settings epoch"):
         TrainingSettings.from_dict({"epoch": 3})
