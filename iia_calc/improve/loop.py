@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
@@ -19,8 +19,9 @@ from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings
 from iia_calc.labels.executors import process_pool
 from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
+from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.packed import open_labels
-from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
+from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from iia_calc.record import write_json
 from iia_calc.training.build import BuildRequest, build_potential, read_labels
@@ -242,9 +243,8 @@ class Loop:
         return [item for item in store.read() if prefix in item.start]
 
     def _fit(self, out: Path, start_from: str | None) -> None:
-        labels = tuple(map(Path, self.settings.labels))
-        if self.labels_path.exists():
-            labels += (self.labels_path,)
+        self._label_walls()
+        labels = (*map(Path, self.settings.labels), *self._own_labels())
         self.say(f"training {self.settings.members} members on {len(self._training_labels())} labels")
         build_potential(
             BuildRequest(
@@ -258,27 +258,45 @@ class Loop:
 
     @property
     def labels_path(self) -> Path:
-        """All labels the loop made for training."""
+        """All labels the loop made for training, but those of walls."""
         return self.folder / "labels.db"
 
+    @property
+    def walls_path(self) -> Path:
+        return self.folder / "walls.db"
+
+    def _own_labels(self) -> list[Path]:
+        return [path for path in (self.labels_path, self.walls_path) if path.exists()]
+
     def _training_labels(self) -> list[LabelledStructure]:
-        own = (self.labels_path,) if self.labels_path.exists() else ()
-        return read_labels([*map(Path, self.settings.labels), *own])[1]
+        return read_labels([*map(Path, self.settings.labels), *self._own_labels()])[1]
+
+    def _label_walls(self) -> None:
+        given = read_labels(map(Path, self.settings.labels))[1]
+        n = self.settings.wall_labels - sum(item.origin in WALL_ORIGINS for item in given)
+        formulas = [formula for formula in self.settings.formulas if Composition.parse(formula).n_atoms > 2]
+        if n > 0 and formulas:
+            plan = plan_starts(dict.fromkeys(formulas, 1), self.settings.seed + 2_000_000)
+            self._label_plan(self.walls_path, self.level, n, plan, guide=self.settings.guide, walls=True)
 
     def _label_near_minima(self, path: Path, n: int, seed: int) -> None:
         self._label_starts(path, self.level, n, DFT_SAMPLING, self.settings.guide, seed)
 
     def _label_starts(self, path, level, n, sampling, guide, seed) -> None:
+        plan = plan_starts(dict.fromkeys(self.settings.formulas, 1), seed)
+        self._label_plan(path, level, n, plan, sampling=sampling, guide=guide)
+
+    def _label_plan(self, path: Path, level: LevelOfTheory, n: int, plan: Iterator[Start], **how) -> None:
+        """Labels of `plan` until `path` holds n. how : of `run_starts`."""
         store = LabelStore(path, level.name)
         if len(store) >= n:
             return
         self._in_time()
         self.say(f"{path.name}: {n} labels of {level.name}, {len(store)} are there")
-        plan = plan_starts(dict.fromkeys(self.settings.formulas, 1), seed)
         with self._pool() as executor:
             run_starts(
-                store, plan, level, n_labels=n, executor=executor, workers=self.workers, sampling=sampling,
-                guide=guide, on_progress=self._teller(n),
+                store, plan, level, n_labels=n, executor=executor, workers=self.workers,
+                on_progress=self._teller(n), **how,
             )  # fmt: skip
 
     def _pool(self):

@@ -29,6 +29,8 @@ class LoopSettings:
     labels : databases at the level that are trained on beside the loop's own.
     test : databases at the level that errors are measured on, never trained on; empty makes
         `test_labels` of other random starts.
+    wall_labels : dense structures that every fit is to see, `labels` counted (`labels.sampling.sample_walls`);
+        a fit that sees too few forgets what keeps atoms apart.
     quenches : per formula and round. labels_per_round : new labels of a round, over all formulas.
     share_lowest, share_uncertain : of a round's labels: the lowest minima, and where the committee
         disagrees most; the rest goes to what differs most from everything labelled.
@@ -47,6 +49,7 @@ class LoopSettings:
     test: tuple[str, ...] = ()
     pretraining_labels: int = 20_000
     first_labels: int = 200
+    wall_labels: int = 40
     test_labels: int = 60
     quenches: int = 320
     labels_per_round: int = 100
@@ -76,7 +79,7 @@ class LoopSettings:
         for name in ("quenches", "labels_per_round", "members"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
-        for name in ("pretraining_labels", "first_labels", "test_labels"):
+        for name in ("pretraining_labels", "first_labels", "wall_labels", "test_labels"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} cannot be negative, as {getattr(self, name)} is")
         shares = (self.share_lowest, self.share_uncertain)

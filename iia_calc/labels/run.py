@@ -63,7 +63,8 @@ class LabelRequest:
         if self.minima_of is not None and not self.formulas:
             raise ValueError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")
         for formula in self.formulas:
-            Composition.parse(formula)
+            if Composition.parse(formula).n_atoms < 3 and self.walls:
+                raise ValueError(f"{formula} has no walls but those of its curve; give three atoms or more")
 
     def sampling(self) -> Sampling:
         sampling = DFT_SAMPLING if self.level == "dft" else Sampling()

@@ -62,8 +62,9 @@ class Sampling:
 DFT_SAMPLING = Sampling(max_steps=4, path_frames=9, rattles=(0.05, 0.1, 0.15), keep_distorted=1)
 """A DFT label costs a thousand xTB ones: every frame of a short relaxation and one distorted copy per start."""
 
+WALL_ORIGINS = ("raw", "compressed", "pressed")
 WALL_COPIES = ("compressed", "pressed", "pressed")
-"""What `sample_walls` labels beside a start: fits that lack such labels forget what repels (models/README.md)."""
+"""What `sample_walls` labels of a start: fits that lack such labels forget what repels (models/README.md)."""
 
 
 def sample_start(

@@ -13,7 +13,7 @@ from iia_calc.labels.store import LabelStore
 
 SETTINGS = {
     "formulas": ["AlC2", "AlC3"], "level": "gfn2", "pretraining_labels": 40, "first_labels": 12, "test_labels": 8,
-    "quenches": 16, "labels_per_round": 6, "members": 2,
+    "quenches": 16, "labels_per_round": 6, "members": 2, "wall_labels": 5,
     "network": {"n_atom_basis": 16, "n_interactions": 2, "angular": 1, "n_rbf": 10, "n_heads": 2},
     "pretraining": {"epochs": 1, "batch_size": 10},
     "training": {"epochs": 1, "batch_size": 10, "validation_share": 0.2},
@@ -54,6 +54,9 @@ def test_rounds_add_labels_and_end_with_a_model(finished):
     assert len(committee.members) == 2
     assert committee.card.level_of_theory == LoopSettings.from_plain(SETTINGS).level_of_theory.name
     assert sum(committee.card.label_counts.values()) == second["n_labels"]
+    walls = list(LabelStore(out / "walls.db").read())
+    assert 5 <= len(walls) < first["n_labels"]
+    assert {item.origin for item in walls} <= {"raw", "compressed", "pressed"}
     assert (out / "progress.png").stat().st_size > 5000
 
 

@@ -124,6 +124,8 @@ def test_a_wall_job_goes_on_where_it_was(tmp_path):
     assert [item.label.energy for item in LabelStore(request.out).read()][: len(first)] == first
     with pytest.raises(ValueError, match="they need no steps"):
         LabelRequest(("B4",), walls=True, steps=2)
+    with pytest.raises(ValueError, match="three atoms or more"):
+        LabelRequest(("B4", "SeB"), walls=True)
 
 
 def test_the_same_start_gives_the_same_labels_and_others_differ():
