@@ -42,6 +42,10 @@ def train(
         int, typer.Option("--workers", "-j", help="Members fitted at once, each on one thread and without a bar.")
     ] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default PyTorch's choice.")] = None,
+    leader: Annotated[
+        int,
+        typer.Option(help="Member, from 0, whose energy is minimised. On a finished fit the command only reorders."),
+    ] = 0,
     notes: Annotated[str, typer.Option(help="Kept in the card.")] = "",
 ) -> None:
     """Fit a SchNet-IIA to labels with SchNetPack and Lightning, and save it with its card.
@@ -91,6 +95,7 @@ def train(
             seed=seed,
         ),
         notes=notes,
+        leader=leader,
         workers=workers,
     )
     errors = build_potential(request)

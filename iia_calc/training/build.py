@@ -31,6 +31,7 @@ class BuildRequest:
     test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
     start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
         Of a committee each member goes on from one of its own.
+    leader : the member, from 0, whose energy will be minimised and whose errors the card tells.
     workers : members fitted at once, each in a process and on one thread; 1 fits them one after another here.
     """
 
@@ -43,6 +44,7 @@ class BuildRequest:
     training: TrainingSettings = field(default_factory=TrainingSettings)
     notes: str = ""
     workers: int = 1
+    leader: int = 0
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -51,6 +53,8 @@ class BuildRequest:
             raise ValueError(f"a potential has at least one member, not {self.members}")
         if self.workers < 1:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
+        if not 0 <= self.leader < self.members:
+            raise ValueError(f"leader is {self.leader}; of {self.members} members the first is 0")
 
 
 def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str, Errors]:
@@ -74,6 +78,7 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
         raise ValueError(f"no labels in {', '.join(map(str, request.labels))}")
 
     members = _fit_members(request, energies, labelled, progress)
+    members.insert(0, members.pop(request.leader))
     errors = held_out_errors(members[0], held_out) if held_out else {}
     storage.save(
         request.out,

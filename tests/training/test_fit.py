@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -153,6 +154,13 @@ def test_build_saves_a_committee_with_its_card(tmp_path, labelled, energies):
     assert card.held_out_errors["all"]["energy_mae_meV_per_atom"] == pytest.approx(errors["all"].energy, abs=1e-3)
     weights = [member.network.embedding.weight for member in committee.members]
     assert not torch.equal(*weights)
+
+    build_potential(replace(request, leader=1), progress=False)  # the fits are there: the members change places
+    first, second = (member.network.embedding.weight for member in storage.load(tmp_path / "model").members)
+    assert torch.equal(first, weights[1])
+    assert torch.equal(second, weights[0])
+    with pytest.raises(ValueError, match="the first is 0"):
+        replace(request, leader=2)
 
     further = BuildRequest(
         (train,), tmp_path / "finer", start_from=str(tmp_path / "model"), training=TrainingSettings(epochs=1)
