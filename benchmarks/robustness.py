@@ -1,6 +1,7 @@
 """Relax random starts of SeB_n on a potential: how many end converged or flagged, and does any collapse?
 
 python benchmarks/robustness.py --starts 500 --smallest 6 --largest 20
+python benchmarks/robustness.py --starts 500 --watched    # as a search relaxes: the committee ends what it disagrees on
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections import Counter
 import numpy as np
 
 from iia_calc import storage
-from iia_calc.relax import PotentialRelaxer
+from iia_calc.relax import PotentialRelaxer, forces_std_limit
 from search.composition import Composition
 from search.seeds import random_cluster
 
@@ -25,12 +26,15 @@ def main() -> None:
     parser.add_argument("--fmax", type=float, default=0.02, help="eV/Å")
     parser.add_argument("--max-steps", type=int, default=500)
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--watched", action="store_true", help="end what exceeds the card's limit as uncertain")
     options = parser.parse_args()
 
     rng = np.random.default_rng(options.seed)
     sizes = range(options.smallest, options.largest + 1)
     starts = [random_cluster(Composition.parse(f"SeB{sizes[k % len(sizes)]}"), rng) for k in range(options.starts)]
-    relaxer = PotentialRelaxer(storage.load(options.model), options.fmax, options.max_steps)
+    model = storage.load(options.model)
+    limit = forces_std_limit(model) if options.watched else None
+    relaxer = PotentialRelaxer(model, options.fmax, options.max_steps, forces_std_limit=limit)
     results = relaxer.relax(starts)
 
     shortest = []
