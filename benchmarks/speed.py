@@ -4,8 +4,8 @@
 
 Weights are random: speed doesn't depend on their values. Our networks are the paper's (the default settings:
 attention and SMU, 128 features, 5 blocks), the angular one of seb-4 (3 blocks, harmonics to degree
-2, distances in the logits), that of seb-5 and, if it is none of them, the shipped default model's. Three sections, printed as
-Markdown.
+2, distances in the logits), that of seb-5 and, if it is none of them, the shipped default model's. Three
+sections, printed as Markdown.
 
 1  Energy and forces of one SeB20. IIACalculator against SpkCalculator holding a plain SchNet of the paper's
    size with SchNetPack's fastest neighbour list. They take turns: one call to warm up, a few that count, so
