@@ -17,6 +17,7 @@ from torch import nn
 from iia_calc.network.activation import SMU
 
 FORMS = ("smooth", "hard", "untrained")
+UNLIMITED = 1e30  # in place of infinity, whose tanh would be no number
 
 
 class InteratomicAttention(nn.Module):
@@ -89,8 +90,14 @@ class AngularInvariants(nn.Module):
     By the addition theorem s^l is a sum over all pairs of neighbours of w_ij w_ik P_l(cos θ_jik): angles,
     at the price of sums over pairs.
 
+    These squares grow without bound where atoms crowd: 10 to 100 times what any label has, in structures that then
+    collapse. So what labels were seen to reach, `limits` [L width], is hardly exceeded (`within`): inside, nothing
+    changes. Until they are measured (`training.limits`) nothing is limited.
+
     width : features of V; F by default.
     """
+
+    limits: torch.Tensor
 
     def __init__(self, n_atom_basis: int, degree: int, activation: nn.Module, width: int | None = None):
         super().__init__()
@@ -98,6 +105,7 @@ class AngularInvariants(nn.Module):
         width = width or n_atom_basis
         self.mix = nn.Parameter(torch.empty(degree, width, width))
         self.out = nn.ModuleList([nn.Linear(degree * width, n_atom_basis), nn.Linear(n_atom_basis, n_atom_basis)])
+        self.register_buffer("limits", torch.full((degree * width,), UNLIMITED))
         nn.init.normal_(self.mix, std=width**-0.5)
         for layer in (self.out[0], self.out[1]):
             nn.init.xavier_uniform_(layer.get_parameter("weight"))
@@ -105,9 +113,28 @@ class AngularInvariants(nn.Module):
 
     def forward(self, V: torch.Tensor) -> torch.Tensor:
         """V [C, A, width] -> u [A, F]."""
+        s = within(self.invariants(V), self.limits)[0]
+        return self.out[1](self.activation(self.out[0](s)))
+
+    def invariants(self, V: torch.Tensor) -> torch.Tensor:
+        """V [C, A, width] -> s [A, L width]."""
         parts = V.split([2 * degree + 1 for degree in range(1, self.degree + 1)])
-        s = [(part * (part @ mix)).sum(0) for part, mix in zip(parts, self.mix, strict=True)]  # [A, width] each
-        return self.out[1](self.activation(self.out[0](torch.cat(s, -1))))
+        return torch.cat([(part * (part @ mix)).sum(0) for part, mix in zip(parts, self.mix, strict=True)], -1)
+
+    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+        # models saved before there were limits have none
+        state_dict.setdefault(prefix + "limits", torch.full_like(self.limits, UNLIMITED))
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+
+def within(s: torch.Tensor, limits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """`s` where it is within ± `limits`, at most half as much again beyond; and the tanh whose square 1 - slope is.
+
+    The slope is continuous: 1 at the limit and 0 far beyond.
+    """
+    inside, half = torch.clamp(s, -limits, limits), 0.5 * limits
+    bend = torch.tanh((s - inside) / half)
+    return torch.addcmul(inside, half, bend), bend
 
 
 def log_weights(fc: torch.Tensor, form: str | None, pairs) -> torch.Tensor:

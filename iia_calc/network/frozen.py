@@ -50,6 +50,7 @@ class _Kept(NamedTuple):
     both: torch.Tensor | None = None  # [H B, (1 + C) N, N] weights times harmonics
     V: torch.Tensor | None = None  # [C, A, F] (Ff where the convolution sees directions)
     mixed: torch.Tensor | None = None  # the same, mixed
+    bend: torch.Tensor | None = None  # [A, L F] how far invariants are beyond their limits
     terms: torch.Tensor | None = None  # [A, N, Ff] what the convolution sums, where it sees directions
 
 
@@ -177,7 +178,7 @@ class FrozenNetwork:
         b, n, _, n_filters = w.shape
         a, features = x.shape
         heads = self.heads
-        mixed = terms = None
+        mixed = bend = terms = None
         # before the bends: convolution, angles, attention
         buffer = x.new_empty(a, block.leave.shape[1] + (0 if base is None else features))
         parts = buffer.split(features, 1)
@@ -186,11 +187,11 @@ class FrozenNetwork:
         m, V, terms = convolve(w, y, around)
         torch.addmm(block.b0, m, block.f0_t, out=parts[0])
         if terms is not None:
-            s, mixed = invariants(block, V)
+            s, mixed, bend = invariants(block, V)
             torch.addmm(block.c0, s, block.a0_t, out=parts[1])
         if base is None:
             bent, slopes = self.bend(buffer)
-            return torch.addmm(x, bent, block.leave_t), _Kept(y, slopes, V=V, mixed=mixed, terms=terms)
+            return torch.addmm(x, bent, block.leave_t), _Kept(y, slopes, V=V, mixed=mixed, bend=bend, terms=terms)
         h, ends = attending
         h = h.view(b, n, heads, -1).permute(2, 0, 1, 3).reshape(heads * b, n, -1)  # [H B, N, D]
         centre, other = ends.T.contiguous().view(2, heads, b, n).unbind()
@@ -205,7 +206,7 @@ class FrozenNetwork:
         attended = torch.bmm(both, h).view(heads, b, -1, n, features // heads).permute(2, 1, 3, 0, 4)
         if block.degree and terms is None:
             plain, V = attended.reshape(-1, a, features).split([1, channels.shape[1] - 1])
-            s, mixed = invariants(block, V)
+            s, mixed, bend = invariants(block, V)
             torch.addmm(block.c0, s, block.a0_t, out=parts[1])
             parts[-1].copy_(plain[0])
         else:
@@ -213,7 +214,7 @@ class FrozenNetwork:
         bent, slopes = self.bend(buffer)
         through, direct = bent.split([block.leave.shape[1], features], 1)
         x = torch.addmm(x, through, block.leave_t).add_(direct, alpha=self.bend.out_scale)
-        return x, _Kept(y, slopes, h, leaky, weights, both, V, mixed, terms)
+        return x, _Kept(y, slopes, h, leaky, weights, both, V, mixed, bend, terms)
 
     def _backward(self, t, g, value, w_slope, keep, channels, around, by_distance, by_logit, by_channel):
         """g = dE/dx' [A, F] -> dE/dx; adds to the gradients by distances, logits and harmonics."""
@@ -225,7 +226,7 @@ class FrozenNetwork:
         through = self.bend.slope(through, keep.bent).split(features, 1)
         gc, back = through[0] @ block.f0, []
         if keep.terms is not None:
-            g_sums = invariants_back(block, through[1] @ block.a0, gc, keep.V, keep.mixed)  # [1 + C, A, Ff]
+            g_sums = invariants_back(block, through[1] @ block.a0, gc, keep.V, keep.mixed, keep.bend)  # [1 + C, A, Ff]
             g_terms, g_around = convolve_back(g_sums, around, keep.terms)
             by_channel += g_around
             g_terms = g_terms.view_as(w_slope)
@@ -245,7 +246,7 @@ class FrozenNetwork:
         block, gV, (a, features) = self.blocks[t], through[-1], through[-1].shape
         heads, b, n, _ = keep.weights.shape
         if block.degree and keep.terms is None:
-            gV = invariants_back(block, through[1] @ block.a0, gV, keep.V, keep.mixed)
+            gV = invariants_back(block, through[1] @ block.a0, gV, keep.V, keep.mixed, keep.bend)
         gV = (
             gV.view(-1, b, n, heads, features // heads).permute(3, 1, 0, 2, 4).reshape(heads * b, -1, features // heads)
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import torch
 
+from iia_calc.network.attention import within
 from iia_calc.network.merged import Block
 
 
-def invariants(block: Block, V: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """V [C, A, F] -> s [A, L F], and what the way back needs: V mixed [C, A, F]."""
+def invariants(block: Block, V: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """V [C, A, F] -> s [A, L F], and what the way back needs: V mixed [C, A, F], and the bend of `within` or None."""
     _, a, features = V.shape
     rows = [a * n for n in block.channels]
     mixed = torch.empty_like(V)
@@ -18,14 +19,19 @@ def invariants(block: Block, V: torch.Tensor) -> tuple[torch.Tensor, torch.Tenso
     products = (V * mixed).split(block.channels)
     for part, out in zip(products, s.unbind(1), strict=True):
         torch.sum(part, 0, out=out)
-    return s.view(a, -1), mixed
+    if block.limits is None:
+        return s.view(a, -1), mixed, None
+    limited, bend = within(s.view(a, -1), block.limits)
+    return limited, mixed, bend
 
 
 def invariants_back(
-    block: Block, gs: torch.Tensor, gv: torch.Tensor, V: torch.Tensor, mixed: torch.Tensor
+    block: Block, gs: torch.Tensor, gv: torch.Tensor, V: torch.Tensor, mixed: torch.Tensor, bend: torch.Tensor | None
 ) -> torch.Tensor:
     """gs = dE/ds [A, L F], gv = dE/dv of the plain attention [A, F] -> both as [1 + C, A, F]."""
     c, a, features = V.shape
+    if bend is not None:
+        gs = torch.addcmul(gs, gs * bend, bend, value=-1.0)
     rows = [a * n for n in block.channels]
     # gs of its own degree beside every harmonic
     g = torch.cat(

@@ -13,6 +13,8 @@ import math
 import torch
 from torch.nn import functional
 
+from iia_calc.network.attention import UNLIMITED
+
 _aten = torch.ops.aten
 
 
@@ -80,6 +82,7 @@ class Block:
             self.mix, self.mix_t = mix.unbind(), mix.transpose(1, 2).unbind()
             self.a0, self.c0 = angles.out[0].weight * bend.in_scale, angles.out[0].bias * bend.in_scale
             self.a0_t = self.a0.T
+            self.limits = angles.limits if bool((angles.limits < UNLIMITED).any()) else None  # [L F]
 
 
 class Filters:

@@ -91,7 +91,7 @@ def fit(
     validation: Sequence[int] | None = None,
     on_epoch: Callable[[dict[str, float]], bool | None] | None = None,
 ) -> dict[str, float]:
-    """Fit `potential` in place; it ends with the weights of its best validation epoch.
+    """Fit `potential` in place; it ends with the weights of its best validation epoch, and the limits of its labels.
 
     validation : the labels (by their place) that choose the epoch; by default a share of the starts. They are
         not trained on either way.
@@ -118,6 +118,7 @@ def fit(
         data_hash,
         write_dataset,
     )
+    from iia_calc.training.limits import lift_limits, measure_limits
     from iia_calc.training.task import PotentialTask
 
     folder = Path(folder)
@@ -141,6 +142,7 @@ def fit(
     module = LabelDataModule(data_path, train, held, sizes, settings.batch_size, settings.seed)
     steps = settings.epochs * (len(train) // module.batch_size)
     potential.requires_grad_(True).train()
+    lift_limits(potential)
     task = PotentialTask(
         potential, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, total_steps=steps,
         energy_weight=settings.energy_weight, force_weight=settings.force_weight,
@@ -175,6 +177,7 @@ def fit(
     if not best.path.exists():
         raise RuntimeError("the fit ended before its first validation; give it more time")
     potential.load_state_dict(load_file(best.path))
+    measure_limits(potential, labelled)
     potential.freeze()
     draw_curve(best.curve, folder / "curve.png")
     chosen = min(read_curve(best.curve), key=lambda row: row["loss"])

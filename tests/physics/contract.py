@@ -200,6 +200,7 @@ class PotentialContract:
     def test_float32_against_float64(self, potential):
         clusters = [random_cluster(n, seed=n) for n in (5, 21)]
         single = small_potential(dtype=torch.float32, **self.settings)
+        single.load_state_dict(potential.state_dict())
         Z, R, batch = flat(clusters)
         double, short = potential(Z, R, batch), single(Z, R.float(), batch)
         assert short.forces.dtype == torch.float32

@@ -66,6 +66,19 @@ class TestDirectionalConvolutionAlone(PotentialContract):
     settings: ClassVar[dict] = {"angular": 3, "directions": "convolution", "attention": None, "n_filters": 24}
 
 
+class TestLimitedInvariants(PotentialContract):
+    """Limits so tight that most of what the network sees lies beyond them."""
+
+    settings: ClassVar[dict] = {"angular": 2, "directions": "convolution", "distance_logits": True}
+
+    @pytest.fixture(scope="class")
+    def potential(self):
+        potential = small_potential(**self.settings)
+        for block in potential.network.interactions:
+            block.angles.limits.fill_(0.02)
+        return potential.freeze()
+
+
 class TestHardAttention(PotentialContract):
     settings: ClassVar[dict] = {"attention": "hard", "activation": "smu"}
     smooth: ClassVar[bool] = False

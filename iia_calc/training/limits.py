@@ -1,0 +1,56 @@
+"""How large the angular invariants get on labels: beyond, a network has learnt nothing, and is not to go on growing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from iia_calc.labels.store import LabelledStructure
+from iia_calc.network.attention import UNLIMITED, AngularInvariants
+from iia_calc.potential import Potential
+
+
+def lift_limits(potential: Potential) -> None:
+    """As before any were measured: for a fit, whose labels may go beyond those of the fit before."""
+    for angles in _angles(potential):
+        angles.limits.fill_(UNLIMITED)
+
+
+@torch.no_grad()
+def measure_limits(potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64) -> None:
+    """Set each invariant's limit to the largest magnitude that it has on these labels, whose predictions stay.
+
+    Does nothing to a network that doesn't see directions.
+    """
+    lift_limits(potential)
+    modules = _angles(potential)
+    largest = [torch.zeros_like(angles.limits) for angles in modules]
+
+    def watch(place: int):
+        def see(module, given) -> None:
+            torch.maximum(largest[place], module.invariants(given[0]).abs().amax(0), out=largest[place])
+
+        return see
+
+    handles = [angles.register_forward_pre_hook(watch(place)) for place, angles in enumerate(modules)]
+    try:
+        ordered = sorted(labelled, key=lambda item: len(item.atoms)) if modules else []
+        for begin in range(0, len(ordered), batch_size):
+            atoms = [item.atoms for item in ordered[begin : begin + batch_size]]
+            pairs = potential.cluster_pairs(tuple(len(a) for a in atoms))
+            Z = torch.from_numpy(np.concatenate([a.numbers for a in atoms])).to(potential.device, torch.int64)
+            R = torch.from_numpy(np.concatenate([a.positions for a in atoms])).to(potential.device, potential.dtype)
+            potential.interaction_energies(pairs, Z, R)
+    finally:
+        for handle in handles:
+            handle.remove()
+    for angles, seen in zip(modules, largest, strict=True):
+        # an invariant that is zero on all labels keeps a little room: half of nothing can't be divided by
+        angles.limits.copy_(seen.clamp_min(1e-6))
+    potential.train(potential.training)  # forgets what was merged without them
+
+
+def _angles(potential: Potential) -> list[AngularInvariants]:
+    return [module for module in potential.network.modules() if isinstance(module, AngularInvariants)]
