@@ -55,9 +55,9 @@ class Fingerprint:
         self.numbers = np.ascontiguousarray(numbers, dtype=int)
         x = np.asarray(positions, dtype=float)
         self.positions = x - x.sum(0) / len(x)  # [n, 3]
-        # Principal radii [3], longest first: √ of the eigenvalues of the positions' covariance.
-        squares = np.linalg.eigvalsh(self.positions.T @ self.positions / len(self.numbers))
-        self.radii = np.sqrt(np.clip(squares[::-1], 0.0, None))
+        # Principal radii [3], √ of the eigenvalues of the positions' covariance, and axes [3, 3], in columns.
+        squares, self.axes = np.linalg.eigh(self.positions.T @ self.positions / len(self.numbers))
+        self.radii = np.sqrt(np.maximum(squares, 0.0))
 
     @cached_property
     def distances(self) -> np.ndarray:
@@ -127,7 +127,7 @@ def align(a: np.ndarray, b: np.ndarray, numbers: np.ndarray, mirror: bool = True
     centre = a.mean(0)
     a, b = a - centre, b - b.mean(0)
     forbidden = numbers[:, None] != numbers[None, :]
-    starts = b @ _principal_rotations(a, b, mirror)  # [c, n, 3]
+    starts = b @ _principal_rotations(_axes(a), _axes(b), mirror)  # [c, n, 3]
     squares = _squares(a, starts)  # [c, n, n]
     squares[:, forbidden] = np.inf
     best, best_score = b, np.inf
@@ -150,6 +150,9 @@ def align(a: np.ndarray, b: np.ndarray, numbers: np.ndarray, mirror: bool = True
 def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: float, mirror: bool) -> bool:
     n = len(a.numbers)
     forbidden = a.numbers[:, None] != b.numbers
+    # Most copies are found in their principal axes; what isn't is sought with more care.
+    if _some_match(a, b, _principal_rotations(a.axes, b.axes, mirror), forbidden, rmsd, displacement, mirror, most=1):
+        return True
     # Mean square difference of every two atoms' distance lists; its best assignment is another bound.
     mismatch = _squares(a.atom_distances, b.atom_distances[None])[0] / n  # [n, n]
     mismatch[forbidden] = 1e6
@@ -159,21 +162,31 @@ def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: f
     alike = mismatch <= (displacement + rmsd) ** 2
     rotations = _image_rotations(a, b, alike, 2.0 * displacement, mirror)
     # True copies are mostly found among the first, so those go ahead in a short chunk.
-    for start, stop in pairwise([0, 4, *range(36, len(rotations) + 32, 32)]):
-        chunk = b.positions @ rotations[start:stop]  # [c, n, 3]
-        squares = _squares(a.positions, chunk)
-        squares[:, forbidden] = np.inf
-        nearest = squares.min(2)  # [c, n]
-        for k in np.argsort(nearest.mean(1), kind="stable"):
-            if nearest[k].max() > (2.0 * displacement) ** 2:
-                continue
-            order = squares[k].argmin(1)
-            if np.bincount(order, minlength=n).max() > 1:
-                order = _assign(a.positions, chunk[k], forbidden)
-            deviation = a.positions - b.positions[order] @ kabsch(a.positions, b.positions[order], mirror)
-            lengths = (deviation**2).sum(1)
-            if lengths.mean() <= rmsd**2 and lengths.max() <= displacement**2:
-                return True
+    return any(
+        _some_match(a, b, rotations[start:stop], forbidden, rmsd, displacement, mirror)
+        for start, stop in pairwise([0, 4, *range(36, len(rotations) + 32, 32)])
+    )
+
+
+def _some_match(
+    a: Fingerprint, b: Fingerprint, rotations: np.ndarray, forbidden: np.ndarray, rmsd: float, displacement: float,
+    mirror: bool, most: int | None = None,
+) -> bool:  # fmt: skip
+    """Whether one of `rotations` [c, 3, 3] (the best `most` of them) begins a superposition within the tolerances."""
+    n, turned = len(a.numbers), b.positions @ rotations  # [c, n, 3]
+    squares = _squares(a.positions, turned)
+    squares[:, forbidden] = np.inf
+    nearest = squares.min(2)  # [c, n]
+    for k in np.argsort(nearest.mean(1), kind="stable")[:most]:
+        if nearest[k].max() > (2.0 * displacement) ** 2:
+            continue
+        order = squares[k].argmin(1)
+        if np.bincount(order, minlength=n).max() > 1:
+            order = _assign(a.positions, turned[k], forbidden)
+        deviation = a.positions - b.positions[order] @ kabsch(a.positions, b.positions[order], mirror)
+        lengths = (deviation**2).sum(1)
+        if lengths.mean() <= rmsd**2 and lengths.max() <= displacement**2:
+            return True
     return False
 
 
@@ -189,7 +202,7 @@ def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: f
     axis = a.positions[first] / max(radius[first], 1e-12)
     height = _lengths(a.positions - (a.positions @ axis)[:, None] * axis)
     if height.max() < 0.5 * slack:
-        return _principal_rotations(a.positions, b.positions, mirror)
+        return _principal_rotations(a.axes, b.axes, mirror)
     second = _rarest(count, height)
     i, j = alike[first].nonzero()[0], alike[second].nonzero()[0]
     length = _lengths(b.positions)
@@ -229,11 +242,17 @@ def _frames(p: np.ndarray, q: np.ndarray) -> np.ndarray:
     return frames
 
 
-def _principal_rotations(a: np.ndarray, b: np.ndarray, mirror: bool) -> np.ndarray:
-    """Rotations [8 or 4, 3, 3] that bring b's principal axes onto a's in every sign."""
-    axes_a, axes_b = (np.linalg.eigh(x.T @ x)[1] for x in (a, b))
-    signs = np.array([(p, q, r) for p in (1, -1) for q in (1, -1) for r in (1, -1)], dtype=float)
-    rotations = (axes_b[None] * signs[:, None, :]) @ axes_a.T
+_SIGNS = np.array([(p, q, r) for p in (1, -1) for q in (1, -1) for r in (1, -1)], dtype=float)
+
+
+def _axes(x: np.ndarray) -> np.ndarray:
+    """Principal axes [3, 3], in columns, of centred positions [n, 3]."""
+    return np.linalg.eigh(x.T @ x)[1]
+
+
+def _principal_rotations(axes_a: np.ndarray, axes_b: np.ndarray, mirror: bool) -> np.ndarray:
+    """Rotations [8 or 4, 3, 3] that bring axes [3, 3] of b onto those of a in every sign."""
+    rotations = (axes_b * _SIGNS[:, None, :]) @ axes_a.T
     return rotations if mirror else rotations[np.linalg.det(rotations) > 0]
 
 
