@@ -3,7 +3,7 @@
 python benchmarks/search_overhead.py            # about three minutes
 
 Overhead is all of the wall-clock time that isn't spent in the relaxer's `relax`: seeds, moves, learning, duplicates,
-the database with what was found and the state to go on from, opening it and the result. Beside our Lennard-Jones
+the database with what was found and the state to go on from; not opening and closing it, nor the result. Beside our Lennard-Jones
 relaxer, which relaxes a batch at once, and beside ASE's calculator, which does so one by one.
 """
 
