@@ -2,9 +2,10 @@
 
 python benchmarks/search_overhead.py            # about three minutes
 
-Overhead is all of the wall-clock time that isn't spent in the relaxer's `relax`: seeds, moves, learning, duplicates,
-the database with what was found and the state to go on from; not opening and closing it, nor the result. Beside our Lennard-Jones
-relaxer, which relaxes a batch at once, and beside ASE's calculator, which does so one by one.
+Overhead is all of the wall-clock time of the search's loop that isn't spent in the relaxer's `relax`: seeds, moves,
+learning, duplicates, the database with what was found and the state to go on from. Opening and closing the file and
+making the result are not counted. Beside our Lennard-Jones relaxer, which relaxes a batch at once, and beside ASE's
+calculator, which does so one by one.
 """
 
 from __future__ import annotations
