@@ -42,6 +42,13 @@ def label(
         bool,
         typer.Option("--walls", help="Label compressed and pressed-together random starts: what keeps atoms apart."),
     ] = False,
+    recheck: Annotated[
+        bool,
+        typer.Option(
+            "--recheck",
+            help="Make no labels: test the SCF stability of OUT's open-shell ones, and replace what has a lower one.",
+        ),
+    ] = False,
     functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
     charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
@@ -64,6 +71,8 @@ def label(
         iia label SeB8 --level dft --minima-of seb-5 -n 20 -o check.db
 
         iia label SeB8 SeB10 --level dft --minima-of seb-5 -n 40 --lowest 3 -o more.db    # what a search finds
+
+        iia label --recheck --level dft -o old.db -j 2    # labels made before instabilities were followed
     """
     from iia_calc.labels.run import LabelRequest, run_labels
 
@@ -79,6 +88,7 @@ def label(
             rattle=rattle,
             steps=steps,
             walls=walls,
+            recheck=recheck,
             functional=functional,
             basis=basis,
             charge=charge,

@@ -21,13 +21,17 @@ _GROUND_STATE_MULTIPLICITY = {  # of free atoms (Hund), for the element referenc
     "Al": 2, "Si": 3, "P": 4, "S": 3, "Cl": 2, "Ar": 1, "Ga": 2, "Ge": 3, "As": 4, "Se": 3, "Br": 2, "Kr": 1,
 }  # fmt: skip
 
+SAME_SOLUTION = 2e-3
+"""eV within which two energies of one structure are of one SCF solution (the convergence's noise is 1e-4)."""
+
 
 @dataclass(frozen=True)
 class DFTLevel:
     """Kohn-Sham DFT; by default the level of the SchNet-IIA paper, PBE0/3-21G, no dispersion.
 
     Even electron counts are restricted singlets unless `multiplicity` says otherwise, odd ones
-    unrestricted doublets.
+    unrestricted doublets. Unrestricted solutions are tested for instabilities, which are followed
+    down (about a third of a label's time): without it nearby structures get different states.
 
     grid_level : PySCF's. Level 1 differs from level 3 by 0.1 mHa in energy and 15 meV/Å in forces
         on SeB8..SeB16 and takes half the time.
@@ -71,17 +75,39 @@ class DFTLevel:
         LabelFailed : no SCF attempt converged, or the energy is above what any bound or
             torn-apart cluster can have (the mark of a failed SCF solution).
         """
-        energy, mean_field = self._ground_state(atoms)
+        energy, mean_field, stability = self._ground_state(atoms)
+        forces = self._forces(atoms, mean_field)
+        self._last.update(
+            numbers=atoms.numbers.copy(), positions=atoms.positions.copy(),
+            density=gpus.to_numpy(mean_field.make_rdm1()),
+        )  # fmt: skip
+        return Label(energy, forces, stability)
+
+    def label_again(self, atoms: Atoms, known: Label) -> Label:
+        """The label of `atoms`, whose `known` one is kept where its energy is the same, or lower.
+
+        Forces are computed only where a lower solution is found.
+
+        Raises
+        ------
+        LabelFailed : as `label`.
+        """
+        from iia_calc.labels.electronic import ALREADY_LOWER, FOLLOWED, STABLE
+
+        energy, mean_field, stability = self._ground_state(atoms)
+        if energy < known.energy - SAME_SOLUTION:
+            return Label(energy, self._forces(atoms, mean_field), stability)
+        if energy > known.energy + SAME_SOLUTION:
+            return known._replace(stability=ALREADY_LOWER)
+        return known._replace(stability=STABLE if stability == FOLLOWED else stability)
+
+    def _forces(self, atoms: Atoms, mean_field: Any) -> np.ndarray:
         gradient = mean_field.nuc_grad_method()
         gradient.verbose = 0
         forces = -gpus.to_numpy(gradient.kernel()) * Hartree / Bohr
         if not np.isfinite(forces).all():
             raise LabelFailed(f"{self.name} on {atoms.get_chemical_formula()}: forces are not finite")
-        self._last.update(
-            numbers=atoms.numbers.copy(), positions=atoms.positions.copy(),
-            density=gpus.to_numpy(mean_field.make_rdm1()),
-        )  # fmt: skip
-        return Label(energy, forces)
+        return forces
 
     def energy(self, atoms: Atoms) -> float:
         """Energy alone, eV, for about two thirds of a label's cost.
@@ -92,10 +118,15 @@ class DFTLevel:
         """
         return self._ground_state(atoms)[0]
 
-    def _ground_state(self, atoms: Atoms) -> tuple[float, Any]:
-        """Energy, eV, and the converged mean field."""
+    def _ground_state(self, atoms: Atoms) -> tuple[float, Any, str]:
+        """Energy, eV, the converged mean field, and its stability ("" where restricted: those are not tested)."""
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
-        mean_field = self.converged(atoms, multiplicity, self._guess(atoms))
+        mean_field, stability = self.converged(atoms, multiplicity, self._guess(atoms)), ""
+        if multiplicity > 1:
+            from iia_calc.labels.electronic import FOLLOWED, stabilised
+
+            lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field))
+            mean_field = lower if stability == FOLLOWED else mean_field
         energy = float(mean_field.e_tot) * Hartree
         free = sum(self.element_energy(symbol) for symbol in atoms.get_chemical_symbols())
         if self.charge == 0 and energy > free + 3.0 * len(atoms):
@@ -103,7 +134,7 @@ class DFTLevel:
                 f"{self.name} on {atoms.get_chemical_formula()}: {(energy - free) / len(atoms):.1f} eV/atom above "
                 "the free atoms, so the SCF solution is not the ground state"
             )
-        return energy, mean_field
+        return energy, mean_field, stability
 
     def state(
         self,

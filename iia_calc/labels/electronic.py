@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from iia_calc.labels.dft import DFTLevel
 
 STABLE, FOLLOWED, UNSTABLE, UNCHECKED = "stable", "instability followed", "unstable", "not checked"
+ALREADY_LOWER = "lower than found again"
+"""Of a label tested later: the solutions found then lie above it, and it was kept."""
 LOWER = 1e-6
 """Hartree by which a followed instability must lower the energy."""
 
@@ -122,7 +124,7 @@ def _solve(
     mean_field = gpu.to_cpu(level.converged(atoms, multiplicity, guess, unrestricted))
     stability = UNCHECKED
     if checked:
-        mean_field, stability = _stabilised(level, atoms, multiplicity, mean_field)
+        mean_field, stability = stabilised(level, atoms, multiplicity, mean_field)
     restricted = np.ndim(mean_field.mo_occ) == 1
     s_squared = None if restricted else float(mean_field.spin_square()[0])
     density = np.asarray(mean_field.make_rdm1())
@@ -133,7 +135,7 @@ def _solve(
     return solution
 
 
-def _stabilised(level: DFTLevel, atoms: Atoms, multiplicity: int, mean_field: Any) -> tuple[Any, str]:
+def stabilised(level: DFTLevel, atoms: Atoms, multiplicity: int, mean_field: Any) -> tuple[Any, str]:
     """The mean field that instabilities lead to; "unstable" where following them ends no lower."""
     stability = STABLE
     for _ in range(3):

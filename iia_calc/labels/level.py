@@ -10,10 +10,14 @@ from ase.calculators.calculator import Calculator, all_changes
 
 
 class Label(NamedTuple):
-    """Energy, eV, and forces [n_atoms, 3], eV/Å, of one structure."""
+    """Energy, eV, and forces [n_atoms, 3], eV/Å, of one structure.
+
+    stability : of the SCF solution, as `labels.electronic` says it; "" where it was not tested.
+    """
 
     energy: float
     forces: np.ndarray
+    stability: str = ""
 
 
 class LabelFailed(RuntimeError):

@@ -13,6 +13,7 @@ from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.executors import process_pool
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LevelOfTheory
+from iia_calc.labels.recheck import recheck
 from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
@@ -37,6 +38,7 @@ class LabelRequest:
     rattle: float = 0.0
     steps: int | None = None
     walls: bool = False
+    recheck: bool = False
     functional: str = "PBE0"
     basis: str = "3-21G"
     charge: int = 0
@@ -58,6 +60,10 @@ class LabelRequest:
             raise ValueError("steps are those of the relaxation of a random start, 0 or more of them")
         if self.walls and (self.steps is not None or self.minima_of is not None or self.structures is not None):
             raise ValueError("walls are dense copies of random starts: they need no steps, model or file of structures")
+        if self.recheck and (self.level != "dft" or self.structures or self.minima_of or self.walls or self.formulas):
+            raise ValueError("recheck tests the DFT labels in OUT: give it --level dft and no structures of its own")
+        if self.recheck and not self.out.exists():
+            raise FileNotFoundError(f"there is no label database at {self.out} to be rechecked")
         if self.rattle < 0 or (self.rattle and self.minima_of is None):
             raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
@@ -72,12 +78,17 @@ class LabelRequest:
 
     def level_of_theory(self) -> LevelOfTheory:
         if self.level == "dft":
-            return DFTLevel(self.functional, self.basis, self.charge, self.multiplicity, threads=1)
+            return self.dft_level()
         return XTBLevel(_XTB_METHODS[self.level], self.temperature, self.charge, self.multiplicity)
+
+    def dft_level(self) -> DFTLevel:
+        return DFTLevel(self.functional, self.basis, self.charge, self.multiplicity, threads=1)
 
 
 def run_labels(request: LabelRequest) -> int:
     """Do the job (or go on with it); returns how many labels the database holds."""
+    if request.recheck:
+        return _run_recheck(request)
     level = request.level_of_theory()
     given = _given_structures(request)
     store = LabelStore(request.out, level.name)
@@ -105,6 +116,20 @@ def run_labels(request: LabelRequest) -> int:
             walls=request.walls,
             on_progress=show,
         )
+
+
+def _run_recheck(request: LabelRequest) -> int:
+    level = request.dft_level()
+    store = LabelStore(request.out, level.name)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, TimeRemainingColumn()) as progress, process_pool(request.workers) as executor:
+        bar = progress.add_task("SCF stability", total=len(store.untested()))
+        found = recheck(store, level, executor, lambda now: progress.update(bar, completed=now.n_tested))
+        progress.console.print(
+            f"{found.n_tested} open-shell labels tested; {len(found.lowered)} were too high and are replaced"
+            + (f", by {min(found.lowered):.1f} to {max(found.lowered):.1f} meV/atom" if found.lowered else "")
+        )
+    return len(store)
 
 
 def _given_structures(request: LabelRequest) -> list[tuple[str, Atoms]] | None:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
@@ -107,19 +108,28 @@ class LabelStore:
         count = 0
         with self._lock, self._db:
             for item in labelled:
-                atoms = Atoms(item.atoms.numbers, item.atoms.positions)
-                atoms.calc = SinglePointCalculator(
-                    atoms, energy=item.label.energy, free_energy=item.label.energy, forces=item.label.forces
-                )
                 self._db.write(
-                    atoms,
+                    _with_label(item.atoms, item.label),
                     start=item.start,
                     origin=item.origin,
                     label_charge=item.charge,
                     label_multiplicity=item.multiplicity,
+                    **_stability(item.label),
                 )
                 count += 1
         return count
+
+    def untested(self) -> list[tuple[int, LabelledStructure]]:
+        """(row, item) of the open-shell labels whose SCF stability was not tested, small clusters first."""
+        rows = [(row.id, _read(row)) for row in self._db.select("label_multiplicity>1", include_data=False)]
+        return sorted((r for r in rows if not r[1].label.stability), key=lambda r: len(r[1].atoms))
+
+    def replace(self, row: int, label: Label) -> None:
+        """Put another label, of the same structure, in a row."""
+        with self._lock, self._db:
+            old = _read(self._db.get(id=row))
+            before = {} if label.energy == old.label.energy else {"energy_before": old.label.energy}
+            self._db.update(row, atoms=_with_label(old.atoms, label), **_stability(label), **before)
 
     def add_failure(self, start: str, reason: str) -> None:
         with self.failures_path.open("a") as out:
@@ -127,18 +137,32 @@ class LabelStore:
 
     def read(self) -> Iterator[LabelledStructure]:
         for row in self._db.select(include_data=False):
-            yield LabelledStructure(
-                Atoms(row.numbers, row.positions),
-                Label(row.energy, row.forces),
-                row.start,
-                row.origin,
-                row.label_charge,
-                row.label_multiplicity,
-            )
+            yield _read(row)
 
     def counts(self) -> dict[str, int]:
         """Number of labels per formula."""
         return dict(Counter(row.formula for row in self._db.select(columns=["id", "numbers", "key_value_pairs"])))
+
+
+def _read(row: Any) -> LabelledStructure:
+    return LabelledStructure(
+        Atoms(row.numbers, row.positions),
+        Label(row.energy, row.forces, row.get("scf_stability", "")),
+        row.start,
+        row.origin,
+        row.label_charge,
+        row.label_multiplicity,
+    )
+
+
+def _with_label(atoms: Atoms, label: Label) -> Atoms:
+    bare = Atoms(atoms.numbers, atoms.positions)
+    bare.calc = SinglePointCalculator(bare, energy=label.energy, free_energy=label.energy, forces=label.forces)
+    return bare
+
+
+def _stability(label: Label) -> dict[str, str]:
+    return {"scf_stability": label.stability} if label.stability else {}
 
 
 def _never_finished(path: Path) -> bool:

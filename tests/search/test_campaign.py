@@ -143,7 +143,7 @@ def test_what_was_not_yet_stored_is_stored_at_the_end(tmp_path, monkeypatch):
 RUN = """
     import sys
     from search import LennardJones, find_minima
-    find_minima("Ar15", LennardJones(), sys.argv[2], quenches=640, seed=5, archive=sys.argv[1],
+    find_minima("Ar15", LennardJones(), sys.argv[2], quenches=1120, seed=5, archive=sys.argv[1],
                 callback=lambda progress: print(progress.n_quenches, flush=True))
     print("end", flush=True)
 """
@@ -163,15 +163,15 @@ def test_killed_again_and_again_it_ends_as_if_undisturbed(tmp_path, method):
         with start(tmp_path / "killed", method) as process:
             for line, _ in zip(process.stdout, range(int(rng.integers(2, 9))), strict=False):
                 reported = int(line)
-            time.sleep(float(rng.uniform(0.0, 0.1)))  # in the middle of whatever comes next
+            time.sleep(float(rng.uniform(0.0, 0.05)))  # in the middle of whatever comes next
             process.kill()
             assert process.wait() == -signal.SIGKILL
         minima, state = stored(tmp_path / "killed")
         assert state["tally"]["n_quenches"] >= reported  # what was reported was stored
-        assert state["tally"]["n_quenches"] < 640
+        assert state["tally"]["n_quenches"] < 1120
     with start(tmp_path / "killed", method) as process:
-        assert process.stdout.read().endswith("640\nend\n")
-    result = find_minima("Ar15", LennardJones(), method, quenches=640, seed=5, archive=tmp_path / "straight")
+        assert process.stdout.read().endswith("1120\nend\n")
+    result = find_minima("Ar15", LennardJones(), method, quenches=1120, seed=5, archive=tmp_path / "straight")
     minima, state = stored(tmp_path / "killed")
     assert (minima, state) == stored(tmp_path / "straight")
     assert len(minima) == len(result.minima) > 20

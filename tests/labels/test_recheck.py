@@ -1,0 +1,100 @@
+"""Open-shell labels lie on the stable SCF solution, and older ones are brought there."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.db import connect
+from ase.units import Hartree
+
+from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.electronic import ALREADY_LOWER, FOLLOWED, STABLE, UNCHECKED
+from iia_calc.labels.level import Label, LabelFailed
+from iia_calc.labels.recheck import recheck
+from iia_calc.labels.run import LabelRequest, run_labels
+from iia_calc.labels.store import LabelledStructure, LabelStore
+
+pytest.importorskip("pyscf")
+LEVEL = DFTLevel(multiplicity=3, threads=1, conv_tol=1e-9)
+B2 = Atoms("B2", [[0, 0, 0], [0, 0, 1.6]])  # its first SCF solution is not stable (test_electronic.py)
+SEB = Atoms("SeBB", [[1.65, 0, 0], [0, 0.8, 0], [0, -0.8, 0]])
+
+
+def test_a_label_is_of_the_stable_solution_and_its_forces_are_the_slope():
+    label = LEVEL.label(B2)
+    assert label.stability == FOLLOWED
+    assert label.energy < LEVEL.converged(B2, 3).e_tot * Hartree - 1e-3
+    assert label.energy == pytest.approx(LEVEL.energy(B2), abs=1e-6)
+    assert label.energy == pytest.approx(LEVEL.state(B2, 3).energy, abs=1e-5)
+    energies = []
+    for sign in (1, -1):
+        moved = B2.copy()
+        moved.positions[1, 2] += sign * 0.005
+        energies.append(LEVEL.label(moved).energy)
+    assert label.forces[1, 2] == pytest.approx(-(energies[0] - energies[1]) / 0.01, abs=0.03)
+    assert abs(label.forces[1, 2]) > 0.3
+
+
+def test_closed_shells_are_not_tested():
+    assert DFTLevel(threads=1).label(SEB).stability == ""
+
+
+def test_labels_that_were_too_high_are_replaced_once(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    unstable = Label(float(LEVEL.converged(B2, 3).e_tot) * Hartree, np.zeros((2, 3)))
+    good = LEVEL.label(SEB)
+    store.add(
+        [
+            LabelledStructure(SEB, good._replace(stability=""), "good", "path", 0, 3),
+            LabelledStructure(SEB, Label(good.energy - 1.0, good.forces), "lower", "path", 0, 3),
+            LabelledStructure(B2, unstable, "unstable", "path", 0, 3),
+            LabelledStructure(SEB, Label(-1.0, np.zeros((3, 3))), "singlet", "path", 0, 1),
+        ]
+    )
+    with ThreadPoolExecutor(1) as executor:
+        found = recheck(store, LEVEL, executor)
+        assert recheck(store, LEVEL, executor).n_tested == 0  # it goes on where it was
+    assert found.n_tested == 3
+    items = {item.start: item for item in LabelStore(store.path).read()}
+    assert [items[name].label.stability for name in ("good", "lower", "unstable", "singlet")] == [
+        STABLE, ALREADY_LOWER, FOLLOWED, ""]  # fmt: skip
+    assert items["good"].label.energy == good.energy
+    assert np.array_equal(items["good"].label.forces, good.forces)
+    assert items["lower"].label.energy == good.energy - 1.0
+    assert items["unstable"].label.energy == pytest.approx(LEVEL.label(B2).energy, abs=1e-4)
+    assert abs(items["unstable"].label.forces[1, 2]) > 0.3
+    assert found.lowered == [pytest.approx(500 * (unstable.energy - items["unstable"].label.energy))]
+    assert (items["unstable"].origin, items["unstable"].multiplicity) == ("path", 3)
+    assert connect(store.path).get(start="unstable").energy_before == pytest.approx(unstable.energy)
+    assert "energy_before" not in connect(store.path).get(start="good")
+
+
+class Failing(DFTLevel):
+    def label_again(self, atoms, known):
+        raise LabelFailed("not again")
+
+
+def test_a_label_that_fails_again_is_kept(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    store.add([LabelledStructure(B2, Label(-5.0, np.ones((2, 3))), "b", "path", 0, 3)])
+    with ThreadPoolExecutor(1) as executor:
+        assert recheck(store, Failing(multiplicity=3), executor).n_tested == 1
+    (item,) = store.read()
+    assert (item.label.energy, item.label.stability) == (-5.0, UNCHECKED)
+
+
+def test_from_the_shell(tmp_path, capsys):
+    store = LabelStore(tmp_path / "labels.db", DFTLevel().name)
+    atoms = Atoms("B")
+    store.add([LabelledStructure(atoms, Label(-600.0, np.zeros((1, 3))), "b", "given", 0, 2)])
+    assert run_labels(LabelRequest(level="dft", out=store.path, recheck=True)) == 1
+    assert "1 open-shell labels tested; 1 were too high" in capsys.readouterr().out
+    with pytest.raises(ValueError, match="level dft"):
+        LabelRequest(out=store.path, recheck=True)
+    with pytest.raises(FileNotFoundError, match="no label database"):
+        LabelRequest(level="dft", out=tmp_path / "none.db", recheck=True)
+    with pytest.raises(ValueError, match="need another file"):
+        run_labels(LabelRequest(level="dft", basis="6-31G", out=store.path, recheck=True))
