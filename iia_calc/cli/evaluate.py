@@ -20,6 +20,10 @@ def evaluate(
     fmax: Annotated[
         float | None, typer.Option(help="Count structures whose largest labelled force is below, eV/Å; 0 for all.")
     ] = 2.0,
+    known: Annotated[
+        list[Path] | None,
+        typer.Option(help="Labels the model was fitted to: count only structures at least 0.1 Å away from all of them."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Mean absolute errors of energy and forces against labels, by formula.
@@ -27,11 +31,13 @@ def evaluate(
     iia evaluate models/labels/pbe0-held-out.db
 
     iia evaluate check.db --fmax 0        # all, however far from a minimum
+
+    iia evaluate held-out.db --known fitted.db    # without structures that fitted.db holds by chance too
     """
     from iia_calc import storage
     from iia_calc.committee import Committee
     from iia_calc.training.build import read_labels
-    from iia_calc.training.evaluate import held_out_errors, print_errors
+    from iia_calc.training.evaluate import held_out_errors, new_structures, print_errors
 
     card = storage.read_card(storage.find(model))
     levels, items = read_labels(labels)
@@ -40,6 +46,10 @@ def evaluate(
     loaded = storage.load(model)
     potential = loaded.leader if isinstance(loaded, Committee) else loaded
     items = [item for item in items if largest is None or len(item.atoms) <= largest]
+    if known:
+        n_all, items = len(items), new_structures(items, read_labels(known)[1])
+        if not as_json:
+            typer.echo(f"{n_all - len(items)} of {n_all} structures are near a known one and left out")
     errors = held_out_errors(potential, items, fmax or None)
     if as_json:
         typer.echo(json.dumps({formula: error.as_dict() for formula, error in errors.items()}))

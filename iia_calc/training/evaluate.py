@@ -15,9 +15,14 @@ from iia_calc.committee import Committee, CommitteePrediction
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.potential import Potential
 from search.composition import Composition
+from search.fingerprint import Fingerprint
 
 NEAR_MINIMUM = 2.0
 """eV/Å: a structure whose largest DFT force is smaller counts as near a minimum."""
+
+
+NEW = 0.1
+"""Å: a structure is new where its sorted pair distances differ from any known one's by more, root mean square."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,31 @@ def held_out_errors(
         for key in (Composition.parse(item.atoms).formula, "all"):
             rows.setdefault(key, []).append(row)
     return {key: _mean(rows[key]) for key in sorted(rows, key=_by_host_and_size)}
+
+
+def new_structures(
+    labelled: Sequence[LabelledStructure], known: Sequence[LabelledStructure], distance: float = NEW
+) -> list[LabelledStructure]:
+    """Those of `labelled` that are not near (see `NEW`) one of `known`, in any orientation or order of atoms.
+
+    Independent random starts of small clusters end in the same few minima, so that a start held out of a fit
+    may well relax to a structure the fit has seen.
+    """
+    points: dict[str, list[np.ndarray]] = {}
+    for item in known:
+        points.setdefault(Composition.parse(item.atoms).formula, []).append(_pair_distances(item))
+    return [
+        item
+        for item in labelled
+        if all(
+            np.sqrt(np.mean((point - _pair_distances(item)) ** 2)) > distance
+            for point in points.get(Composition.parse(item.atoms).formula, [])
+        )
+    ]
+
+
+def _pair_distances(item: LabelledStructure) -> np.ndarray:
+    return Fingerprint(item.atoms.positions, item.atoms.numbers).pair_distances
 
 
 def largest_force(item: LabelledStructure) -> float:
