@@ -22,7 +22,7 @@ def evaluate(
     ] = 2.0,
     known: Annotated[
         list[Path] | None,
-        typer.Option(help="Labels the model was fitted to: count only structures at least 0.1 Å away from all of them."),
+        typer.Option(help="Labels the model was fitted to: count only structures 0.1 Å or more from all of them."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
