@@ -49,6 +49,9 @@ def label(
             help="Make no labels: test the SCF stability of OUT's open-shell ones, and replace what has a lower one.",
         ),
     ] = False,
+    largest: Annotated[
+        int | None, typer.Option(help="With --recheck: leave out clusters of more atoms; small ones come first.", min=1)
+    ] = None,
     functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
     charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
@@ -89,6 +92,7 @@ def label(
             steps=steps,
             walls=walls,
             recheck=recheck,
+            largest=largest,
             functional=functional,
             basis=basis,
             charge=charge,

@@ -28,15 +28,23 @@ class Rechecked:
 
 
 def recheck(
-    store: LabelStore, level: DFTLevel, executor: Executor, on_progress: Callable[[Rechecked], None] | None = None
+    store: LabelStore,
+    level: DFTLevel,
+    executor: Executor,
+    on_progress: Callable[[Rechecked], None] | None = None,
+    largest: int | None = None,
 ) -> Rechecked:
     """Test the SCF stability of every open-shell label not tested yet, and replace those that have a lower solution.
 
     Each row is written as it is done (the energy before stays beside the new one), so the same call goes on after
     any stop. A label that doesn't converge again is kept and marked so.
+
+    largest : leave out clusters of more atoms.
     """
     found = Rechecked(0, [])
-    jobs = {executor.submit(_again, level, item.atoms, item.label): (row, item) for row, item in store.untested()}
+    jobs = {
+        executor.submit(_again, level, item.atoms, item.label): (row, item) for row, item in store.untested(largest)
+    }
     try:
         while jobs:
             for future in wait(jobs, return_when=FIRST_COMPLETED).done:

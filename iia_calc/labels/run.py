@@ -39,6 +39,7 @@ class LabelRequest:
     steps: int | None = None
     walls: bool = False
     recheck: bool = False
+    largest: int | None = None
     functional: str = "PBE0"
     basis: str = "3-21G"
     charge: int = 0
@@ -64,6 +65,8 @@ class LabelRequest:
             raise ValueError("recheck tests the DFT labels in OUT: give it --level dft and no structures of its own")
         if self.recheck and not self.out.exists():
             raise FileNotFoundError(f"there is no label database at {self.out} to be rechecked")
+        if self.largest is not None and not self.recheck:
+            raise ValueError("largest leaves out larger clusters of a recheck; formulas say what else is labelled")
         if self.rattle < 0 or (self.rattle and self.minima_of is None):
             raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
@@ -123,8 +126,10 @@ def _run_recheck(request: LabelRequest) -> int:
     store = LabelStore(request.out, level.name)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn()) as progress, process_pool(request.workers) as executor:
-        bar = progress.add_task("SCF stability", total=len(store.untested()))
-        found = recheck(store, level, executor, lambda now: progress.update(bar, completed=now.n_tested))
+        bar = progress.add_task("SCF stability", total=len(store.untested(request.largest)))
+        found = recheck(
+            store, level, executor, lambda now: progress.update(bar, completed=now.n_tested), request.largest
+        )
         progress.console.print(
             f"{found.n_tested} open-shell labels tested; {len(found.lowered)} were too high and are replaced"
             + (f", by {min(found.lowered):.1f} to {max(found.lowered):.1f} meV/atom" if found.lowered else "")

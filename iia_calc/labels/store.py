@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
@@ -119,10 +120,14 @@ class LabelStore:
                 count += 1
         return count
 
-    def untested(self) -> list[tuple[int, LabelledStructure]]:
-        """(row, item) of the open-shell labels whose SCF stability was not tested, small clusters first."""
+    def untested(self, largest: int | None = None) -> list[tuple[int, LabelledStructure]]:
+        """(row, item) of the open-shell labels whose SCF stability was not tested, small clusters first.
+
+        largest : leave out clusters of more atoms.
+        """
         rows = [(row.id, _read(row)) for row in self._db.select("label_multiplicity>1", include_data=False)]
-        return sorted((r for r in rows if not r[1].label.stability), key=lambda r: len(r[1].atoms))
+        rows = [row for row in rows if not row[1].label.stability and len(row[1].atoms) <= (largest or np.inf)]
+        return sorted(rows, key=lambda row: len(row[1].atoms))
 
     def replace(self, row: int, label: Label) -> None:
         """Put another label, of the same structure, in a row."""

@@ -55,6 +55,7 @@ def test_labels_that_were_too_high_are_replaced_once(tmp_path):
         ]
     )
     with ThreadPoolExecutor(1) as executor:
+        assert recheck(store, LEVEL, executor, largest=1).n_tested == 0
         found = recheck(store, LEVEL, executor)
         assert recheck(store, LEVEL, executor).n_tested == 0  # it goes on where it was
     assert found.n_tested == 3
@@ -96,5 +97,7 @@ def test_from_the_shell(tmp_path, capsys):
         LabelRequest(out=store.path, recheck=True)
     with pytest.raises(FileNotFoundError, match="no label database"):
         LabelRequest(level="dft", out=tmp_path / "none.db", recheck=True)
+    with pytest.raises(ValueError, match="recheck"):
+        LabelRequest(largest=5)
     with pytest.raises(ValueError, match="need another file"):
         run_labels(LabelRequest(level="dft", basis="6-31G", out=store.path, recheck=True))
