@@ -27,7 +27,7 @@ from ase.optimize.basin import BasinHopping
 from iia_calc.confirm import confirm
 from iia_calc.isomers import search_isomers
 from iia_calc.labels.dft import DFTLevel
-from iia_calc.labels.level import LevelCalculator
+from iia_calc.labels.level import LabelFailed, LevelCalculator
 from iia_calc.labels.xtb import XTBLevel
 from search.archive import Archive
 from search.composition import Composition
@@ -50,6 +50,15 @@ class Limited(LBFGS):
         return super().run(fmax=fmax, steps=steps)
 
 
+class Hopping(BasinHopping):
+    def get_energy(self, positions):
+        """None, after which ASE draws another hop, where GFN2-xTB finds no energy."""
+        try:
+            return super().get_energy(positions)
+        except LabelFailed:
+            return None
+
+
 def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[Atoms]:
     """ASE's BasinHopping (its defaults, kT 0.8 eV as ours) on GFN2-xTB from a random start, until the time is over."""
     composition = Composition.parse(formula)
@@ -66,7 +75,7 @@ def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[At
     atoms.calc = Timed(XTBLevel("GFN2-xTB"))
     trajectory = folder / f"{formula}-xtb.traj"
     try:
-        hopping = BasinHopping(
+        hopping = Hopping(
             atoms, temperature=0.8, dr=0.4, fmax=0.05, optimizer=Limited, optimizer_logfile=None, logfile=None,
             trajectory=str(folder / f"{formula}-lowest.traj"), local_minima_trajectory=str(trajectory),
         )  # fmt: skip

@@ -43,12 +43,11 @@ def label(
         typer.Option("--walls", help="Label compressed and pressed-together random starts: what keeps atoms apart."),
     ] = False,
     recheck: Annotated[
-        bool,
+        str | None,
         typer.Option(
-            "--recheck",
-            help="Make no labels: test the SCF stability of OUT's open-shell ones, and replace what has a lower one.",
+            help="Make no labels: test the SCF stability of OUT's, open-shell or all, and lower those that can be."
         ),
-    ] = False,
+    ] = None,
     largest: Annotated[
         int | None, typer.Option(help="With --recheck: leave out clusters of more atoms; small ones come first.", min=1)
     ] = None,
@@ -75,7 +74,7 @@ def label(
 
         iia label SeB8 SeB10 --level dft --minima-of seb-6 -n 40 --lowest 3 -o more.db    # what a search finds
 
-        iia label --recheck --level dft -o old.db -j 2    # labels made before instabilities were followed
+        iia label --recheck open-shell --level dft -o old.db -j 2    # labels made before instabilities were followed
     """
     from iia_calc.labels.run import LabelRequest, run_labels
 

@@ -30,8 +30,8 @@ class DFTLevel:
     """Kohn-Sham DFT; by default the level of the SchNet-IIA paper, PBE0/3-21G, no dispersion.
 
     Even electron counts are restricted singlets unless `multiplicity` says otherwise, odd ones
-    unrestricted doublets. Unrestricted solutions are tested for instabilities, which are followed
-    down (about a third of a label's time): without it nearby structures get different states.
+    unrestricted doublets. Solutions are tested for instabilities, which are followed down, though
+    restricted ones stay restricted: without it nearby structures get different states.
 
     grid_level : PySCF's. Level 1 differs from level 3 by 0.1 mHa in energy and 15 meV/Å in forces
         on SeB8..SeB16 and takes half the time.
@@ -119,14 +119,13 @@ class DFTLevel:
         return self._ground_state(atoms)[0]
 
     def _ground_state(self, atoms: Atoms) -> tuple[float, Any, str]:
-        """Energy, eV, the converged mean field, and its stability ("" where restricted: those are not tested)."""
-        multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
-        mean_field, stability = self.converged(atoms, multiplicity, self._guess(atoms)), ""
-        if multiplicity > 1:
-            from iia_calc.labels.electronic import FOLLOWED, stabilised
+        """Energy, eV, the converged mean field, and its stability."""
+        from iia_calc.labels.electronic import FOLLOWED, stabilised
 
-            lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field))
-            mean_field = lower if stability == FOLLOWED else mean_field
+        multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
+        mean_field = self.converged(atoms, multiplicity, self._guess(atoms))
+        lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field), part_spins=False)
+        mean_field = lower if stability == FOLLOWED else mean_field
         energy = float(mean_field.e_tot) * Hartree
         free = sum(self.element_energy(symbol) for symbol in atoms.get_chemical_symbols())
         if self.charge == 0 and energy > free + 3.0 * len(atoms):

@@ -135,38 +135,45 @@ def _solve(
     return solution
 
 
-def stabilised(level: DFTLevel, atoms: Atoms, multiplicity: int, mean_field: Any) -> tuple[Any, str]:
-    """The mean field that instabilities lead to; "unstable" where following them ends no lower."""
+def stabilised(
+    level: DFTLevel, atoms: Atoms, multiplicity: int, mean_field: Any, part_spins: bool = True
+) -> tuple[Any, str]:
+    """The mean field that instabilities lead to; "unstable" where following them ends no lower.
+
+    part_spins : False keeps a restricted solution restricted.
+    """
     stability = STABLE
     for _ in range(3):
-        rotated = unstable_orbitals(mean_field)
+        rotated = unstable_orbitals(mean_field, part_spins)
         if rotated is None:
             return mean_field, stability
         lower = _followed(level, atoms, multiplicity, rotated, mean_field.e_tot)
         if lower is None:
             return mean_field, UNSTABLE
         mean_field, stability = lower, FOLLOWED
-        if multiplicity == 1 and mean_field.spin_square()[0] < 1e-4:  # the spins came together again
+        if part_spins and multiplicity == 1 and mean_field.spin_square()[0] < 1e-4:  # the spins came together again
             mean_field = gpu.to_cpu(level.converged(atoms, 1, mean_field.make_rdm1().sum(0)))
-    return mean_field, stability if unstable_orbitals(mean_field) is None else UNSTABLE
+    return mean_field, stability if unstable_orbitals(mean_field, part_spins) is None else UNSTABLE
 
 
 def _followed(level: DFTLevel, atoms: Atoms, multiplicity: int, orbitals: np.ndarray, energy: float) -> Any:
-    """The unrestricted solution below `energy` (Hartree) that turned orbitals lead to; None where there is none.
+    """The solution below `energy` (Hartree) that turned orbitals lead to; None where there is none.
+
+    orbitals : [2, n_ao, n_mo], or [n_ao, n_mo] of a restricted solution that is to stay so.
 
     Plain SCF may fall back to where it came from; Newton steps don't.
     """
-    lower = level.mean_field(atoms, multiplicity, unrestricted=True)
-    electrons = lower.mol.nelec
-    lower.mo_coeff = orbitals  # [2, n_ao, n_mo]
-    lower.mo_occ = np.array([np.arange(orbitals.shape[2]) < count for count in electrons], dtype=float)
+    unrestricted = orbitals.ndim == 3
+    lower = level.mean_field(atoms, multiplicity, unrestricted)
+    filled = np.array([np.arange(orbitals.shape[-1]) < count for count in lower.mol.nelec], dtype=float)
+    lower.mo_coeff, lower.mo_occ = orbitals, filled if unrestricted else filled.sum(0)
     start = gpu.to_cpu(lower.copy())
     lower.kernel(dm0=start.make_rdm1())
     lower = gpu.to_cpu(lower)
     if lower.converged and lower.e_tot < energy - LOWER:
         return lower
     try:
-        lower = level.second_order(start, atoms, multiplicity, unrestricted=True)
+        lower = level.second_order(start, atoms, multiplicity, unrestricted)
     except LabelFailed:
         return None
     return lower if lower.e_tot < energy - LOWER else None

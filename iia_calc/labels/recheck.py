@@ -1,4 +1,4 @@
-"""Labels made before SCF solutions were tested: test the open-shell ones, and put right those that were too high."""
+"""Labels made before SCF solutions were tested: test them, and put right those that were too high."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def recheck(
     level: DFTLevel,
     executor: Executor,
     on_progress: Callable[[Rechecked], None] | None = None,
+    only_open_shell: bool = True,
     largest: int | None = None,
 ) -> Rechecked:
-    """Test the SCF stability of every open-shell label not tested yet, and replace those that have a lower solution.
+    """Test the SCF stability of labels not tested yet, open shells first; replace those that have a lower solution.
 
     Each row is written as it is done (the energy before stays beside the new one), so the same call goes on after
     any stop. A label that doesn't converge again is kept and marked so.
@@ -43,7 +44,8 @@ def recheck(
     """
     found = Rechecked(0, [])
     jobs = {
-        executor.submit(_again, level, item.atoms, item.label): (row, item) for row, item in store.untested(largest)
+        executor.submit(_again, level, item.atoms, item.label): (row, item)
+        for row, item in store.untested(only_open_shell, largest)
     }
     try:
         while jobs:

@@ -22,6 +22,7 @@ from search.relaxer import Relaxed
 from search.seeds import random_cluster
 
 _XTB_METHODS = {"gfn1": "GFN1-xTB", "gfn2": "GFN2-xTB"}
+RECHECKS = ("open-shell", "all")
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class LabelRequest:
     rattle: float = 0.0
     steps: int | None = None
     walls: bool = False
-    recheck: bool = False
+    recheck: str | None = None
     largest: int | None = None
     functional: str = "PBE0"
     basis: str = "3-21G"
@@ -63,6 +64,8 @@ class LabelRequest:
             raise ValueError("walls are dense copies of random starts: they need no steps, model or file of structures")
         if self.recheck and (self.level != "dft" or self.structures or self.minima_of or self.walls or self.formulas):
             raise ValueError("recheck tests the DFT labels in OUT: give it --level dft and no structures of its own")
+        if self.recheck not in (None, *RECHECKS):
+            raise ValueError(f"recheck is {self.recheck!r}; choose {' or '.join(RECHECKS)}")
         if self.recheck and not self.out.exists():
             raise FileNotFoundError(f"there is no label database at {self.out} to be rechecked")
         if self.largest is not None and not self.recheck:
@@ -124,14 +127,13 @@ def run_labels(request: LabelRequest) -> int:
 def _run_recheck(request: LabelRequest) -> int:
     level = request.dft_level()
     store = LabelStore(request.out, level.name)
+    which = request.recheck != "all", request.largest
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, TimeRemainingColumn()) as progress, process_pool(request.workers) as executor:
-        bar = progress.add_task("SCF stability", total=len(store.untested(request.largest)))
-        found = recheck(
-            store, level, executor, lambda now: progress.update(bar, completed=now.n_tested), request.largest
-        )
+        bar = progress.add_task("SCF stability", total=len(store.untested(*which)))
+        found = recheck(store, level, executor, lambda now: progress.update(bar, completed=now.n_tested), *which)
         progress.console.print(
-            f"{found.n_tested} open-shell labels tested; {len(found.lowered)} were too high and are replaced"
+            f"{found.n_tested} labels tested; {len(found.lowered)} were too high and are replaced"
             + (f", by {min(found.lowered):.1f} to {max(found.lowered):.1f} meV/atom" if found.lowered else "")
         )
     return len(store)

@@ -18,28 +18,35 @@ NEGATIVE = -2e-3
 CYCLES = 20
 
 
-def unstable_orbitals(mean_field: Any) -> np.ndarray | None:
+def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | None:
     """Orbitals [2, n_ao, n_mo], spins apart, turned along the lowest instability; None where there is none.
 
     Of a restricted solution the unrestricted one with equal spins is tested: its rotations hold both
     the internal ones and those from RKS to UKS.
+
+    part_spins : False tests only those that keep a restricted solution restricted; its orbitals are [n_ao, n_mo].
     """
     from pyscf.scf import hf
     from pyscf.soscf import newton_ah
 
-    trial = (mean_field.to_uks() if np.ndim(mean_field.mo_occ) == 1 else mean_field).copy()
+    restricted = np.ndim(mean_field.mo_occ) == 1
+    trial = (mean_field.to_uks() if restricted and part_spins else mean_field).copy()
     trial.verbose = 0
     trial.grids = copy.copy(trial.grids)
     trial.grids.level = 0  # enough for a sign
     trial.grids.reset()
     trial.grids.build()
     orbitals, occupied = np.asarray(trial.mo_coeff), np.asarray(trial.mo_occ)
-    _, product, diagonal = newton_ah.gen_g_hop_uhf(trial, orbitals, occupied)
+    together = restricted and not part_spins
+    hessian = newton_ah.gen_g_hop_rhf if together else newton_ah.gen_g_hop_uhf
+    _, product, diagonal = hessian(trial, orbitals, occupied)
     if not diagonal.size:
         return None
     lowest, vector = lowest_eigenpair(product, diagonal)
     if lowest >= NEGATIVE:
         return None
+    if together:
+        return orbitals @ newton_ah.expmat(hf.unpack_uniq_var(vector, occupied))
     split = int((occupied[0] == 0).sum() * (occupied[0] > 0).sum())
     turns = [newton_ah.expmat(hf.unpack_uniq_var(x, o)) if x.size else np.eye(len(o))
              for x, o in zip((vector[:split], vector[split:]), occupied, strict=True)]  # fmt: skip

@@ -120,14 +120,20 @@ class LabelStore:
                 count += 1
         return count
 
-    def untested(self, largest: int | None = None) -> list[tuple[int, LabelledStructure]]:
-        """(row, item) of the open-shell labels whose SCF stability was not tested, small clusters first.
+    def untested(self, only_open_shell: bool = True, largest: int | None = None) -> list[tuple[int, LabelledStructure]]:
+        """(row, item) of labels whose SCF stability was not tested, open shells first, small clusters first.
 
         largest : leave out clusters of more atoms.
         """
-        rows = [(row.id, _read(row)) for row in self._db.select("label_multiplicity>1", include_data=False)]
-        rows = [row for row in rows if not row[1].label.stability and len(row[1].atoms) <= (largest or np.inf)]
-        return sorted(rows, key=lambda row: len(row[1].atoms))
+        rows = [(row.id, _read(row)) for row in self._db.select(include_data=False)]
+        kept = [
+            (row, item)
+            for row, item in rows
+            if not item.label.stability
+            and (item.multiplicity > 1 or not only_open_shell)
+            and len(item.atoms) <= (largest or np.inf)
+        ]
+        return sorted(kept, key=lambda r: (r[1].multiplicity == 1, len(r[1].atoms)))
 
     def replace(self, row: int, label: Label) -> None:
         """Put another label, of the same structure, in a row."""

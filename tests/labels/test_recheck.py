@@ -22,6 +22,12 @@ LEVEL = DFTLevel(multiplicity=3, threads=1, conv_tol=1e-9)
 B2 = Atoms("B2", [[0, 0, 0], [0, 0, 1.6]])  # its first SCF solution is not stable (test_electronic.py)
 SEB = Atoms("SeBB", [[1.65, 0, 0], [0, 0.8, 0], [0, -0.8, 0]])
 
+TORN = Atoms(
+    "B6Se",
+    [[1.8, -1.04, -0.27], [-1.19, -1.19, -1.58], [0.48, -1.78, -1.54], [-1.18, 1.24, 0.81], [-1.99, 0.29, -0.58],
+     [1.6, 0.4, 0.93], [0.47, 2.08, 2.22]],
+)  # fmt: skip
+
 
 def test_a_label_is_of_the_stable_solution_and_its_forces_are_the_slope():
     label = LEVEL.label(B2)
@@ -38,8 +44,15 @@ def test_a_label_is_of_the_stable_solution_and_its_forces_are_the_slope():
     assert abs(label.forces[1, 2]) > 0.3
 
 
-def test_closed_shells_are_not_tested():
-    assert DFTLevel(threads=1).label(SEB).stability == ""
+def test_closed_shells_stay_so_and_are_followed_too():
+    """H2 apart is unstable towards two spins only, and is kept; the other one has a lower restricted solution."""
+    level = DFTLevel(threads=1)
+    assert level.label(SEB).stability == STABLE
+    assert level.label(Atoms("H2", [[0, 0, 0], [0, 0, 4.0]])).stability == STABLE
+    label = level.label(TORN)
+    assert label.stability == FOLLOWED
+    assert label.energy < level.converged(TORN, 1).e_tot * Hartree - 0.4
+    assert level.label_again(TORN, label).stability == STABLE
 
 
 def test_labels_that_were_too_high_are_replaced_once(tmp_path):
@@ -91,13 +104,13 @@ def test_from_the_shell(tmp_path, capsys):
     store = LabelStore(tmp_path / "labels.db", DFTLevel().name)
     atoms = Atoms("B")
     store.add([LabelledStructure(atoms, Label(-600.0, np.zeros((1, 3))), "b", "given", 0, 2)])
-    assert run_labels(LabelRequest(level="dft", out=store.path, recheck=True)) == 1
-    assert "1 open-shell labels tested; 1 were too high" in capsys.readouterr().out
+    assert run_labels(LabelRequest(level="dft", out=store.path, recheck="open-shell")) == 1
+    assert "1 labels tested; 1 were too high" in capsys.readouterr().out
     with pytest.raises(ValueError, match="level dft"):
-        LabelRequest(out=store.path, recheck=True)
+        LabelRequest(out=store.path, recheck="open-shell")
     with pytest.raises(FileNotFoundError, match="no label database"):
-        LabelRequest(level="dft", out=tmp_path / "none.db", recheck=True)
+        LabelRequest(level="dft", out=tmp_path / "none.db", recheck="open-shell")
     with pytest.raises(ValueError, match="recheck"):
         LabelRequest(largest=5)
     with pytest.raises(ValueError, match="need another file"):
-        run_labels(LabelRequest(level="dft", basis="6-31G", out=store.path, recheck=True))
+        run_labels(LabelRequest(level="dft", basis="6-31G", out=store.path, recheck="open-shell"))
