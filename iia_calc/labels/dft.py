@@ -68,14 +68,15 @@ class DFTLevel:
     def label(self, atoms: Atoms) -> Label:
         """Energy and forces.
 
-        A structure close to the one before it (a relaxation) starts from its density.
+        A structure close to the one before it (a relaxation) starts from its density, and then its solution
+        isn't tested again ("carried").
 
         Raises
         ------
         LabelFailed : no SCF attempt converged, or the energy is above what any bound or
             torn-apart cluster can have (the mark of a failed SCF solution).
         """
-        energy, mean_field, stability = self._ground_state(atoms)
+        energy, mean_field, stability = self._ground_state(atoms, self._guess(atoms))
         forces = self._forces(atoms, mean_field)
         self._last.update(
             numbers=atoms.numbers.copy(), positions=atoms.positions.copy(),
@@ -116,16 +117,17 @@ class DFTLevel:
         ------
         LabelFailed : as `label`.
         """
-        return self._ground_state(atoms)[0]
+        return self._ground_state(atoms, self._guess(atoms))[0]
 
-    def _ground_state(self, atoms: Atoms) -> tuple[float, Any, str]:
-        """Energy, eV, the converged mean field, and its stability."""
-        from iia_calc.labels.electronic import FOLLOWED, stabilised
+    def _ground_state(self, atoms: Atoms, guess: np.ndarray | None = None) -> tuple[float, Any, str]:
+        """Energy, eV, the converged mean field, and its stability, which isn't tested where there is a guess."""
+        from iia_calc.labels.electronic import CARRIED, FOLLOWED, stabilised
 
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
-        mean_field = self.converged(atoms, multiplicity, self._guess(atoms))
-        lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field), part_spins=False)
-        mean_field = lower if stability == FOLLOWED else mean_field
+        mean_field, stability = self.converged(atoms, multiplicity, guess), CARRIED
+        if guess is None:
+            lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field), part_spins=False)
+            mean_field = lower if stability == FOLLOWED else mean_field
         energy = float(mean_field.e_tot) * Hartree
         free = sum(self.element_energy(symbol) for symbol in atoms.get_chemical_symbols())
         if self.charge == 0 and energy > free + 3.0 * len(atoms):

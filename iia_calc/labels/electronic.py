@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from iia_calc.labels.dft import DFTLevel
 
 STABLE, FOLLOWED, UNSTABLE, UNCHECKED = "stable", "instability followed", "unstable", "not checked"
+CARRIED = "carried"
+"""Of a label whose SCF started from the tested solution of a structure close by."""
 ALREADY_LOWER = "lower than found again"
 """Of a label tested later: the solutions found then lie above it, and it was kept."""
 LOWER = 1e-6

@@ -11,7 +11,7 @@ from ase.db import connect
 from ase.units import Hartree
 
 from iia_calc.labels.dft import DFTLevel
-from iia_calc.labels.electronic import ALREADY_LOWER, FOLLOWED, STABLE, UNCHECKED
+from iia_calc.labels.electronic import ALREADY_LOWER, CARRIED, FOLLOWED, STABLE, UNCHECKED
 from iia_calc.labels.level import Label, LabelFailed
 from iia_calc.labels.recheck import recheck
 from iia_calc.labels.run import LabelRequest, run_labels
@@ -30,16 +30,20 @@ TORN = Atoms(
 
 
 def test_a_label_is_of_the_stable_solution_and_its_forces_are_the_slope():
-    label = LEVEL.label(B2)
+    level = LEVEL.but()
+    label = level.label(B2)
     assert label.stability == FOLLOWED
     assert label.energy < LEVEL.converged(B2, 3).e_tot * Hartree - 1e-3
-    assert label.energy == pytest.approx(LEVEL.energy(B2), abs=1e-6)
+    assert label.energy == pytest.approx(LEVEL.but().energy(B2), abs=1e-6)
     assert label.energy == pytest.approx(LEVEL.state(B2, 3).energy, abs=1e-5)
     energies = []
     for sign in (1, -1):
         moved = B2.copy()
         moved.positions[1, 2] += sign * 0.005
-        energies.append(LEVEL.label(moved).energy)
+        near = level.label(moved)
+        assert near.stability == CARRIED
+        assert near.energy == pytest.approx(LEVEL.but().label(moved).energy, abs=1e-4)
+        energies.append(near.energy)
     assert label.forces[1, 2] == pytest.approx(-(energies[0] - energies[1]) / 0.01, abs=0.03)
     assert abs(label.forces[1, 2]) > 0.3
 
@@ -58,7 +62,7 @@ def test_closed_shells_stay_so_and_are_followed_too():
 def test_labels_that_were_too_high_are_replaced_once(tmp_path):
     store = LabelStore(tmp_path / "labels.db", LEVEL.name)
     unstable = Label(float(LEVEL.converged(B2, 3).e_tot) * Hartree, np.zeros((2, 3)))
-    good = LEVEL.label(SEB)
+    good = LEVEL.but().label(SEB)
     store.add(
         [
             LabelledStructure(SEB, good._replace(stability=""), "good", "path", 0, 3),
@@ -78,7 +82,7 @@ def test_labels_that_were_too_high_are_replaced_once(tmp_path):
     assert items["good"].label.energy == good.energy
     assert np.array_equal(items["good"].label.forces, good.forces)
     assert items["lower"].label.energy == good.energy - 1.0
-    assert items["unstable"].label.energy == pytest.approx(LEVEL.label(B2).energy, abs=1e-4)
+    assert items["unstable"].label.energy == pytest.approx(LEVEL.but().label(B2).energy, abs=1e-4)
     assert abs(items["unstable"].label.forces[1, 2]) > 0.3
     assert found.lowered == [pytest.approx(500 * (unstable.energy - items["unstable"].label.energy))]
     assert (items["unstable"].origin, items["unstable"].multiplicity) == ("path", 3)
