@@ -65,7 +65,8 @@ class StoredRelaxation:
         return CONVERGED if self.converged else STEP_LIMIT
 
     def _take(self, atoms: Atoms, callback: Callable[[int, float, float], object] | None) -> None:
-        label = Label(float(atoms.get_potential_energy()), atoms.get_forces())
+        atoms.get_potential_energy()
+        label = atoms.calc.frames[-1][1]
         origin = MINIMUM if largest_force(label) <= self.fmax else ON_THE_WAY
         multiplicity = multiplicity_of(atoms, self.level.charge, self.level.multiplicity)
         frame = LabelledStructure(
