@@ -98,7 +98,9 @@ def orthogonalised(matrices: torch.Tensor, turns: int = 5) -> torch.Tensor:
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if tall else matrices
-    x = (x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)).bfloat16()
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-12)
+    if x.is_cuda:  # half the time there; CPUs without instructions for it need twenty times as long
+        x = x.bfloat16()
     for _ in range(turns):
         square = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(square, square, square, beta=b, alpha=c), x, beta=a)
