@@ -4,7 +4,7 @@
 
 Weights are random: speed doesn't depend on their values. Our networks are the paper's (the default settings:
 attention and SMU, 128 features, 5 blocks), the angular one of seb-4 (3 blocks, harmonics to degree
-2, distances in the logits), that of seb-6 and, if it is none of them, the shipped default model's. Three
+2, distances in the logits), that of seb-7 and, if it is none of them, the shipped default model's. Three
 sections, printed as Markdown.
 
 1  Energy and forces of one SeB20. IIACalculator against SpkCalculator holding a plain SchNet of the paper's
@@ -63,7 +63,7 @@ def networks() -> dict[str, NetworkSettings]:
     """Ours, by what they are called in the tables."""
     card = storage.read_card(storage.find())
     shipped = NetworkSettings.from_dict(card.network)
-    known = {"the paper's network": PAPER, "angular network": ANGULAR, "network of seb-6": DIRECTED}
+    known = {"the paper's network": PAPER, "angular network": ANGULAR, "network of seb-7": DIRECTED}
     return known if shipped in known.values() else known | {f"network of {card.name}": shipped}
 
 
