@@ -121,13 +121,13 @@ class DFTLevel:
 
     def _ground_state(self, atoms: Atoms, guess: np.ndarray | None = None) -> tuple[float, Any, str]:
         """Energy, eV, the converged mean field, and its stability, which isn't tested where there is a guess."""
-        from iia_calc.labels.electronic import CARRIED, FOLLOWED, stabilised
+        from iia_calc.labels.electronic import CARRIED, stabilised
 
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
         mean_field, stability = self.converged(atoms, multiplicity, guess), CARRIED
         if guess is None:
             lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field), part_spins=False)
-            mean_field = lower if stability == FOLLOWED else mean_field
+            mean_field = lower if lower.e_tot < mean_field.e_tot else mean_field  # "unstable" ones may be lower too
         energy = float(mean_field.e_tot) * Hartree
         free = sum(self.element_energy(symbol) for symbol in atoms.get_chemical_symbols())
         if self.charge == 0 and energy > free + 3.0 * len(atoms):
