@@ -48,6 +48,8 @@ def evaluate(
     items = [item for item in items if largest is None or len(item.atoms) <= largest]
     if known:
         n_all, items = len(items), new_structures(items, read_labels(known)[1])
+        if not items:
+            raise ValueError(f"all {n_all} structures are near a known one: nothing is left to compare with")
         if not as_json:
             typer.echo(f"{n_all - len(items)} of {n_all} structures are near a known one and left out")
     errors = held_out_errors(potential, items, fmax or None)
