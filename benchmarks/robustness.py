@@ -10,6 +10,7 @@ import argparse
 from collections import Counter
 
 import numpy as np
+from ase.io import write
 
 from iia_calc import storage
 from iia_calc.relax import PotentialRelaxer, forces_std_limit
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--max-steps", type=int, default=500)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--watched", action="store_true", help="end what exceeds the card's limit as uncertain")
+    parser.add_argument("--write", default=None, help="file for what the starts became, shortest pairs first")
     options = parser.parse_args()
 
     rng = np.random.default_rng(options.seed)
@@ -49,6 +51,10 @@ def main() -> None:
     print(
         f"shortest distance of any pair: {np.nanmin(shortest):.3f} Å; below 1.2 Å: {np.sum(np.array(shortest) < 1.2)}"
     )
+    for k in np.argsort(shortest)[:5]:
+        print(f"  {shortest[k]:.3f} Å in {results[k].atoms.get_chemical_formula()}, start {k}: {results[k].reason}")
+    if options.write:
+        write(options.write, [results[k].atoms for k in np.argsort(shortest)])
 
 
 if __name__ == "__main__":
