@@ -1,0 +1,115 @@
+"""First hits on doped boron clusters: our search, without its dopant moves, and ASE's basin hopping, on one potential.
+
+python benchmarks/dopants.py SeB8 SeB10 Se2B8 --runs 10
+
+The target is the lowest minimum of the potential that a longer search (`--reference` quenches, another seed) or any of
+the runs knows. Runs that don't reach it in `--limit` quenches (hops of ASE) are censored: the mean is quenches over
+hits.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from ase.optimize import LBFGS
+from ase.optimize.basin import BasinHopping
+
+from iia_calc import IIACalculator, PotentialRelaxer, storage
+from search import Composition, find_minima
+from search.basin_hopping import BasinHopping as OurBasinHopping
+from search.first_hit import FirstHits
+from search.seeds import random_cluster
+
+WITHIN = 0.01
+"""eV in all: the runs' relaxations end at residual forces, the target's too."""
+DOPANT_MOVES = ("swap", "relocate")
+
+
+class Run(NamedTuple):
+    """energies [quenches] : lowest so far after each quench, eV."""
+
+    who: str
+    energies: np.ndarray
+
+    def hit(self, target: float) -> tuple[int, bool]:
+        """Quenches to the target or to the end, and whether it was reached."""
+        places = np.flatnonzero(self.energies <= target + WITHIN)
+        return (int(places[0]) + 1, True) if len(places) else (len(self.energies), False)
+
+
+def ours(formula: str, relaxer: PotentialRelaxer, seed: int, limit: int, without: tuple[str, ...] = ()) -> np.ndarray:
+    settings = OurBasinHopping.Settings.without(without) if without else None
+    result = find_minima(formula, relaxer, quenches=limit, seed=seed, settings=settings)
+    lowest = np.full(limit, np.inf)
+    for minimum in result.minima:
+        lowest[minimum.info["first_quench"] - 1] = minimum.get_potential_energy()
+    return np.minimum.accumulate(lowest)
+
+
+class Noting(BasinHopping):
+    """ASE's, with the energy of every hop kept; a hop that the potential refuses or that falls apart is no minimum."""
+
+    def get_energy(self, positions):
+        try:
+            energy = super().get_energy(positions)
+        except ValueError:
+            energy = None
+        self.found = [*getattr(self, "found", []), np.inf if energy is None else energy]
+        return energy
+
+
+class Limited(LBFGS):
+    def run(self, fmax: float = 0.02, steps: int = 300) -> bool:
+        return super().run(fmax=fmax, steps=steps)
+
+
+def ase(formula: str, model: str | None, seed: int, limit: int) -> np.ndarray:
+    """ASE's defaults for steps, at our temperature."""
+    np.random.seed(seed)  # noqa: NPY002  (what ASE draws from)
+    atoms = random_cluster(Composition.parse(formula), np.random.default_rng(seed))
+    atoms.calc = IIACalculator(model)
+    hopping = Noting(
+        atoms, temperature=0.8, dr=0.4, fmax=0.02, optimizer=Limited, optimizer_logfile=None, logfile=None,
+        trajectory=None, local_minima_trajectory=None,
+    )  # fmt: skip
+    hopping.run(limit - 1)
+    return np.minimum.accumulate(hopping.found[:limit])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("formulas", nargs="+")
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--limit", type=int, default=160, help="quenches of a run")
+    parser.add_argument("--reference", type=int, default=640, help="quenches of the search for the target")
+    parser.add_argument("--model", default=None)
+    parser.add_argument("--csv", type=Path, default=None, help="every run's quenches")
+    options = parser.parse_args()
+    relaxer = PotentialRelaxer(storage.load(options.model))
+    print("| formula | searcher | hits | quenches, mean (95 %) | median |\n|---|---|---|---|---|", flush=True)
+    lines = ["formula,searcher,seed,quenches,hit"]
+    for formula in options.formulas:
+        target = float(ours(formula, relaxer, 10_000, options.reference)[-1])
+        runs = []
+        for seed in range(options.runs):
+            runs.append(Run("ours", ours(formula, relaxer, seed, options.limit)))
+            runs.append(Run("without swap and relocate", ours(formula, relaxer, seed, options.limit, DOPANT_MOVES)))
+            runs.append(Run("ASE's BasinHopping", ase(formula, options.model, seed, options.limit)))
+        target = min([target, *(float(run.energies[-1]) for run in runs)])
+        for who in dict.fromkeys(run.who for run in runs):
+            costs, hits = zip(*(run.hit(target) for run in runs if run.who == who), strict=True)
+            found = FirstHits.of(costs, hits)
+            lines += [f"{formula},{who},{k},{c},{h}" for k, (c, h) in enumerate(zip(costs, hits, strict=True))]
+            print(
+                f"| {formula} | {who} | {found.n_hits} of {found.n_runs} | {found.mean.value:.0f} "
+                f"({found.mean.low:.0f}–{found.mean.high:.0f}) | {found.median.value:.0f} |", flush=True,
+            )  # fmt: skip
+    if options.csv:
+        options.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
