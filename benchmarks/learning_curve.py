@@ -42,7 +42,7 @@ def main() -> None:
     order = {start: k for k, start in enumerate(starts)}
     items.sort(key=lambda item: order[item.start])
     energies = open_labels(options.labels[0]).element_energies
-    rates = (1e-3, 1.2e-4 if options.optimiser == "muon" else 5e-4)  # from nothing, and from pretrained weights
+    rates = (1e-3, 4e-4 if options.optimiser == "muon" else 5e-4)  # from nothing, and from pretrained weights
     rows = []
     for count in options.counts:
         if count > len(items):
@@ -86,8 +86,14 @@ def draw(rows: list[tuple], picture: Path) -> None:
             axes.loglog(
                 [r[1] for r in rows if r[0] == kind], [r[column] for r in rows if r[0] == kind], "o-", label=kind
             )
+        counts, errors = sorted({r[1] for r in rows}), [r[column] for r in rows]
+        marks = [mark * 10.0**k for k in range(-2, 3) for mark in (1, 1.5, 2, 3, 4, 6)]
+        within = [mark for mark in marks if 0.8 * min(errors) <= mark <= 1.2 * max(errors)]
         axes.set(xlabel="DFT labels", ylabel=label)
-        axes.legend()
+        axes.set_xticks(counts, map(str, counts))
+        axes.set_yticks(within, [f"{mark:g}" for mark in within])
+        axes.minorticks_off()
+        axes.legend(frameon=False)
     figure.savefig(picture, dpi=150)
 
 

@@ -97,7 +97,7 @@ def main() -> None:
             formula, out=options.runs / formula, quenches=options.quenches, seed=options.seed, model=options.model
         )
         level = dft_level(formula)
-        done = confirm_search(found, options.dft, level, workers=options.workers)
+        done = confirm_search(found, options.dft, level, workers=options.workers, model=options.model)
         print(formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done), flush=True)
     paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]
     best = lowest_of(relaxed(paths))

@@ -3,9 +3,9 @@
 python benchmarks/minima.py SeB8 SeB10 SeB12 B12 --minutes 20 --out runs/minima
 
 Both search for the same wall time, one core each, two at a time; the 4 best distinct minima of each are then
-relaxed with the same PySCF settings (PBE0/3-21G). Prints the lowest DFT energy of each and the times, for the whole
-search time and a tenth of it for us. What is done is kept in OUT, and the same command goes on; every frame of the DFT
-relaxations is a label in OUT/*.db.
+relaxed with the same PySCF settings (PBE0/3-21G; both with the help of our potential's curvature). Prints the lowest
+DFT energy of each and the times, for the whole search time and a tenth of it for us. What is done is kept in OUT, and
+the same command goes on; every frame of the DFT relaxations is a label in OUT/*.db.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import json
 import multiprocessing
 import time
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,9 @@ from ase.io.trajectory import Trajectory
 from ase.optimize import LBFGS
 from ase.optimize.basin import BasinHopping
 
+from iia_calc import storage
 from iia_calc.confirm import confirm
+from iia_calc.curvature import second_derivatives
 from iia_calc.isomers import search_isomers
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LabelFailed, LevelCalculator
@@ -153,7 +156,8 @@ def compete(formula: str, who: str, limit: float, options: argparse.Namespace) -
     begin = time.monotonic()
     # Ours share a store: what both found is relaxed once.
     store = options.out / f"{formula}-{'ours' if who.startswith('ours') else 'xtb'}.db"
-    confirmed = confirm(minima, DFTLevel(threads=1), store)
+    curvature = partial(second_derivatives, storage.load(options.model))
+    confirmed = confirm(minima, DFTLevel(threads=1), store, curvature=curvature)
     row = {
         "who": who,
         "search": minima[0].info["search_seconds"],

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from iia_calc import storage
 from iia_calc.checks import Checks
 from iia_calc.confirmed import Confirmed, comment, described, moved, rank_correlation, write_confirmed
+from iia_calc.curvature import second_derivatives
 from iia_calc.isomers import IsomerSearch, write_isomers
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of
@@ -37,6 +40,7 @@ def confirm(
     fmax: float = 0.05,
     max_steps: int = 100,
     callback: Callable[[Step], object] | None = None,
+    curvature: Callable[[Atoms], np.ndarray] | None = None,
 ) -> list[Confirmed]:
     """Relax `isomers` at `level`, make the `checks` and rank them by that, the sound ones first.
 
@@ -52,6 +56,8 @@ def confirm(
     fmax : largest force of a converged structure, eV/Å.
     max_steps : optimiser steps per isomer in this call.
     callback : called with a `Step` after each evaluation, displacement and single point.
+    curvature : second derivatives [3n, 3n], eV/Å², near those of `level`, such as a potential's
+        (`iia_calc.curvature`), with which relaxations need fewer steps.
 
     Raises
     ------
@@ -66,7 +72,7 @@ def confirm(
     labels = LabelStore(store, level.name)
     steps = StoredSteps(Path(store).with_suffix(".steps.jsonl"))
     with lanes(workers) as pool:
-        return Verification(isomers, level, labels, steps, pool, checks, fmax, max_steps, callback).run()
+        return Verification(isomers, level, labels, steps, pool, checks, fmax, max_steps, callback, curvature).run()
 
 
 def dft_level(
@@ -124,6 +130,7 @@ def confirm_search(
     checks: Checks | None = None,
     workers: int | None = None,
     callback: Callable[[Step], object] | None = None,
+    model: str | Path | None = None,
 ) -> list[Confirmed]:
     """`confirm` for the lowest of a search, in its folder.
 
@@ -131,12 +138,16 @@ def confirm_search(
     what became of the model's.
 
     workers : None for as many as there are cores, at most one per isomer.
+    model : that of the search, whose curvature the relaxations begin with.
     """
     isomers = [isomer.atoms for isomer in found.isomers[:n_lowest]]
     if workers is None:
         workers = max(1, min(cores(), len(isomers)))
     store = store_for(found.folder, level)
-    confirmed = confirm(isomers, level, store, checks=checks, workers=workers, callback=callback)
+    curvature = partial(second_derivatives, storage.load(model, device="cpu"))
+    confirmed = confirm(
+        isomers, level, store, checks=checks, workers=workers, callback=callback, curvature=curvature
+    )  # fmt: skip
     if any(c.energy is not None for c in confirmed):
         write_confirmed(confirmed, found.folder / "confirmed.extxyz")
         comments = {c.model_rank: {f"dft_{name}": value for name, value in comment(c).items()} for c in confirmed}

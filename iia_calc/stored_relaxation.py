@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import LBFGS
+from ase.optimize import BFGS
 
+from iia_calc.curvature import stiffened
 from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from search import Sameness
@@ -18,6 +19,10 @@ from search.fingerprint import Fingerprint, same
 ON_THE_WAY, MINIMUM = "confirm-path", "confirm-minimum"
 """Origins in the store: the frames are labels to train on like any others."""
 CONVERGED, STEP_LIMIT, INTERRUPTED = "converged", "step limit", "interrupted"
+MAX_STEP = 0.15
+"""Å"""
+HARMONIC = 1.0
+"""eV/Å: where forces are larger, the curvature of the place misleads more than it tells."""
 SAME = Sameness(energy_tolerance=0.01)
 """Wider in energy than a search's, as DFT relaxations end at looser forces."""
 
@@ -29,12 +34,20 @@ class StoredRelaxation:
     ----------
     isomer : where it starts. frames : what is stored of it already (it goes on from the last).
     labels : the store. fmax : largest force of a converged structure, eV/Å.
+    curvature : gives second derivatives [3n, 3n], eV/Å², near those of `level`, to take its first steps by.
     """
 
     def __init__(
-        self, isomer: Atoms, frames: list[LabelledStructure], level: LevelOfTheory, labels: LabelStore, fmax: float
+        self,
+        isomer: Atoms,
+        frames: list[LabelledStructure],
+        level: LevelOfTheory,
+        labels: LabelStore,
+        fmax: float,
+        curvature: Callable[[Atoms], np.ndarray] | None = None,
     ) -> None:
         self.isomer, self.frames, self.level, self.labels, self.fmax = isomer, list(frames), level, labels, fmax
+        self.curvature = curvature
         self.name = frames[0].start if frames else start_name(isomer)
 
     @property
@@ -52,10 +65,12 @@ class StoredRelaxation:
                 label = self.frames[-1].label
                 atoms.calc.results = {"energy": label.energy, "forces": label.forces}
                 atoms.calc.atoms = atoms.copy()
-            optimizer = LBFGS(atoms, logfile=None, maxstep=0.15)  # type: ignore[arg-type]
+            optimizer, told = BFGS(atoms, logfile=None, maxstep=MAX_STEP), self.curvature is None  # type: ignore[arg-type]
             for _ in range(max_steps):
                 if self.converged:
                     break
+                if not told and largest_force(self.frames[-1].label) <= HARMONIC:
+                    optimizer, told = self._guided(atoms), True
                 optimizer.step()
                 self._take(atoms, callback)
         except LabelFailed as error:
@@ -63,6 +78,12 @@ class StoredRelaxation:
         except KeyboardInterrupt:
             return INTERRUPTED
         return CONVERGED if self.converged else STEP_LIMIT
+
+    def _guided(self, atoms: Atoms) -> BFGS:
+        optimizer = BFGS(atoms, logfile=None, maxstep=MAX_STEP)  # type: ignore[arg-type]
+        assert self.curvature is not None
+        optimizer.H0 = stiffened(self.curvature(atoms))
+        return optimizer
 
     def _take(self, atoms: Atoms, callback: Callable[[int, float, float], object] | None) -> None:
         atoms.get_potential_energy()

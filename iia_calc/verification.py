@@ -83,12 +83,13 @@ class Verification:
         fmax: float,
         max_steps: int,
         callback: Callable[[Step], object] | None,
+        curvature: Callable[[Atoms], np.ndarray] | None = None,
     ) -> None:
         if pool.workers > 1 and hasattr(level, "but"):
             level = level.but(threads=max(1, cores() // pool.workers))
         self.level = cast(Any, level)  # a DFTLevel where there are checks
         self.labels, self.steps, self.pool, self.checks, self.callback = labels, steps, pool, checks, callback
-        self.fmax, self.max_steps = fmax, max_steps
+        self.fmax, self.max_steps, self.curvature = fmax, max_steps, curvature
         self.paths = stored_paths(labels)
         self.everything = dict(self.paths)
         self.cases = [_Case(k + 1, atoms, self._relaxation(atoms)) for k, atoms in enumerate(isomers)]
@@ -122,7 +123,7 @@ class Verification:
 
     def _stored(self, atoms: Atoms, frames: list[LabelledStructure]) -> StoredRelaxation:
         level = InLane(self.level, self.pool)
-        return StoredRelaxation(atoms, frames, level, self.labels, self.fmax)
+        return StoredRelaxation(atoms, frames, level, self.labels, self.fmax, self.curvature)
 
     def _distinct(self) -> list[_Case]:
         """Converged ones, each kind once; the others learn which they became."""

@@ -173,7 +173,9 @@ def search(
                 def show_step(step: Step) -> None:
                     live.update(step.done, f"isomer {step.model_rank}, {step.text}", total=step.total)
 
-                confirmed = confirm_search(found, dft, level, checks=checks, workers=dft_workers, callback=show_step)
+                confirmed = confirm_search(
+                    found, dft, level, checks=checks, workers=dft_workers, callback=show_step, model=model
+                )
             interrupted = any(c.reason in ("interrupted", "not started") for c in confirmed)
     if as_json:
         print_json(report.as_plain(found, confirmed, found.run.get("dft")))
