@@ -67,7 +67,7 @@ class Limited(LBFGS):
 
 
 def ase(formula: str, model: str | None, seed: int, limit: int) -> np.ndarray:
-    """ASE's defaults for steps, at our temperature."""
+    """Steps of 0.4 Å, at our temperature."""
     np.random.seed(seed)  # noqa: NPY002  (what ASE draws from)
     atoms = random_cluster(Composition.parse(formula), np.random.default_rng(seed))
     atoms.calc = IIACalculator(model)

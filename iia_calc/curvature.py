@@ -1,7 +1,7 @@
 """A potential's second derivatives: with them a costly relaxation knows from the start what is soft and what stiff.
 
 Quasi-Newton steps need to learn this from forces otherwise: with the potential's curvature at the start,
-DFT relaxations of its isomers take a third of the evaluations (`benchmarks/dft_steps.py`).
+DFT relaxations of its isomers take fewer than half of the evaluations (`benchmarks/dft_steps.py`).
 """
 
 from __future__ import annotations
