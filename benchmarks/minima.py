@@ -63,7 +63,7 @@ class Hopping(BasinHopping):
 
 
 def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[Atoms]:
-    """ASE's BasinHopping on GFN2-xTB (steps of 0.4 Å, kT 0.8 eV as ours) from a random start, until the time is over."""
+    """ASE's BasinHopping on GFN2-xTB (steps of 0.4 Å, kT 0.8 eV as ours) from a random start, until time is over."""
     composition = Composition.parse(formula)
     end = time.monotonic() + seconds
 
