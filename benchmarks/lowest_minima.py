@@ -12,13 +12,16 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from iia_calc import storage
 from iia_calc.confirm import confirm_search, dft_level
+from iia_calc.curvature import second_derivatives
 from iia_calc.isomers import search_isomers
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.shape import shape_of
@@ -92,12 +95,13 @@ def main() -> None:
     parser.add_argument("--also", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=Path("runs/lowest"))
     options = parser.parse_args()
+    curvature = partial(second_derivatives, storage.load(options.model))
     for formula in options.formulas:
         found = search_isomers(
             formula, out=options.runs / formula, quenches=options.quenches, seed=options.seed, model=options.model
         )
         level = dft_level(formula)
-        done = confirm_search(found, options.dft, level, workers=options.workers, model=options.model)
+        done = confirm_search(found, options.dft, level, workers=options.workers, curvature=curvature)
         print(formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done), flush=True)
     paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]
     best = lowest_of(relaxed(paths))

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from iia_calc import storage
 from iia_calc.checks import Checks
 from iia_calc.confirmed import Confirmed, comment, described, moved, rank_correlation, write_confirmed
-from iia_calc.curvature import second_derivatives
 from iia_calc.isomers import IsomerSearch, write_isomers
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of
@@ -130,7 +127,7 @@ def confirm_search(
     checks: Checks | None = None,
     workers: int | None = None,
     callback: Callable[[Step], object] | None = None,
-    model: str | Path | None = None,
+    curvature: Callable[[Atoms], np.ndarray] | None = None,
 ) -> list[Confirmed]:
     """`confirm` for the lowest of a search, in its folder.
 
@@ -138,13 +135,12 @@ def confirm_search(
     what became of the model's.
 
     workers : None for as many as there are cores, at most one per isomer.
-    model : that of the search, whose curvature the relaxations begin with.
+    curvature : as in `confirm`; that of the potential which searched.
     """
     isomers = [isomer.atoms for isomer in found.isomers[:n_lowest]]
     if workers is None:
         workers = max(1, min(cores(), len(isomers)))
     store = store_for(found.folder, level)
-    curvature = partial(second_derivatives, storage.load(model, device="cpu"))
     confirmed = confirm(
         isomers, level, store, checks=checks, workers=workers, callback=callback, curvature=curvature
     )  # fmt: skip

@@ -6,6 +6,8 @@ DFT relaxations of its isomers take fewer than half of the evaluations (`benchma
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import torch
 from ase import Atoms
@@ -17,6 +19,9 @@ STEP = 0.01
 """Å, of central differences."""
 SOFTEST = 1.0
 """eV/Å²: softer directions count as this stiff, and so do those in which nothing changes."""
+
+_ONE_AT_A_TIME = threading.Lock()
+"""Relaxations run side by side in threads, and a potential keeps its layout of pairs between calls."""
 
 
 def second_derivatives(potential: Potential | Committee, atoms: Atoms) -> np.ndarray:
@@ -31,11 +36,12 @@ def second_derivatives(potential: Potential | Committee, atoms: Atoms) -> np.nda
     n = len(atoms)
     moves = STEP * np.eye(3 * n).reshape(3 * n, n, 3)
     copies = atoms.positions + np.concatenate([moves, -moves])  # [6n, n, 3]
-    prediction = potential(
-        torch.from_numpy(np.tile(atoms.numbers, 6 * n)).to(potential.device),
-        torch.from_numpy(copies.reshape(-1, 3)).to(potential.device, potential.dtype),
-        torch.arange(6 * n, device=potential.device).repeat_interleave(n),
-    )
+    with _ONE_AT_A_TIME:
+        prediction = potential(
+            torch.from_numpy(np.tile(atoms.numbers, 6 * n)).to(potential.device),
+            torch.from_numpy(copies.reshape(-1, 3)).to(potential.device, potential.dtype),
+            torch.arange(6 * n, device=potential.device).repeat_interleave(n),
+        )
     ahead, behind = prediction.forces.double().cpu().numpy().reshape(2, 3 * n, 3 * n)
     hessian = (behind - ahead) / (2.0 * STEP)
     return 0.5 * (hessian + hessian.T)

@@ -168,14 +168,20 @@ def search(
                 )  # fmt: skip
         interrupted = found.result.stopped_by == "interrupted"
         if level is not None and not interrupted:
+            from functools import partial
+
+            from iia_calc import storage
+            from iia_calc.curvature import second_derivatives
+
             with Live("DFT", None) as live:
 
                 def show_step(step: Step) -> None:
                     live.update(step.done, f"isomer {step.model_rank}, {step.text}", total=step.total)
 
                 confirmed = confirm_search(
-                    found, dft, level, checks=checks, workers=dft_workers, callback=show_step, model=model
-                )
+                    found, dft, level, checks=checks, workers=dft_workers, callback=show_step,
+                    curvature=partial(second_derivatives, storage.load(model, device="cpu")),
+                )  # fmt: skip
             interrupted = any(c.reason in ("interrupted", "not started") for c in confirmed)
     if as_json:
         print_json(report.as_plain(found, confirmed, found.run.get("dft")))
