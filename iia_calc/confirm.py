@@ -14,6 +14,7 @@ from iia_calc.confirmed import Confirmed, comment, described, moved, rank_correl
 from iia_calc.isomers import IsomerSearch, write_isomers
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of
+from iia_calc.labels.pyscf_import import import_pyscf
 from iia_calc.labels.store import LabelStore
 from iia_calc.lanes import cores, lanes
 from iia_calc.record import write_json
@@ -93,17 +94,17 @@ def dft_level(
     atoms = Atoms(composition.numbers, np.zeros((composition.n_atoms, 3)))
     multiplicity_of(atoms, charge, multiplicity)
     try:
-        from pyscf import dft, gto
+        pyscf = import_pyscf()
     except ImportError as error:
         raise ImportError("--dft needs PySCF: pip install 'schnet-iia[dft]'") from error
     for name, example in ((basis, "3-21G"), (larger_basis, "def2-TZVP")):
         for symbol, _ in composition.counts if name is not None else ():
             try:
-                gto.basis.load(name, symbol)
+                pyscf.gto.basis.load(name, symbol)
             except Exception as error:
                 raise ValueError(f"PySCF has no basis {name!r} for {symbol}; take for example {example}") from error
     try:
-        dft.libxc.parse_xc(functional)
+        pyscf.dft.libxc.parse_xc(functional)
     except Exception as error:
         raise ValueError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
     return DFTLevel(functional, basis, charge, multiplicity, gpu=gpu)

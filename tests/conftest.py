@@ -2,9 +2,12 @@
 
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import torch
+
+from iia_calc.labels.pyscf_import import import_pyscf
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -14,3 +17,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # Rounding depends on the number of threads, and which minimum a search meets next depends on rounding: tests that
 # compare a search in this process with one in another (cli_process.py) need the same. Small tensors gain nothing.
 torch.set_num_threads(1)
+
+# Before a test's importorskip, which would leave PySCF the slowest kernels; tests that need it skip where it isn't.
+with suppress(ImportError):
+    import_pyscf()

@@ -12,6 +12,7 @@ from ase.units import Bohr, Hartree
 
 from iia_calc.labels import gpu as gpus
 from iia_calc.labels.level import HessianUnavailable, Label, LabelFailed, multiplicity_of
+from iia_calc.labels.pyscf_import import import_pyscf
 
 if TYPE_CHECKING:
     from iia_calc.labels.electronic import ElectronicState
@@ -235,17 +236,17 @@ class DFTLevel:
     def mean_field(self, atoms: Atoms, multiplicity: int, unrestricted: bool = False):
         """PySCF's RKS or UKS object for `atoms`, ready to run; singlets are restricted unless `unrestricted`."""
         try:
-            from pyscf import dft, gto, lib
+            pyscf = import_pyscf()
         except ImportError as error:
             raise ImportError("DFT labels need PySCF: pip install 'schnet-iia[dft]'") from error
         if self.threads:
-            lib.num_threads(self.threads)
-        molecule = gto.M(
+            pyscf.lib.num_threads(self.threads)
+        molecule = pyscf.gto.M(
             atom=list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)),
             basis=self.basis, charge=self.charge, spin=multiplicity - 1, unit="Angstrom", verbose=0,
         )  # fmt: skip
         restricted = multiplicity == 1 and not unrestricted
-        mean_field = (dft.RKS if restricted else dft.UKS)(molecule, xc=self.functional)
+        mean_field = (pyscf.dft.RKS if restricted else pyscf.dft.UKS)(molecule, xc=self.functional)
         if self.density_fit:
             mean_field = mean_field.density_fit()
         mean_field.grids.level = self.grid_level
