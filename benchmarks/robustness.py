@@ -52,7 +52,9 @@ def main() -> None:
         f"shortest distance of any pair: {np.nanmin(shortest):.3f} Å; below 1.2 Å: {np.sum(np.array(shortest) < 1.2)}"
     )
     for k in np.argsort(shortest)[:5]:
-        print(f"  {shortest[k]:.3f} Å in {results[k].atoms.get_chemical_formula()}, start {k}: {results[k].reason}")
+        result = results[k]
+        spread = "" if result.forces_std is None else f", the committee's forces differ by {result.forces_std:.1f} eV/Å"
+        print(f"  {shortest[k]:.3f} Å in {result.atoms.get_chemical_formula()}, start {k}: {result.reason}{spread}")
     if options.write:
         write(options.write, [results[k].atoms for k in np.argsort(shortest)])
 
