@@ -42,13 +42,10 @@ def labels(structures: list[Atoms], setting: dict) -> tuple[list[Label], float]:
 
 def in_a_new_process(structures: list[Atoms], name: str) -> tuple[list[Label], float]:
     """Which kernels OpenBLAS takes is decided when it is loaded."""
-    if name.endswith("without AVX"):
+    if name.endswith("without AVX"):  # the last one
         os.environ[CORE] = "Barcelona"
-    try:
-        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-            return pool.submit(labels, structures, SETTINGS[name]).result()
-    finally:
-        os.environ.pop(CORE, None)
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(labels, structures, SETTINGS[name]).result()
 
 
 def main() -> None:

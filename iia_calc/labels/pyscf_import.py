@@ -11,10 +11,10 @@ CORE = "OPENBLAS_CORETYPE"
 def import_pyscf() -> ModuleType:
     """PySCF, its OpenBLAS told to use AVX2 where there is AVX2.
 
-    PySCF's wheels bring OpenBLAS 0.3.3, of 2018. It takes processors made since for ones without AVX and
-    multiplies matrices a quarter as fast as it could (`benchmarks/label_cost.py` has what that is worth). It reads
-    OPENBLAS_CORETYPE as it is loaded; what the user has set there stays, and so does the choice of NumPy's and
-    SciPy's own OpenBLAS, which are newer and loaded before.
+    PySCF's wheels bring OpenBLAS 0.3.3, of 2018. It takes processors made since for ones without AVX
+    (`benchmarks/label_cost.py` has what that costs). It reads OPENBLAS_CORETYPE as it is loaded; what the
+    user has set there stays, and so does the choice of NumPy's and SciPy's own OpenBLAS, which are newer and
+    loaded before.
 
     Raises
     ------
