@@ -127,7 +127,7 @@ class DFTLevel:
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
         mean_field, stability = self.converged(atoms, multiplicity, guess), CARRIED
         if guess is None:
-            lower, stability = stabilised(self, atoms, multiplicity, gpus.to_cpu(mean_field), part_spins=False)
+            lower, stability = stabilised(self, atoms, multiplicity, mean_field, part_spins=False)
             mean_field = lower if lower.e_tot < mean_field.e_tot else mean_field  # "unstable" ones may be lower too
         energy = float(mean_field.e_tot) * Hartree
         free = sum(self.element_energy(symbol) for symbol in atoms.get_chemical_symbols())

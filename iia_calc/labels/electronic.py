@@ -123,10 +123,10 @@ def _solve(
         unrestricted = not below.restricted
         larger = level.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).mol
         guess = addons.project_dm_nr2nr(below.molecule, below.density, larger)
-    mean_field = gpu.to_cpu(level.converged(atoms, multiplicity, guess, unrestricted))
-    stability = UNCHECKED
+    mean_field, stability = level.converged(atoms, multiplicity, guess, unrestricted), UNCHECKED
     if checked:
         mean_field, stability = stabilised(level, atoms, multiplicity, mean_field)
+    mean_field = gpu.to_cpu(mean_field)
     restricted = np.ndim(mean_field.mo_occ) == 1
     s_squared = None if restricted else float(mean_field.spin_square()[0])
     density = np.asarray(mean_field.make_rdm1())
@@ -154,7 +154,7 @@ def stabilised(
             return mean_field, UNSTABLE
         mean_field, stability = lower, FOLLOWED
         if part_spins and multiplicity == 1 and mean_field.spin_square()[0] < 1e-4:  # the spins came together again
-            mean_field = gpu.to_cpu(level.converged(atoms, 1, mean_field.make_rdm1().sum(0)))
+            mean_field = level.converged(atoms, 1, mean_field.make_rdm1().sum(0))
     return mean_field, stability if unstable_orbitals(mean_field, part_spins) is None else UNSTABLE
 
 
@@ -171,7 +171,6 @@ def _followed(level: DFTLevel, atoms: Atoms, multiplicity: int, orbitals: np.nda
     lower.mo_coeff, lower.mo_occ = orbitals, filled if unrestricted else filled.sum(0)
     start = gpu.to_cpu(lower.copy())
     lower.kernel(dm0=start.make_rdm1())
-    lower = gpu.to_cpu(lower)
     if lower.converged and lower.e_tot < energy - LOWER:
         return lower
     try:

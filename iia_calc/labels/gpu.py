@@ -28,9 +28,33 @@ def to_gpu(mean_field: Any) -> Any:
         return mean_field
 
 
+def on_gpu(mean_field: Any) -> bool:
+    return type(mean_field).__module__.startswith("gpu4pyscf")
+
+
 def to_cpu(mean_field: Any) -> Any:
     """The same mean field, orbitals and energy included, on the CPU."""
-    return mean_field.to_cpu() if type(mean_field).__module__.startswith("gpu4pyscf") else mean_field
+    return mean_field.to_cpu() if on_gpu(mean_field) else mean_field
+
+
+def second_order_of(mean_field: Any) -> Any:
+    """The module with the orbital Hessians of its side: `gen_g_hop_rhf` and `gen_g_hop_uhf`."""
+    if on_gpu(mean_field):
+        from gpu4pyscf.scf import soscf
+
+        return soscf
+    from pyscf.soscf import newton_ah
+
+    return newton_ah
+
+
+def beside(mean_field: Any, array: np.ndarray) -> Any:
+    """`array` where the mean field's own are."""
+    if on_gpu(mean_field):
+        import cupy
+
+        return cupy.asarray(array)
+    return array
 
 
 def to_numpy(array: Any) -> np.ndarray:

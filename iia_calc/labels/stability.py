@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from iia_calc.labels import gpu
+
 NEGATIVE = -2e-3
 """Hartree; eigenvalues nearer to zero are free rotations seen through a coarse grid."""
 CYCLES = 20
@@ -36,13 +38,16 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | 
     trial.grids.level = 0  # enough for a sign
     trial.grids.reset()
     trial.grids.build()
-    orbitals, occupied = np.asarray(trial.mo_coeff), np.asarray(trial.mo_occ)
     together = restricted and not part_spins
-    hessian = newton_ah.gen_g_hop_rhf if together else newton_ah.gen_g_hop_uhf
-    _, product, diagonal = hessian(trial, orbitals, occupied)
+    second_order = gpu.second_order_of(trial)
+    hessian = second_order.gen_g_hop_rhf if together else second_order.gen_g_hop_uhf
+    orbitals, occupied = gpu.to_numpy(trial.mo_coeff), gpu.to_numpy(trial.mo_occ)
+    _, product, diagonal = hessian(trial, gpu.beside(trial, orbitals), gpu.beside(trial, occupied))
     if not diagonal.size:
         return None
-    lowest, vector = lowest_eigenpair(product, diagonal)
+    lowest, vector = lowest_eigenpair(
+        lambda v: gpu.to_numpy(product(gpu.beside(trial, v))), gpu.to_numpy(diagonal)
+    )
     if lowest >= NEGATIVE:
         return None
     if together:
