@@ -1,6 +1,6 @@
 """How fast: one SeB20, 64 relaxations, throughput; against SchNetPack's calculator in the same run.
 
-    python benchmarks/speed.py [--threads 2] [--quick]
+    python benchmarks/speed.py [--threads 2] [--quick] [--sections 3]
 
 Weights are random: speed doesn't depend on their values. Our networks are the paper's (the default settings:
 attention and SMU, 128 features, 5 blocks), the angular one of seb-4 (3 blocks, harmonics to degree
@@ -227,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of both programs")
     parser.add_argument("--quick", action="store_true", help="a look in half a minute; not for quoting")
+    parser.add_argument("--sections", type=int, nargs="+", default=[1, 2, 3], choices=[1, 2, 3])
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
@@ -234,12 +235,13 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, {options.threads} threads{gpu}; torch {torch.__version__}, "
         f"SchNetPack {schnetpack.__version__}; random weights\n"
     )
-    for part in (
+    parts = (
         lambda: one_cluster(20 if options.quick else 300),
         lambda: relaxations(2 if options.quick else 64),
         lambda: throughput((1, 64) if options.quick else (1, 64, 1024), 0.5 if options.quick else 4.0),
-    ):
-        print("\n".join(part()), flush=True)
+    )
+    for section in options.sections:
+        print("\n".join(parts[section - 1]()), flush=True)
 
 
 if __name__ == "__main__":

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from iia_calc.device import checked_device
 from iia_calc.isomers import (
     DEFAULT_TIME,
     IsomerSearch,
-    checked_device,
     model_relaxer,
     search_folder,
     write_search,

@@ -13,6 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from iia_calc.device import checked_device
 from iia_calc.record import RunRecord, versions
 from iia_calc.shape import DopantBonds, dopant_bonds, shape_of
 from iia_calc.structures import read_structures
@@ -195,25 +196,6 @@ def model_relaxer(
         },
         "device": used, "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both
     }  # fmt: skip
-
-
-def checked_device(device: str | None) -> str:
-    """The device's name; the GPU where there is one and nothing is asked for.
-
-    Raises
-    ------
-    ValueError : torch doesn't know or doesn't have it.
-    """
-    import torch
-
-    if device is None:
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        have = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise ValueError(f"device {device!r} is not available here; there is {have}") from error
-    return device
 
 
 def rank_isomers(minima: Sequence[Atoms], energy_factor: float | None = None) -> list[Isomer]:

@@ -11,7 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from rich.table import Table
 
-from iia_calc.isomers import checked_device
+from iia_calc.device import checked_device
 from iia_calc.structures import read_structures
 from search import Relaxed
 from search.composition import Composition

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from iia_calc.cli import audit, bench, evaluate, improve, info, label, md, relax, reproduce, search, train
+from iia_calc.cli import audit, bench, evaluate, improve, info, join, label, md, relax, reproduce, search, train
 from iia_calc.cli.errors import FriendlyGroup
 
 app = typer.Typer(
     cls=FriendlyGroup, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )  # fmt: skip
-for command in (search, relax, md, label, train, evaluate, improve, info, audit, reproduce, bench):
+for command in (search, relax, md, label, join, train, evaluate, improve, info, audit, reproduce, bench):
     command.register(app)
 
 

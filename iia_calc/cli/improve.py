@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from iia_calc.cli.options import Json
+from iia_calc.cli.options import Device, Json
 
 
 def register(app: typer.Typer) -> None:
@@ -41,6 +41,7 @@ def improve(
         Path | None, typer.Option(help="JSON of all loop settings (as OUT/improve.json); instead of the options above.")
     ] = None,
     workers: Annotated[int, typer.Option("--workers", "-j", help="Processes for labels and fits.")] = 1,
+    device: Device = None,
     as_json: Json = False,
 ) -> None:
     """Make a potential better where its searches go: search, label by DFT, train, and again.
@@ -88,7 +89,7 @@ def improve(
             def show_labels(done: int, wanted: int) -> None:
                 live.update(done, f"{done} of {wanted}", clock.monotonic() - began)
 
-            loop = Loop(out, wanted, workers=workers, say=live.console.print, on_labels=show_labels)
+            loop = Loop(out, wanted, workers=workers, device=device, say=live.console.print, on_labels=show_labels)
             reports = loop.run(rounds, limit)
         report.save(reports, out)
     if as_json:

@@ -61,8 +61,9 @@ def md(
         from dataclasses import asdict
 
         from iia_calc.calculator import IIACalculator
+        from iia_calc.device import checked_device
         from iia_calc.dynamics import DynamicsSettings, run_dynamics
-        from iia_calc.isomers import checked_device, first_structure
+        from iia_calc.isomers import first_structure
 
         settings = DynamicsSettings(
             temperature, 1000 if steps is None else steps, timestep, "langevin" if langevin else "nve", friction, seed,

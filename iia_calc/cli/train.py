@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from iia_calc.cli.options import Device
+
 
 def register(app: typer.Typer) -> None:
     app.command("train")(train)
@@ -42,6 +44,7 @@ def train(
         int, typer.Option("--workers", "-j", help="Members fitted at once, each on one thread and without a bar.")
     ] = 1,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default PyTorch's choice.")] = None,
+    device: Device = None,
     leader: Annotated[
         int,
         typer.Option(help="Member, from 0, whose energy is minimised. On a finished fit the command only reorders."),
@@ -97,6 +100,7 @@ def train(
         notes=notes,
         leader=leader,
         workers=workers,
+        device=device,
     )
     errors = build_potential(request)
     if errors:

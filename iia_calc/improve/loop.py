@@ -12,6 +12,7 @@ from pathlib import Path
 from ase import Atoms
 
 from iia_calc import storage
+from iia_calc.device import checked_device
 from iia_calc.improve import candidates as met
 from iia_calc.improve.candidates import Candidate
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
@@ -41,6 +42,7 @@ class Loop:
     settings : None takes those of the folder.
     workers : processes for labels and for fits.
     executor : for labels instead of own processes, e.g. of a cluster.
+    device : of searches and fits, "cpu", "cuda", ...; None for the GPU where there is one.
     say : called with a line whenever something begins or ends.
     on_labels : called with how many labels of a batch there are and how many there will be.
 
@@ -56,9 +58,11 @@ class Loop:
         *,
         workers: int = 1,
         executor: Executor | None = None,
+        device: str | None = None,
         say: Callable[[str], object] = print,
         on_labels: Callable[[int, int], object] = lambda done, wanted: None,
     ) -> None:
+        self.device = checked_device(device)
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = self._settled(settings)
@@ -148,7 +152,9 @@ class Loop:
         self._in_time()
         self.say(f"pretraining on {settings.pretraining_labels} labels of {settings.guide.name}")
         build_potential(
-            BuildRequest(labels=(path,), out=out, network=settings.network, training=settings.pretraining),
+            BuildRequest(
+                labels=(path,), out=out, network=settings.network, training=settings.pretraining, device=self.device
+            ),
             progress=False,
         )
         return str(out)
@@ -206,7 +212,7 @@ class Loop:
             if chosen.exists():
                 continue
             self._in_time()
-            potential = potential or storage.load(model)
+            potential = potential or storage.load(model, device=self.device)
             labelled = self._training_labels() if labelled is None else labelled
             seen = folder / f"candidates-{formula}.extxyz"
             if not seen.exists():
@@ -250,6 +256,7 @@ class Loop:
             BuildRequest(
                 labels=labels, out=out, test=self._held_out(), start_from=start_from, members=self.settings.members,
                 network=self.settings.network, training=self.settings.training, workers=self.workers,
+                device=self.device,
             ),
             progress=False,
         )  # fmt: skip

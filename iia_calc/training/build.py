@@ -11,6 +11,7 @@ import torch
 
 from iia_calc import storage
 from iia_calc.committee import Committee
+from iia_calc.device import checked_device
 from iia_calc.labels.executors import process_pool
 from iia_calc.labels.packed import open_labels
 from iia_calc.labels.store import LabelledStructure
@@ -33,6 +34,7 @@ class BuildRequest:
         Of a committee each member goes on from one of its own.
     leader : the member, from 0, whose energy will be minimised and whose errors the card tells.
     workers : members fitted at once, each in a process and on one thread; 1 fits them one after another here.
+    device : "cpu", "cuda", ...; None for the GPU where there is one.
     """
 
     labels: tuple[Path, ...]
@@ -45,6 +47,7 @@ class BuildRequest:
     notes: str = ""
     workers: int = 1
     leader: int = 0
+    device: str | None = None
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -55,6 +58,7 @@ class BuildRequest:
             raise ValueError(f"workers must be at least 1, not {self.workers}")
         if not 0 <= self.leader < self.members:
             raise ValueError(f"leader is {self.leader}; of {self.members} members the first is 0")
+        checked_device(self.device)
 
 
 def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str, Errors]:
@@ -109,7 +113,7 @@ def _fit_member(
     request: BuildRequest, energies: dict[str, float], labelled: list[LabelledStructure], k: int, progress: bool
 ) -> Potential:
     work = request.out.with_name(request.out.name + "-fit")
-    potential = _initial(request, energies, k)
+    potential = _initial(request, energies, k).to(checked_device(request.device))
     settings = replace(request.training, seed=request.training.seed + k)
     fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
     return potential

@@ -154,8 +154,8 @@ def fit(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Lightning's advice on workers and loggers
         trainer = lightning.Trainer(
-            accelerator="auto" if potential.device.type == "cuda" else "cpu",
-            devices=1,
+            accelerator="gpu" if potential.device.type == "cuda" else "cpu",
+            devices=[potential.device.index or 0] if potential.device.type == "cuda" else 1,
             max_epochs=settings.epochs,
             max_time={"seconds": int(60 * settings.max_minutes)} if settings.max_minutes else None,
             gradient_clip_val=settings.gradient_clip,

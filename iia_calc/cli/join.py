@@ -1,0 +1,33 @@
+"""`iia join`: label databases into one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def register(app: typer.Typer) -> None:
+    app.command("join")(join)
+
+
+def join(
+    sources: Annotated[list[Path], typer.Argument(help="Label databases (.db) or packed labels (.npz.xz).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="ASE database that receives what it doesn't hold yet.")],
+    without: Annotated[
+        list[Path] | None, typer.Option(help="Leave out what this file holds, too; may be given often.")
+    ] = None,
+) -> None:
+    """Join label databases of one level of theory, each label once.
+
+    The DFT relaxations of searches (FOLDER/dft.db) are labels like any others: joined, they are what the
+    next potential is fitted to.
+
+        iia join runs/*/dft.db -o confirmations.db --without models/labels/pbe0-3-21g.db
+    """
+    from iia_calc.labels.join import join as join_labels
+    from iia_calc.labels.store import LabelStore
+
+    added = join_labels(sources, out, without or ())
+    typer.echo(f"{added} labels added to {out}, which holds {len(LabelStore(out))}")

@@ -1,0 +1,22 @@
+"""Where tensors live: the GPU where there is one, unless something else is asked for."""
+
+from __future__ import annotations
+
+
+def checked_device(device: str | None) -> str:
+    """The device's name; the GPU where there is one and nothing is asked for.
+
+    Raises
+    ------
+    ValueError : torch doesn't know or doesn't have it.
+    """
+    import torch
+
+    if device is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        have = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        raise ValueError(f"device {device!r} is not available here; there is {have}") from error
+    return device
