@@ -172,6 +172,8 @@ def test_build_saves_a_committee_with_its_card(tmp_path, labelled, energies):
     other = LabelStore(tmp_path / "other.db", "another level")
     with pytest.raises(ValueError, match="can't be mixed"):
         build_potential(BuildRequest((train, other.path), tmp_path / "x"), progress=False)
+    with pytest.raises(ValueError, match="'cuda:99' is not available here"):
+        BuildRequest((train,), tmp_path / "x", device="cuda:99")
 
 
 def test_a_killed_fit_goes_on(tmp_path, labelled, energies):
