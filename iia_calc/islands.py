@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from ase import Atoms
+
 from iia_calc.device import checked_device
 from iia_calc.isomers import (
     DEFAULT_TIME,
@@ -83,6 +85,7 @@ def search_isomers_on_islands(
     in_step: bool = True,
     callback: Callable[[IslandProgress], object] | None = None,
     drawn: bool = True,
+    starts: Sequence[Atoms] = (),
 ) -> IsomerSearch:
     """Search on `islands` islands; the folder and what isn't said here are those of `search_isomers`.
 
@@ -111,6 +114,7 @@ def search_isomers_on_islands(
     settings = {
         "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
         "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found, "in_step": in_step,
+        "starts": len(starts),
         "islands": [asdict(island) for island in chosen],
     }  # fmt: skip
     described = {
@@ -135,6 +139,7 @@ def search_isomers_on_islands(
         chosen, quenches=quenches, time_limit=time_limit, seed=seed, until_found=until_found,
         archive=folder / "archive.db", callback=after_epoch, shape=shape_of, batch_size=batch_size,
         executor=executor, workers=workers, in_step=in_step, uncertain=keep_uncertain, like=relaxer,
+        starts=starts,
     )  # fmt: skip
     found = write_search(result, record, drawn=drawn)
     run: dict[str, Any] = {**found.run, "islands": result.islands}

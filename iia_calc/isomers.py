@@ -86,6 +86,7 @@ def search_isomers(
     relaxer: Relaxer | None = None,
     callback: Callable[[Progress], object] | None = None,
     drawn: bool = True,
+    starts: Sequence[Atoms] = (),
 ) -> IsomerSearch:
     """Search the minima of `formula` and write them to a folder.
 
@@ -104,6 +105,7 @@ def search_isomers(
     fmax : largest force of a converged minimum, eV/Å.
     relaxer : relaxes instead of a model (which is then not loaded).
     callback : called with a `Progress` after each batch.
+    starts : structures that are relaxed before all others and gone on from, e.g. `iia_calc.known.known_starts`.
 
     Raises
     ------
@@ -121,7 +123,7 @@ def search_isomers(
     folder = search_folder(composition, out)
     settings = {
         "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
-        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found,
+        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found, "starts": len(starts),
     }  # fmt: skip
     record = RunRecord(folder / "run.json", {**described, "settings": settings, "versions": versions()})
 
@@ -133,7 +135,7 @@ def search_isomers(
     result = find_minima(
         composition, relaxer, method, quenches=quenches, time_limit=time_limit, seed=seed,
         archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
-        until_found=until_found, shape=shape_of,
+        until_found=until_found, shape=shape_of, starts=starts,
     )  # fmt: skip
     return write_search(result, record, getattr(relaxer, "strayed", ()), drawn=drawn)
 

@@ -120,11 +120,18 @@ def summary(found: IsomerSearch) -> str:
     return (
         f"{subscripted(result.formula)}: {len(found.isomers)} distinct minima ({kinds or 'none'}) "
         f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
+        f"{begun_from(found)}"
         f"seed {result.seed}; {STOPPED[result.stopped_by]}"
         + (f"; lowest energy {found.isomers[0].energy:.4f} eV" if found.isomers else "")
         + best_of_each_shape(found.isomers)
         + convergence_line(result.convergence)
     )
+
+
+def begun_from(found: IsomerSearch) -> str:
+    """How many structures the search was given; nothing where it began at random."""
+    count = found.run.get("settings", {}).get("starts", 0)
+    return f"begun with {count} given or known structure{'s' if count > 1 else ''}, " if count else ""
 
 
 def best_of_each_shape(isomers: Sequence[Isomer]) -> str:
@@ -144,7 +151,10 @@ def convergence_line(convergence: Convergence) -> str:
     if convergence.unseen is None:
         return ""
     starts = "1 start" if convergence.lowest_found == 1 else f"{convergence.lowest_found} independent starts"
-    return f"\nlowest found from {starts}; {convergence.unseen:.0%} of further quenches would give a new minimum"
+    lowest = f"lowest found from {starts}"
+    if not convergence.lowest_found:
+        lowest = "the lowest is a given structure or came from one; no independent start has led to it"
+    return f"\n{lowest}; {convergence.unseen:.0%} of further quenches would give a new minimum"
 
 
 def files(folder: Path) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +27,7 @@ from search.relaxer import Relaxed, Relaxer, relax_each
 from search.result import Progress, SearchResult, Tally
 from search.scale import LengthScale
 from search.searcher import Searcher, settings_from
+from search.starts import begin, fingerprint, in_order
 
 METHODS: dict[str, type[Searcher]] = {method.name: method for method in (BasinHopping, BeeColony)}
 TARGET_WITHIN = 1e-4
@@ -49,6 +50,7 @@ def find_minima(
     batch_size: int | None = None,
     until_found: int | None = None,
     shape: Callable[[Atoms], str] | None = None,
+    starts: Sequence[Atoms] = (),
 ) -> SearchResult:
     """Search for the minima of a cluster and give them back, lowest first.
 
@@ -70,6 +72,8 @@ def find_minima(
     shape : says of Atoms whether they are planar, tubular, cage or compact; half of the walkers or sources
         then keep to one of these each (see `Searcher`). None: no such niches.
     batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
+    starts : structures of this composition that are relaxed before all others (they count as quenches) and gone on
+        from: the lowest by one walker or source, the lowest of each shape by one that keeps to it.
 
     Raises
     ------
@@ -88,13 +92,12 @@ def find_minima(
     settings = settings_from(kind.Settings, settings)
     scale = LengthScale.of(composition, relaxer)
     batch_size = batch_size or kind(scale, settings).batch_size
-    signature = json.dumps(
-        {
-            "method": method, "seed": seed, "batch_size": batch_size, "settings": asdict(settings),
-            "relaxer": getattr(relaxer, "signature", type(relaxer).__name__), "niches": shape is not None,
-        },
-        sort_keys=True,
-    )  # fmt: skip
+    starts = in_order(starts, composition)
+    asked = {
+        "method": method, "seed": seed, "batch_size": batch_size, "settings": asdict(settings),
+        "relaxer": getattr(relaxer, "signature", type(relaxer).__name__), "niches": shape is not None,
+        **({"starts": fingerprint(starts)} if starts else {}),
+    }  # fmt: skip
     if isinstance(archive, Archive):
         store, own = archive, False
     else:
@@ -102,8 +105,8 @@ def find_minima(
     try:
         if store.composition != composition:
             raise ValueError(f"the archive is for {store.composition}, the search for {composition}")
-        store.bind(signature)
-        campaign = _Campaign(store, relaxer, kind, scale, settings, seed, shape)
+        store.bind(json.dumps(asked, sort_keys=True))
+        campaign = _Campaign(store, relaxer, kind, scale, settings, seed, shape, starts)
         stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, until_found, callback)
         return campaign.result(stopped_by, method, seed, target_energy)
     finally:
@@ -134,9 +137,11 @@ class _Campaign:
         settings: Any,
         seed: int,
         shape: Callable[[Atoms], str] | None,
+        starts: Sequence[Atoms],
     ) -> None:
         self.archive, self.relaxer = archive, relaxer
         state = archive.state
+        self.starts, self.shape = starts if state is None else (), shape
         if state is None:
             self.searcher, self.tally = kind(scale, settings, seed, shape), Tally()
         else:
@@ -166,10 +171,13 @@ class _Campaign:
                     return "found"
                 if time_limit is not None and self.seconds >= time_limit:
                     return "time"
-                left = batch_size if quenches is None else min(batch_size, quenches - self.tally.n_quenches)
-                structures = self.searcher.ask(left)
-                results = self._relax(structures)
+                left = None if quenches is None else quenches - self.tally.n_quenches
+                given = bool(self.starts)
+                results = self._begin(left) if given else self._next(min(batch_size, left or batch_size))
                 with interrupts_later():
+                    if not given:
+                        self._unstored = None
+                        self.searcher.tell(results)
                     self._take(results, target)
                     if callback is not None or time.perf_counter() - self._stored > STORED_EVERY:
                         self._store()
@@ -206,16 +214,24 @@ class _Campaign:
             **counts,
         )
 
-    def _relax(self, structures: list[Atoms]) -> list[Relaxed]:
+    def _begin(self, left: int | None) -> list[Relaxed]:
+        """The structures the search was given, relaxed; the searcher knows of them."""
+        start = time.perf_counter()
+        results = begin(self.searcher, self.relaxer, self.starts[:left], {}, self.shape)
+        self.seconds_relaxing += time.perf_counter() - start
+        self.starts = ()
+        return results
+
+    def _next(self, n: int) -> list[Relaxed]:
+        """The searcher's next trials, relaxed."""
+        structures = self.searcher.ask(n)
         start = time.perf_counter()
         results = relax_each(self.relaxer, structures)
         self.seconds_relaxing += time.perf_counter() - start
         return results
 
     def _take(self, results: list[Relaxed], target: float | None) -> None:
-        """Tell, enter and count."""
-        self._unstored = None
-        self.searcher.tell(results)
+        """Enter and count."""
         tally = self.tally
         for relaxed in results:
             tally.count(relaxed)

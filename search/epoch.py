@@ -24,6 +24,7 @@ from search.packed import packed, unpacked
 from search.relaxer import Relaxed, Relaxer, relax_each
 from search.scale import LengthScale
 from search.searcher import settings_from
+from search.starts import begin
 
 _COLUMNS = ("energy", "fmax", "converged", "n_steps", "n_evaluations", "fragmented", "reason", "energy_std",
             "forces_std")  # fmt: skip
@@ -49,7 +50,7 @@ class Epoch:
     method, settings, seed, batch_size, quenches : of this island, and how many quenches it is to do.
     state : of its searcher after the epoch before; None for the first.
     bests : what it found or was given so far. guests : those of the island before it in the ring.
-    shape : see `find_minima`.
+    shape : see `find_minima`. starts : with which the first epoch begins.
     """
 
     search: str
@@ -68,6 +69,7 @@ class Epoch:
     bests: Bests = field(default_factory=dict)
     guests: Bests = field(default_factory=dict)
     shape: Callable[[Atoms], str] | None = None
+    starts: Sequence[Atoms] = ()
 
 
 def run_epoch(epoch: Epoch) -> dict[str, Any]:
@@ -93,6 +95,10 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
     taken = welcome(searcher, bests, epoch.guests)
     results: list[Relaxed] = []
     relaxing = 0.0
+    if epoch.state is None and epoch.starts:
+        begun = time.perf_counter()
+        results = begin(searcher, relaxer, epoch.starts[: epoch.quenches], bests, epoch.shape)
+        relaxing = time.perf_counter() - begun
     while (left := epoch.quenches - len(results)) > 0:
         structures = searcher.ask(min(left, epoch.batch_size))
         begun = time.perf_counter()

@@ -32,6 +32,7 @@ from search.relaxer import Relaxed, Relaxer
 from search.result import SearchResult
 from search.scale import LengthScale
 from search.searcher import settings_from
+from search.starts import fingerprint, in_order
 
 EPOCH = 32
 """Quenches of an island between two exchanges, where the batches aren't larger."""
@@ -106,6 +107,7 @@ def find_minima_on_islands(
     in_step: bool = True,
     uncertain: Callable[[Sequence[Relaxed]], object] | None = None,
     like: Relaxer | None = None,
+    starts: Sequence[Atoms] = (),
 ) -> IslandsResult:
     """As `search.find_minima`, on several islands at once. What is not said here is said there.
 
@@ -126,6 +128,7 @@ def find_minima_on_islands(
     uncertain : called with the quenches that ended as uncertain, before they are counted.
     like : a relaxer as the workers will make it; None makes one here. Only what it is called and its bond length
         are read, so that a machine without the workers' device can lead the search.
+    starts : dealt out to the islands, which begin with them; at most as many as their first epochs have quenches.
 
     Raises
     ------
@@ -152,7 +155,12 @@ def find_minima_on_islands(
     epoch = epoch or max(EPOCH, batch_size or 0)
     plans = [_plan(island, k, seed, batch_size, scale) for k, island in enumerate(chosen)]
     signature = relaxer_signature(relaxer)
-    asked = {"islands": plans, "seed": seed, "epoch": epoch, "relaxer": signature, "niches": shape is not None}
+    starts = in_order(starts, composition)
+    if len(starts) > epoch * len(plans):
+        raise ValueError(f"there are {len(starts)} starting structures, more than {len(plans)} islands relax in their "
+                         f"first epochs ({epoch} each); give fewer, or longer epochs")  # fmt: skip
+    asked = {"islands": plans, "seed": seed, "epoch": epoch, "relaxer": signature, "niches": shape is not None,
+             **({"starts": fingerprint(starts)} if starts else {})}  # fmt: skip
     with Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)) as store:
         store.bind(json.dumps(asked, sort_keys=True))
         archipelago = Archipelago(store, len(plans), epoch, in_step, target_energy, uncertain)
@@ -164,7 +172,7 @@ def find_minima_on_islands(
                 search=search, island=k, number=standing.finished + 1, attempt=attempt, formula=composition.formula,
                 relaxer=make_relaxer, signature=signature, quenches=archipelago.left(k, quenches),
                 state=standing.state, guests=archipelago.guests(k), shape=shape,
-                bests=standing.bests.get(str(standing.finished), {}), **plans[k],
+                bests=standing.bests.get(str(standing.finished), {}), starts=starts[k :: len(plans)], **plans[k],
             )  # fmt: skip
 
         dispatch = Dispatch(archipelago, task, executor, workers, callback)

@@ -30,6 +30,15 @@ def search(
         typer.Option(help="basin-hopping or bee-colony. [default: basin-hopping; of islands, a mixture]"),
     ] = None,
     seed: Seed = 0,
+    starts: Annotated[
+        Path | None, typer.Option(help="Structures of FORMULA to begin with; any file that ASE reads.")
+    ] = None,
+    known: Annotated[
+        bool,
+        typer.Option(
+            "--known/--no-known", help="Begin with the shipped lowest minima of FORMULA and those of its neighbours."
+        ),
+    ] = True,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder. [default: FORMULA-search]")] = None,
     model: Model = None,
     device: Device = None,
@@ -82,6 +91,10 @@ def search(
 
         iia search SeB12 --method bee-colony --quenches 2000 --seed 1 --out bees
 
+        iia search SeB16 --starts mine.xyz     # these are relaxed first and gone on from
+
+        iia search SeB16 --no-known            # as if nobody had searched it before
+
         iia search SeB16 --until-found 5       # until five independent starts led to the same lowest one
 
         iia search SeB8 --time 5m --dft 5      # five lowest relaxed by PBE0/3-21G, ranked by PBE0/def2-TZVP
@@ -99,7 +112,7 @@ def search(
     from search import Progress
     from search.composition import Composition
 
-    Composition.parse(formula)
+    composition = Composition.parse(formula)
     time_limit = None if time is None else parse_time(time)
     if dft < 0:
         raise ValueError(f"--dft is {dft}; it must be the number of isomers to relax, 0 for none")
@@ -127,6 +140,8 @@ def search(
 
         from iia_calc import report
         from iia_calc.isomers import DEFAULT_TIME, search_isomers
+        from iia_calc.known import known_starts
+        from iia_calc.structures import read_structures
 
         # Threads that wait for one another stall whenever the machine does anything else: on two cores, two gain
         # 15 % where nothing else runs and lose two thirds where something does.
@@ -141,6 +156,7 @@ def search(
             checks = Checks(larger, stability=stability, frequencies=frequencies, descend=descend)
             gpu = False if device == "cpu" else None
             level = dft_level(formula, functional, basis, charge, multiplicity, larger_basis=larger, gpu=gpu)
+        given = [*([] if starts is None else read_structures(starts)), *(known_starts(composition) if known else [])]
         total = time_limit if quenches is None else quenches
         with Live(formula, total) as live:
 
@@ -158,13 +174,13 @@ def search(
                         formula, islands, out=out, method=method, quenches=quenches, time_limit=time_limit, seed=seed,
                         model=model, device=device, batch_size=batch_size, fmax=fmax, until_found=until_found,
                         threads=threads, executor=executor, workers=slots or workers or min(islands, cores()),
-                        in_step=not asynchronous, callback=show_progress,
+                        in_step=not asynchronous, callback=show_progress, starts=given,
                     )  # fmt: skip
             else:
                 found = search_isomers(
                     formula, out=out, method=method or "basin-hopping", quenches=quenches, time_limit=time_limit,
                     seed=seed, model=model, device=device, batch_size=batch_size, fmax=fmax, until_found=until_found,
-                    callback=show_progress,
+                    callback=show_progress, starts=given,
                 )  # fmt: skip
         interrupted = found.result.stopped_by == "interrupted"
         if level is not None and not interrupted:

@@ -53,17 +53,17 @@ def test_folder(searched, model):
 
 def test_table_and_going_on(searched, iia, model, tmp_path):
     folder, _ = searched
-    done = iia("search", "SeB4", "--quenches", 48, "--model", model, "--out", tmp_path / "own")
+    done = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", tmp_path / "own")
     table = done.stdout
     assert "relative energy" in table
     assert "48 quenches" in table
     assert "bonds of Se" in table
-    again = iia("search", "SeB4", "--quenches", 48, "--model", model, "--out", tmp_path / "own")
+    again = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", tmp_path / "own")
     assert again.stdout.split("SeB₄:")[0] == table.split("SeB₄:")[0]
     calls = json.loads((tmp_path / "own/run.json").read_text())["calls"]
     assert [call["n_quenches"] for call in calls] == [48, 48]
     # Ended at 32 and gone on to 48 (whole batches) is the same search as 48 at once.
-    longer = iia("search", "SeB4", "--quenches", 48, "--model", model, "--out", folder, "--json")
+    longer = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", folder, "--json")
     energies = [atoms.get_potential_energy() for atoms in read(tmp_path / "own/isomers.extxyz", ":")]
     assert [isomer["energy"] for isomer in json.loads(longer.stdout)["isomers"]] == pytest.approx(energies, abs=1e-5)
 

@@ -1,0 +1,77 @@
+"""Where a search may begin: the shipped lowest minima, and its neighbours' with an atom more or less."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import numpy as np
+import pytest
+from ase.io import read, write
+from cli_process import ENVIRONMENT, IIA
+
+from iia_calc.isomers import search_isomers
+from iia_calc.known import known_starts
+from iia_calc.storage import models_folder
+from search.composition import Composition, bond_lengths
+from search.starts import in_order
+
+LOWEST = {frame.info["formula"]: frame for frame in read(models_folder() / "lowest" / "lowest.extxyz", ":")}
+
+
+@pytest.mark.parametrize("formula", ["SeB10", "B12", "SeB3"])
+def test_the_formulas_own_minimum_and_what_neighbours_give(formula):
+    composition = Composition.parse(formula)
+    starts = known_starts(composition)
+    assert np.array_equal(starts[0].positions, LOWEST[formula].positions)
+    assert len(starts) > 6
+    for atoms in in_order(starts, composition):
+        apart = atoms.get_all_distances() / bond_lengths(atoms.numbers) + 9 * np.eye(len(atoms))
+        assert apart.min() > 0.8
+        assert apart.min(1).max() < 1.4  # each atom has a neighbour
+    again = known_starts(composition)
+    assert all(np.array_equal(a.positions, b.positions) for a, b in zip(starts, again, strict=True))
+
+
+def test_a_size_nobody_searched_begins_from_its_neighbours_or_from_nothing(tmp_path):
+    path = tmp_path / "minima.extxyz"
+    write(path, [LOWEST["SeB6"], LOWEST["B8"]])
+    of = lambda formula: known_starts(Composition.parse(formula), path)  # noqa: E731
+    assert len(of("SeB7")) == 6  # SeB6 and an atom
+    assert len(of("SeB5")) == 4  # SeB6 without one
+    assert len(of("SeB8")) == 6  # B8 and selenium
+    assert of("SeB20") == of("AlC4") == []
+    assert known_starts(Composition.parse("SeB6"), tmp_path / "none.extxyz") == []
+
+
+def test_a_search_that_begins_from_them_ends_no_higher():
+    begun = search_isomers("SeB9", quenches=40, seed=3, out=None, starts=known_starts(Composition.parse("SeB9")))
+    assert begun.run["settings"]["starts"] > 6
+    relaxed = begun.isomers[0]
+    assert relaxed.energy <= LOWEST["SeB9"].get_potential_energy() + 9 * 0.03  # the potential's error
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def test_command(tmp_path):
+    def iia(*arguments):
+        return subprocess.run(
+            [*IIA, *map(str, arguments)], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+        )
+
+    write(tmp_path / "mine.xyz", LOWEST["SeB4"])
+    own = iia("search", "SeB4", "--quenches", 4, "--starts", "mine.xyz", "--no-known", "--out", "own")
+    assert own.returncode == 0, own.stderr
+    assert "begun with 1 given or known structure," in own.stdout
+    assert json.loads((tmp_path / "own/run.json").read_text())["settings"]["starts"] == 1
+    assert "no independent start has led to it" in own.stdout
+    random = iia("search", "SeB4", "--quenches", 4, "--no-known", "--out", "random")
+    assert "begun with" not in random.stdout
+    wrong = iia("search", "SeB5", "--quenches", 4, "--starts", "mine.xyz", "--out", "wrong")
+    assert wrong.returncode == 2
+    assert "starting structure 1 is SeB4; the search is for SeB5" in wrong.stderr
+    missing = iia("search", "SeB5", "--quenches", 4, "--starts", "none.xyz")
+    assert "there is no file none.xyz" in missing.stderr
