@@ -26,7 +26,7 @@ def evaluate(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
-    """Mean absolute errors of energy and forces against labels, by formula.
+    """Mean absolute errors of energy and forces against labels, by formula; of a committee how many of them it foresaw.
 
     iia evaluate models/labels/pbe0-held-out.db
 
@@ -37,7 +37,8 @@ def evaluate(
     from iia_calc import storage
     from iia_calc.committee import Committee
     from iia_calc.training.build import read_labels
-    from iia_calc.training.evaluate import held_out_errors, new_structures, print_errors
+    from iia_calc.training.calibrate import coverage
+    from iia_calc.training.evaluate import held_out_errors, is_near_minimum, new_structures, print_errors
 
     card = storage.read_card(storage.find(model))
     levels, items = read_labels(labels)
@@ -53,7 +54,15 @@ def evaluate(
         if not as_json:
             typer.echo(f"{n_all - len(items)} of {n_all} structures are near a known one and left out")
     errors = held_out_errors(potential, items, fmax or None)
+    foreseen: dict[str, tuple[float, float]] = {}
+    if isinstance(loaded, Committee) and card.calibration:
+        counted = [item for item in items if not fmax or is_near_minimum(item, fmax)]
+        factors = card.calibration["energy_factor"], card.calibration["forces_factor"]
+        foreseen = dict(zip(("energies", "forces"), coverage(loaded, counted, *factors), strict=True))
     if as_json:
-        typer.echo(json.dumps({formula: error.as_dict() for formula, error in errors.items()}))
-    else:
-        print_errors(errors, f"{card.name} against {len(items)} labels")
+        plain = {formula: error.as_dict() for formula, error in errors.items()}
+        typer.echo(json.dumps(plain | ({"within_1_and_2_deviations": foreseen} if foreseen else {})))
+        return
+    print_errors(errors, f"{card.name} against {len(items)} labels")
+    for name, (one, two) in foreseen.items():
+        typer.echo(f"{name}: {one:.0%} within one calibrated deviation of the committee, {two:.0%} within two")

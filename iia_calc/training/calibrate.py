@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -53,19 +54,10 @@ def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Ca
     if len(starts) < 4:
         raise ValueError(f"a calibration needs held-out labels of at least four starts, not {len(starts)}")
     side = {start: k % 2 for k, start in enumerate(starts)}
-    energy: list[tuple[int, float]] = []  # (half, error / spread)
-    forces: list[tuple[int, np.ndarray]] = []
-    largest: list[tuple[bool, float]] = []  # (near a minimum, spread)
-    spread = {id(told.item): told for told in predict(committee, labelled)}
-    for told in predict(committee.leader, labelled):
-        half, item, std = side[told.item.start], told.item, spread[id(told.item)]
-        error = np.linalg.norm(told.forces - item.label.forces, axis=1)  # [n_atoms]
-        energy.append((half, abs(told.energy - item.label.energy) / max(std.energy_std, 1e-9)))
-        forces.append((half, error / np.maximum(std.forces_std, 1e-9)))
-        largest.append((is_near_minimum(item), float(std.forces_std.max())))
-    near = [std for is_near, std in largest if is_near] or [std for _, std in largest]
-    energy_halves = [np.array([ratio for half, ratio in energy if half == k]) for k in (0, 1)]
-    forces_halves = [np.concatenate([ratio for half, ratio in forces if half == k]) for k in (0, 1)]
+    told = list(_ratios(committee, labelled))
+    near = [r.largest_std for r in told if is_near_minimum(r.item)] or [r.largest_std for r in told]
+    energy_halves = [np.array([r.energy for r in told if side[r.item.start] == k]) for k in (0, 1)]
+    forces_halves = [np.concatenate([r.forces for r in told if side[r.item.start] == k]) for k in (0, 1)]
     return Calibration(
         energy_factor=float(np.quantile(np.concatenate(energy_halves), WITHIN)),
         forces_factor=float(np.quantile(np.concatenate(forces_halves), WITHIN)),
@@ -76,8 +68,46 @@ def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Ca
     )
 
 
+def coverage(
+    committee: Committee, labelled: Sequence[LabelledStructure], energy_factor: float, forces_factor: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Shares of the energies, and of the forces, whose errors are below 1 and 2 calibrated deviations.
+
+    energy_factor, forces_factor : of a `Calibration` (a card holds them); on the labels it was made of the shares
+        flatter a little.
+    """
+    told = list(_ratios(committee, labelled))
+    return (
+        _shares(np.array([r.energy for r in told]) / energy_factor),
+        _shares(np.concatenate([r.forces for r in told]) / forces_factor),
+    )
+
+
+class _Ratios(NamedTuple):
+    """Errors of the leader over the committee's deviations: energy, forces [n_atoms]; the largest of these, eV/Å."""
+
+    item: LabelledStructure
+    energy: float
+    forces: np.ndarray
+    largest_std: float
+
+
+def _ratios(committee: Committee, labelled: Sequence[LabelledStructure]) -> Iterator[_Ratios]:
+    spread = {id(told.item): told for told in predict(committee, labelled)}
+    for told in predict(committee.leader, labelled):
+        item, std = told.item, spread[id(told.item)]
+        error = np.linalg.norm(told.forces - item.label.forces, axis=1)  # [n_atoms]
+        yield _Ratios(
+            item, abs(told.energy - item.label.energy) / max(std.energy_std, 1e-9),
+            error / np.maximum(std.forces_std, 1e-9), float(std.forces_std.max()),
+        )  # fmt: skip
+
+
 def _coverage(halves: Sequence[np.ndarray]) -> tuple[float, float]:
     """Each half counted with the other half's factor."""
     counted = [halves[k] / np.quantile(halves[1 - k], WITHIN) for k in (0, 1)]
-    ratios = np.concatenate(counted)
+    return _shares(np.concatenate(counted))
+
+
+def _shares(ratios: np.ndarray) -> tuple[float, float]:
     return float((ratios < 1).mean()), float((ratios < 2).mean())

@@ -10,7 +10,7 @@ from iia_calc.network import NetworkSettings
 from iia_calc.potential import Potential
 from iia_calc.relax import forces_std_limit
 from iia_calc.storage import load, save
-from iia_calc.training.calibrate import BEYOND, calibrate
+from iia_calc.training.calibrate import BEYOND, calibrate, coverage
 from iia_calc.training.evaluate import is_near_minimum, predict
 
 LEVEL = XTBLevel("GFN1-xTB")
@@ -44,6 +44,16 @@ def test_two_thirds_of_the_errors_lie_within(committee, labelled):
     assert found.n_structures == len(labelled)
     # counted on the other half of the starts: near 68 %, and two deviations hold more than one
     assert 0.3 < found.forces_coverage[0] < found.forces_coverage[1] <= 1
+
+
+def test_coverage_on_other_labels(committee, labelled):
+    found = calibrate(committee, labelled)
+    energies, forces = coverage(committee, labelled, found.energy_factor, found.forces_factor)
+    assert energies[0] == pytest.approx(0.68, abs=0.02)
+    assert forces[0] == pytest.approx(0.68, abs=0.01)
+    wide = coverage(committee, labelled[:5], 1e9, 1e9)
+    assert wide == ((1.0, 1.0), (1.0, 1.0))
+    assert coverage(committee, labelled[:5], 1e-9, 1e-9) == ((0.0, 0.0), (0.0, 0.0))
 
 
 def test_the_card_carries_it_to_the_search(committee, labelled, tmp_path):
