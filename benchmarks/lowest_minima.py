@@ -10,9 +10,12 @@ lowest.md. With `--also`, converged structures of other label databases that are
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
 from pathlib import Path
 
 from ase import Atoms
@@ -23,6 +26,7 @@ from iia_calc import storage
 from iia_calc.confirm import confirm_search, dft_level
 from iia_calc.curvature import second_derivatives
 from iia_calc.isomers import search_isomers
+from iia_calc.known import known_starts
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.shape import shape_of
 from iia_calc.stored_relaxation import largest_force
@@ -83,6 +87,17 @@ def gather(best: list[Lowest], element_energies: dict[str, float], level: str, o
     return table
 
 
+def search_and_confirm(formula: str, options: argparse.Namespace) -> str:
+    """Search one formula and relax its lowest isomers by DFT, into its folder of `options.runs`; says what came out."""
+    found = search_isomers(
+        formula, out=options.runs / formula, quenches=options.quenches, seed=options.seed, model=options.model,
+        starts=known_starts(Composition.parse(formula)) if options.known else (),
+    )  # fmt: skip
+    curvature = partial(second_derivatives, storage.load(options.model))
+    done = confirm_search(found, options.dft, dft_level(formula), workers=options.workers, curvature=curvature)
+    return " ".join([formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done)])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("formulas", nargs="*")
@@ -90,19 +105,16 @@ def main() -> None:
     parser.add_argument("--dft", type=int, default=3, help="isomers relaxed by DFT of each formula")
     parser.add_argument("--model", default=None)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="isomers relaxed side by side")
+    parser.add_argument("--jobs", "-j", type=int, default=1, help="formulas side by side, on one GPU too")
+    parser.add_argument("--known", action="store_true", help="begin with the shipped minima, as `iia search` does")
     parser.add_argument("--runs", type=Path, default=Path("runs/lowest"))
     parser.add_argument("--also", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=Path("runs/lowest"))
     options = parser.parse_args()
-    curvature = partial(second_derivatives, storage.load(options.model))
-    for formula in options.formulas:
-        found = search_isomers(
-            formula, out=options.runs / formula, quenches=options.quenches, seed=options.seed, model=options.model
-        )
-        level = dft_level(formula)
-        done = confirm_search(found, options.dft, level, workers=options.workers, curvature=curvature)
-        print(formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done), flush=True)
+    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+        for line in pool.map(search_and_confirm, options.formulas, repeat(options)):
+            print(line, flush=True)
     paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]
     best = lowest_of(relaxed(paths))
     level = dft_level(best[0].composition.formula)
