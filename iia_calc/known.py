@@ -28,19 +28,23 @@ BONDED = 1.25
 def known_starts(composition: Composition, source: str | Path | None = None) -> list[Atoms]:
     """Structures of `composition` from a file of low minima; empty where it holds neither formula nor neighbours.
 
-    Those of the formula itself, those of one atom less (of any element of `composition`) with one attached in several
-    places, those of one more without one of the atoms with the fewest bonds. The same call gives the same.
-
     source : of minima, anything ASE reads; None for the shipped `models/lowest`.
     """
     path = models_folder() / "lowest" / "lowest.extxyz" if source is None else Path(source)
-    if not path.exists():
-        return []
+    return starts_from(_minima(path), composition) if path.exists() else []
+
+
+def starts_from(minima: Sequence[Atoms], composition: Composition) -> list[Atoms]:
+    """What of `minima` a search of `composition` may begin with.
+
+    Those of the formula itself, those of one atom less (of any element of `composition`) with one attached in several
+    places, those of one more without one of the atoms with the fewest bonds. The same call gives the same.
+    """
     rng = np.random.default_rng(0)
     wanted = dict(composition.counts)
     same: list[Atoms] = []
     made: list[Atoms] = []
-    for atoms in _minima(path):
+    for atoms in minima:
         counts = dict(Composition.parse(atoms).counts)
         change = {s: wanted.get(s, 0) - counts.get(s, 0) for s in wanted.keys() | counts.keys()}
         change = {symbol: count for symbol, count in change.items() if count}

@@ -46,11 +46,11 @@ def improve(
 ) -> None:
     """Make a potential better where its searches go: search, label by DFT, train, and again.
 
-    Each round searches FORMULAS with the present potential, labels the lowest minima it found, the
-    states its members disagree about and what differs most from all that is labelled, trains the
-    committee on, and measures it: on the minima its own search took for the lowest, before it is
-    trained on them, and on held-out labels. Everything is on disk after every step; a stopped or
-    killed loop goes on where it was.
+    Each round searches FORMULAS with the present potential, beginning with the lowest structures labelled
+    so far, labels the lowest minima it found, the states its members disagree about and what differs most
+    from all that is labelled, trains the committee on, and measures it: on the minima its own search took
+    for the lowest, before it is trained on them, and on held-out labels. Everything is on disk after every
+    step; a stopped or killed loop goes on where it was.
 
         iia improve SeB6 SeB8 SeB10 --from seb-8 --labels models/labels/pbe0-3-21g.db --rounds 3 -o loop -j 2
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +12,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from iia_calc.committee import Committee
+from iia_calc.labels.store import LabelledStructure
 from iia_calc.potential import Potential
 from iia_calc.relax import PotentialRelaxer, forces_std_limit
+from iia_calc.training.evaluate import is_near_minimum
 from search import find_minima
 from search.composition import Composition
 from search.seeds import random_cluster
@@ -38,16 +40,22 @@ class Candidate:
 
 
 def gather(
-    potential: Potential | Committee, formula: str, quenches: int, seed: int, most: int = 400
+    potential: Potential | Committee,
+    formula: str,
+    quenches: int,
+    seed: int,
+    most: int = 400,
+    starts: Sequence[Atoms] = (),
 ) -> list[Candidate]:
     """Search one formula for `quenches`: its minima, lowest first, the uncertain states it met, points along quenches.
 
     most : of each kind, at most so many are kept. Of quenches from new random starts an eighth as many are halted
     at each of `ON_THE_WAY`.
+    starts : structures of the formula that the search begins with.
     """
     limit = forces_std_limit(potential)
     relaxer = PotentialRelaxer(potential, fmax=0.03, max_steps=300, forces_std_limit=limit)
-    result = find_minima(formula, relaxer, quenches=quenches, seed=seed)
+    result = find_minima(formula, relaxer, quenches=quenches, seed=seed, starts=starts)
     found = [
         Candidate(_bare(atoms), float(atoms.get_potential_energy()), _deviation(atoms), "minimum")
         for atoms in result.minima[:most]
@@ -55,6 +63,16 @@ def gather(
     uncertain = sorted(relaxer.strayed, key=lambda r: r.energy)[:most]
     found += [Candidate(_bare(r.atoms), r.energy, r.forces_std or 0.0, "uncertain") for r in uncertain]
     return found + _on_the_way(potential, formula, max(1, quenches // 8), seed)[:most]
+
+
+def lowest_labelled(labelled: Iterable[LabelledStructure]) -> list[Atoms]:
+    """Of each formula the lowest structure near a minimum: where the next round's searches begin."""
+    best: dict[str, LabelledStructure] = {}
+    for item in labelled:
+        formula = Composition.parse(item.atoms).formula
+        if is_near_minimum(item) and (formula not in best or item.label.energy < best[formula].label.energy):
+            best[formula] = item
+    return [_bare(best[formula].atoms) for formula in sorted(best)]
 
 
 def _on_the_way(potential: Potential | Committee, formula: str, n: int, seed: int) -> list[Candidate]:

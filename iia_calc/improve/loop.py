@@ -18,6 +18,7 @@ from iia_calc.improve.candidates import Candidate
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings
+from iia_calc.known import starts_from
 from iia_calc.labels.executors import process_pool
 from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LevelOfTheory
@@ -214,10 +215,11 @@ class Loop:
             self._in_time()
             potential = potential or storage.load(model, device=self.device)
             labelled = self._training_labels() if labelled is None else labelled
-            seen = folder / f"candidates-{formula}.extxyz"
+            composition, seen = Composition.parse(formula), folder / f"candidates-{formula}.extxyz"
             if not seen.exists():
-                met.save(met.gather(potential, formula, self.settings.quenches, self.settings.seed + number), seen)
-            composition = Composition.parse(formula)
+                starts = starts_from(met.lowest_labelled(labelled), composition)
+                seed = self.settings.seed + number
+                met.save(met.gather(potential, formula, self.settings.quenches, seed, starts=starts), seen)
             known = [item.atoms for item in labelled if Composition.parse(item.atoms) == composition]
             pool = met.load(seen)
             best = choose(pool, known, share, self.settings.share_lowest, self.settings.share_uncertain)

@@ -1,9 +1,14 @@
 """What a search meets: minima, points along quenches."""
 
 import numpy as np
+from ase import Atoms
+from ase.io import read
 
 from iia_calc import storage
-from iia_calc.improve.candidates import gather, load, save
+from iia_calc.improve.candidates import gather, load, lowest_labelled, save
+from iia_calc.known import starts_from
+from iia_calc.labels.level import Label
+from iia_calc.labels.store import LabelledStructure
 from iia_calc.training.evaluate import NEAR_MINIMUM
 from search.composition import Composition
 
@@ -23,6 +28,26 @@ def test_points_along_quenches_are_met_and_kept(tmp_path):
     again = load(tmp_path / "met.extxyz")
     assert [item.origin for item in again] == [item.origin for item in found]
     assert gather(storage.load(), "SeB4", quenches=8, seed=3)[-1].energy == found[-1].energy
+
+
+def test_a_round_begins_where_labels_are_lowest():
+    rng = np.random.default_rng(0)
+
+    def labelled(formula, energy, force):
+        atoms = Atoms(formula, rng.normal(size=(Composition.parse(formula).n_atoms, 3)))
+        return LabelledStructure(atoms, Label(energy, np.full((len(atoms), 3), force)), "start", "path")
+
+    items = [labelled("SeB4", energy, force) for energy, force in ((-2.0, 0.1), (-3.0, 0.1), (-9.0, 5.0))]
+    items.append(labelled("B5", -1.0, 0.1))
+    lowest = lowest_labelled(items)
+    assert [Composition.parse(atoms).formula for atoms in lowest] == ["B5", "SeB4"]
+    assert np.array_equal(lowest[1].positions, items[1].atoms.positions)  # -9 eV lies far from a minimum
+
+    known = read(storage.models_folder() / "lowest" / "lowest.extxyz", ":")
+    begun = starts_from(known, Composition.parse("SeB8"))[:1]
+    found = gather(storage.load(), "SeB8", quenches=4, seed=3, starts=begun)
+    random = gather(storage.load(), "SeB8", quenches=4, seed=3)
+    assert found[0].energy < random[0].energy - 0.1
 
 
 def _forces(atoms):
