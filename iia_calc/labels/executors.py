@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
+from multiprocessing.synchronize import Event
 
 _FOR_WORKERS = {
     "OMP_NUM_THREADS": "1",
@@ -24,19 +24,24 @@ _FOR_WORKERS = {
 def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     """`workers` fresh processes; labels parallelise over structures, so each keeps to one thread.
 
+    At the end whatever is still computed is given up: a hard SCF takes minutes, and nobody waits for its label.
+
     Raises
     ------
     ValueError : fewer than one worker.
     """
     if workers < 1:
         raise ValueError(f"a label job needs at least one worker, not {workers}")
+    context = get_context("spawn")
+    over = context.Event()
     with worker_environment():
         executor = ProcessPoolExecutor(
-            workers, mp_context=get_context("spawn"), initializer=_end_with_parent, initargs=(os.getpid(),)
+            workers, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(), over)
         )
         try:
             yield executor
         finally:
+            over.set()
             executor.shutdown(wait=True, cancel_futures=True)
 
 
@@ -55,12 +60,12 @@ def worker_environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _end_with_parent(parent: int) -> None:
-    """A worker whose job was killed would else go on for minutes with a label that nobody takes."""
+def _end_with_parent(parent: int, over: Event) -> None:
+    """A worker whose job was killed, or is over, would else go on for minutes with a label that nobody takes."""
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
+        while os.getppid() == parent and not over.wait(1.0):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

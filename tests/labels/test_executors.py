@@ -1,0 +1,46 @@
+"""Worker processes: one thread each, and none outlives its job."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from iia_calc.labels.executors import process_pool
+
+
+def threads() -> str | None:
+    return os.environ.get("OMP_NUM_THREADS")
+
+
+def lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_results_come_back_and_threads_are_one(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    with process_pool(2) as executor:
+        assert [executor.submit(threads).result() for _ in range(3)] == ["1"] * 3
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+    with pytest.raises(ValueError, match="at least one worker, not 0"), process_pool(0):
+        pass
+
+
+def test_nobody_waits_for_what_is_still_computed():
+    with process_pool(2) as executor:
+        process = executor.submit(os.getpid).result()
+        running = [executor.submit(time.sleep, 300) for _ in range(4)]
+        while not running[0].running():
+            time.sleep(0.01)
+        began = time.monotonic()
+    assert time.monotonic() - began < 30
+    for _ in range(100):
+        if not lives(process):
+            return
+        time.sleep(0.1)
+    pytest.fail("a worker outlives its job")
