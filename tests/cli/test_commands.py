@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def clusters(tmp_path):
     return tmp_path / "clusters.xyz"
 
 
-COMMANDS = ("search", "relax", "md", "label", "train", "evaluate", "info")
+COMMANDS = ("search", "relax", "md", "label", "join", "train", "improve", "evaluate", "info")
 
 
 def test_help_teaches(iia):
@@ -36,10 +36,11 @@ def test_help_teaches(iia):
 def test_help_comes_at_once():
     best = float("inf")
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         subprocess.run([*IIA, "--help"], env=ENVIRONMENT, capture_output=True, check=True)
-        best = min(best, time.perf_counter() - start)
-    assert best < 0.7
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert best < 0.7  # seconds of the CPU, so that the machine may do something else meanwhile
 
 
 def test_help_imports_nothing_heavy():

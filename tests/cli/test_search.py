@@ -10,7 +10,7 @@ from importlib.metadata import version
 import numpy as np
 import pytest
 from ase.db import connect
-from ase.io import read
+from ase.io import read, write
 from cli_process import ENVIRONMENT, IIA
 
 from iia_calc import storage
@@ -182,3 +182,18 @@ def test_debug_shows_the_traceback(model):
     done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Traceback" in done.stderr
+
+
+def test_a_search_begins_with_what_it_is_given(iia, model, tmp_path):
+    lowest = {atoms.info["formula"]: atoms for atoms in read(storage.models_folder() / "lowest" / "lowest.extxyz", ":")}
+    write("mine.xyz", lowest["SeB4"])
+    own = iia("search", "SeB4", "--quenches", 4, "--starts", "mine.xyz", "--no-known", "--model", model, "--out", "own")
+    assert "begun with 1 given or known structure," in own.stdout.replace("\n", " ")
+    assert json.loads((tmp_path / "own/run.json").read_text())["settings"]["starts"] == 1
+    random = iia("search", "SeB4", "--quenches", 4, "--no-known", "--model", model, "--out", "random")
+    assert "begun with" not in random.stdout.replace("\n", " ")
+    iia("search", "SeB4", "--quenches", 4, "--model", model, "--out", "known")
+    assert json.loads((tmp_path / "known/run.json").read_text())["settings"]["starts"] > 4
+    wrong = iia("search", "SeB5", "--quenches", 4, "--starts", "mine.xyz", "--model", model, "--out", "wrong", code=2)
+    assert "starting structure 1 is SeB4; the search is for SeB5" in wrong.stderr.replace("\n", " ")
+    assert "there is no file none.xyz" in iia("search", "SeB5", "--starts", "none.xyz", "--model", model, code=2).stderr
