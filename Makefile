@@ -1,5 +1,5 @@
 # make demo: search SeB16 with the shipped potential for two minutes and show the isomers
-# make test: the test suite, on all cores; make lint: ruff and mypy; make bench: speed against the peers
+# make test: the test suite, on up to four cores; make lint: ruff and mypy; make bench: speed against the peers
 # Each sets up the project's own virtual environment first (.venv, Python 3.12 or newer).
 
 VENV  := .venv
@@ -13,7 +13,7 @@ demo: $(READY)
 	$(VENV)/bin/iia search SeB16 --time 2m --seed 0 --out runs/demo-SeB16
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(READY)
 	$(VENV)/bin/ruff check
