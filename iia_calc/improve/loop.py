@@ -17,7 +17,7 @@ from iia_calc.improve import candidates as met
 from iia_calc.improve.candidates import Candidate
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
-from iia_calc.improve.settings import LoopSettings
+from iia_calc.improve.settings import LoopSettings, settled
 from iia_calc.known import starts_from
 from iia_calc.labels.executors import process_pool
 from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
@@ -66,7 +66,7 @@ class Loop:
         self.device = checked_device(device)
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.settings = self._settled(settings)
+        self.settings = settled(self.folder, settings)
         self.workers, self.executor, self.say, self.on_labels = workers, executor, say, on_labels
         self.level = self.settings.level_of_theory
         self.deadline = float("inf")
@@ -104,19 +104,6 @@ class Loop:
         return done[-1].parent / "model" if done else None
 
     # the start
-
-    def _settled(self, settings: LoopSettings | None) -> LoopSettings:
-        path = self.folder / "improve.json"
-        if not path.exists():
-            if settings is None:
-                raise ValueError(f"{self.folder} holds no loop to go on with; say which formulas it is to search")
-            return settings
-        found = LoopSettings.read(path)
-        if settings is not None and settings.as_plain() != found.as_plain():
-            ours, theirs = settings.as_plain(), found.as_plain()
-            other = ", ".join(f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in ours if ours[key] != theirs[key])
-            raise ValueError(f"{self.folder} was begun with other settings ({other}); go on with those or elsewhere")
-        return found
 
     def _read_everything(self) -> None:
         """Whatever is wrong with what was given is said before anything is computed."""

@@ -142,3 +142,23 @@ class LoopSettings:
         if not isinstance(data, dict):
             raise ValueError(f"{path} is not a JSON object of loop settings")
         return cls.from_plain(data)
+
+
+def settled(folder: Path, given: LoopSettings | None) -> LoopSettings:
+    """The settings of the loop in `folder`; of a new one those `given`.
+
+    Raises
+    ------
+    ValueError : it was begun with others, or is new and none are given.
+    """
+    path = folder / "improve.json"
+    if not path.exists():
+        if given is None:
+            raise ValueError(f"{folder} holds no loop to go on with; say which formulas it is to search")
+        return given
+    found = LoopSettings.read(path)
+    if given is not None and given.as_plain() != found.as_plain():
+        ours, theirs = given.as_plain(), found.as_plain()
+        other = ", ".join(f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in ours if ours[key] != theirs[key])
+        raise ValueError(f"{folder} was begun with other settings ({other}); go on with those or elsewhere")
+    return found
