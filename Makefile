@@ -13,7 +13,7 @@ demo: $(READY)
 	$(VENV)/bin/iia search SeB16 --time 2m --seed 0 --out runs/demo-SeB16
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile
+	OMP_NUM_THREADS=1 $(VENV)/bin/pytest -n logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(VENV)/bin/ruff check

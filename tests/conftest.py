@@ -21,3 +21,11 @@ torch.set_num_threads(1)
 # Before a test's importorskip, which would leave PySCF the slowest kernels; tests that need it skip where it isn't.
 with suppress(ImportError):
     import_pyscf()
+
+
+def pytest_collection_modifyitems(items):
+    """Files with the most slow tests first, so that no process of `make test` is left alone with one at the end."""
+    slow: dict[Path, int] = {}
+    for item in items:
+        slow[item.path] = slow.get(item.path, 0) + (item.get_closest_marker("slow") is not None)
+    items.sort(key=lambda item: -slow[item.path])

@@ -138,6 +138,7 @@ def last_angle(found) -> float:
     return next(c for c in found if c.model_rank == 2).atoms.get_angle(1, 0, 2)
 
 
+@pytest.mark.slow
 def test_in_processes_as_in_one(tmp_path):
     isomers = [H2, H2.copy()]
     isomers[1].positions[1, 2] = 0.76

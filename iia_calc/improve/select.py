@@ -12,6 +12,7 @@ import numpy as np
 from ase import Atoms
 
 from iia_calc.improve.candidates import Candidate
+from iia_calc.shape import shape_of
 from search.composition import bond_lengths
 from search.fingerprint import Fingerprint
 
@@ -29,8 +30,9 @@ def choose(
 ) -> list[Candidate]:
     """At most `n` of the candidates of one formula, none alike another or alike one that is labelled.
 
-    In turn: minima by energy, any by committee deviation, then whatever is farthest from all chosen
-    and labelled ones. Deterministic.
+    In turn: minima, the lowest of each shape before the next lowest of any, for a potential that has met few
+    labels of a shape misplaces it as a whole; any by committee deviation; then whatever is farthest from all
+    chosen and labelled ones. Deterministic.
     """
     pool = [item for item in candidates if _sane(item.atoms)]
     if not pool or n < 1:
@@ -57,7 +59,8 @@ def choose(
 
     minima = [k for k, item in enumerate(pool) if item.origin == "minimum"]
     minima = _apart_in_energy(sorted(minima, key=lambda k: pool[k].energy), pool)
-    take_in(minima, round(share_lowest * n))
+    new = [k for k in minima if nearest[k] > ALIKE]
+    take_in(_shapes_first(new, pool), round(share_lowest * n))
     uncertain = sorted(range(len(pool)), key=lambda k: -pool[k].forces_std)
     take_in([k for k in uncertain if pool[k].forces_std > 0], round(share_uncertain * n))
     while len(chosen) < n and nearest.max() > ALIKE:
@@ -71,6 +74,13 @@ def _apart_in_energy(order: Sequence[int], pool: Sequence[Candidate]) -> list[in
         if not kept or pool[k].energy - pool[kept[-1]].energy > SAME_ENERGY:
             kept.append(k)
     return kept
+
+
+def _shapes_first(order: Sequence[int], pool: Sequence[Candidate]) -> list[int]:
+    """The first of each shape, then the others, each in the given order."""
+    shapes = [shape_of(pool[k].atoms) for k in order]
+    firsts = [shapes.index(shape) for shape in dict.fromkeys(shapes)]
+    return [order[k] for k in firsts] + [k for place, k in enumerate(order) if place not in firsts]
 
 
 def _point(atoms: Atoms) -> np.ndarray:

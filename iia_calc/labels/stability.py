@@ -45,9 +45,7 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | 
     _, product, diagonal = hessian(trial, gpu.beside(trial, orbitals), gpu.beside(trial, occupied))
     if not diagonal.size:
         return None
-    lowest, vector = lowest_eigenpair(
-        lambda v: gpu.to_numpy(product(gpu.beside(trial, v))), gpu.to_numpy(diagonal)
-    )
+    lowest, vector = lowest_eigenpair(lambda v: gpu.to_numpy(product(gpu.beside(trial, v))), gpu.to_numpy(diagonal))
     if lowest >= NEGATIVE:
         return None
     if together:

@@ -46,6 +46,7 @@ def minima(folder):
         return [minimum.energy for minimum in archive]
 
 
+@pytest.mark.slow
 def test_minima_stay_and_the_search_goes_on(tmp_path):
     command = ("search", "SeB5", "--quenches", 120, "--out", tmp_path / "search")
     full = run(*command, bytes_per_file=130_000)

@@ -51,6 +51,7 @@ def test_folder(searched, model):
     assert not [path for path in folder.iterdir() if path.name.endswith(".part")]
 
 
+@pytest.mark.slow
 def test_table_and_going_on(searched, iia, model, tmp_path):
     folder, _ = searched
     done = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", tmp_path / "own")
@@ -68,6 +69,7 @@ def test_table_and_going_on(searched, iia, model, tmp_path):
     assert [isomer["energy"] for isomer in json.loads(longer.stdout)["isomers"]] == pytest.approx(energies, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_ctrl_c_shows_what_was_found_and_kill_loses_nothing(model, tmp_path):
     command = [*IIA, "search", "SeB4", "--time", "5m", "--model", model, "--out", str(tmp_path / "out"), "--json"]
 
@@ -184,6 +186,7 @@ def test_debug_shows_the_traceback(model):
     assert "Traceback" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_search_begins_with_what_it_is_given(iia, model, tmp_path):
     lowest = {atoms.info["formula"]: atoms for atoms in read(storage.models_folder() / "lowest" / "lowest.extxyz", ":")}
     write("mine.xyz", lowest["SeB4"])

@@ -1,6 +1,7 @@
 """What a search meets: minima, points along quenches."""
 
 import numpy as np
+import pytest
 from ase import Atoms
 from ase.io import read
 
@@ -30,6 +31,7 @@ def test_points_along_quenches_are_met_and_kept(tmp_path):
     assert gather(storage.load(), "SeB4", quenches=8, seed=3)[-1].energy == found[-1].energy
 
 
+@pytest.mark.slow
 def test_a_round_begins_where_labels_are_lowest():
     rng = np.random.default_rng(0)
 

@@ -44,6 +44,7 @@ def finished(tmp_path_factory):
     return out, json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_rounds_add_labels_and_end_with_a_model(finished):
     out, told = finished
     first, second = told["rounds"]

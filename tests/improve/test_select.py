@@ -6,6 +6,7 @@ from ase import Atoms
 
 from iia_calc.improve.candidates import Candidate, load, save
 from iia_calc.improve.select import ALIKE, choose
+from iia_calc.shape import shape_of
 from search.composition import Composition
 from search.fingerprint import Fingerprint
 from search.seeds import random_cluster
@@ -34,9 +35,28 @@ def test_the_lowest_and_the_least_certain_come_first(pool):
     chosen = choose(pool, [], 10, share_lowest=0.4, share_uncertain=0.3)
     assert len(chosen) == 10
     minima = sorted((item for item in pool if item.origin == "minimum"), key=lambda item: item.energy)
-    assert chosen[:4] == minima[:4]
+    assert chosen[0] == minima[0]
     rest = sorted((item for item in pool if item not in chosen[:4]), key=lambda item: -item.forces_std)
     assert chosen[4:7] == rest[:3]
+
+
+def test_each_shape_has_its_lowest_labelled_before_any_has_two():
+    rng = np.random.default_rng(3)
+    composition = Composition.parse("B14")
+    kinds = ["planar"] * 6 + ["tubular", "cage"]
+    minima = [
+        Candidate(random_cluster(composition, rng, kind), float(k), 0.0, "minimum") for k, kind in enumerate(kinds)
+    ]
+    shapes = [shape_of(item.atoms) for item in minima]
+    assert len(set(shapes)) > 2
+    firsts = [minima[shapes.index(shape)] for shape in dict.fromkeys(shapes)]
+    chosen = choose(minima, [], 6, share_lowest=1.0)
+    assert chosen[: len(firsts)] == firsts
+    others = [item for item in minima if item not in firsts]
+    assert chosen[len(firsts) :] == others[: 6 - len(firsts)]
+    # of a shape whose lowest is labelled, the next one counts
+    again = choose(minima, [minima[0].atoms], 1, share_lowest=1.0)
+    assert again == [minima[1]]
 
 
 def test_nothing_is_labelled_twice(pool):

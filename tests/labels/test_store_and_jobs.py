@@ -189,6 +189,7 @@ def test_nonsense_requests(values, message):
         LabelRequest(**values)
 
 
+@pytest.mark.slow
 def test_a_killed_job_goes_on_where_it_was(tmp_path):
     script = (
         "from pathlib import Path; from iia_calc.labels.run import LabelRequest, run_labels; import sys\n"

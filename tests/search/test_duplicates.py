@@ -53,30 +53,34 @@ def invariants(atoms, energy):
     return np.concatenate(parts)
 
 
-def groups(results):
-    """Number of each result's group."""
-    kinds, found = [], []
-    for relaxed in results:
+class Groups:
+    """Numbers results by what they are the same as."""
+
+    def __init__(self):
+        self.kinds = np.empty((0, 0))
+
+    def number(self, relaxed):
         own = invariants(relaxed.atoms, relaxed.energy)
         tolerance = np.full(len(own), 1e-3)
         tolerance[0] = 1e-6
-        same = [k for k, kind in enumerate(kinds) if (np.abs(kind - own) < tolerance).all()]
-        if not same:
-            kinds.append(own)
-        found.append(same[0] if same else len(kinds) - 1)
-    return found
+        kinds = self.kinds.reshape(-1, len(own))
+        same = np.flatnonzero((np.abs(kinds - own) < tolerance).all(1))
+        if not len(same):
+            self.kinds = np.vstack([kinds, own])
+        return int(same[0]) if len(same) else len(kinds)
 
 
 def minima(composition, relaxer, n):
     """Sound results of a search that walks far, until they are of `n` groups; each group's first."""
     searcher = BasinHopping(LengthScale.of(composition, relaxer), BasinHoppingSettings(walkers=32, temperature=3.0))
-    results, group = [], []
+    results, group, groups = [], [], Groups()
     for _ in range(200):
         structures = searcher.ask(32)
         told = relaxer.relax(structures)
         searcher.tell(told)
-        results += [r for r in told if r.converged and not r.fragmented]
-        group = groups(results)
+        whole = [r for r in told if r.converged and not r.fragmented]
+        results += whole
+        group += [groups.number(relaxed) for relaxed in whole]
         if len(set(group)) >= n:
             break
     return results, group

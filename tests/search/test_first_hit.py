@@ -26,6 +26,7 @@ def test_without_censoring_it_is_the_plain_mean_and_quantiles():
     assert hits.mean.high - hits.mean.low == pytest.approx(2 * 1.96 * 28.9 / 10, rel=0.15)
 
 
+@pytest.mark.slow
 def test_censored_runs_count():
     """Kaplan–Meier by hand: 3 hits at 2, 4, 6 and one run given up at 5."""
     costs, hit = np.array([2.0, 4.0, 5.0, 6.0]), np.array([True, True, False, True])
@@ -41,6 +42,7 @@ def test_censored_runs_count():
     assert none.mean.value == none.median.value == np.inf
 
 
+@pytest.mark.slow
 def test_intervals_cover_the_truth():
     rng = np.random.default_rng(2)
     covered = 0

@@ -43,6 +43,7 @@ def _potential(energies) -> Potential:
     return Potential(SMALL, energies)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 def test_it_learns(tmp_path, labelled, energies, optimiser):
     potential = _potential(energies)
@@ -137,6 +138,7 @@ def _store(path, labelled, energies):
     return path
 
 
+@pytest.mark.slow
 def test_build_saves_a_committee_with_its_card(tmp_path, labelled, energies):
     starts = sorted({item.start for item in labelled})
     held = set(starts[::4])
@@ -176,6 +178,7 @@ def test_build_saves_a_committee_with_its_card(tmp_path, labelled, energies):
         BuildRequest((train,), tmp_path / "x", device="cuda:99")
 
 
+@pytest.mark.slow
 def test_a_killed_fit_goes_on(tmp_path, labelled, energies):
     path = _store(tmp_path / "train.db", labelled, energies)
     script = (
