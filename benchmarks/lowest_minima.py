@@ -94,7 +94,10 @@ def search_and_confirm(formula: str, options: argparse.Namespace) -> str:
         starts=known_starts(Composition.parse(formula)) if options.known else (),
     )  # fmt: skip
     curvature = partial(second_derivatives, storage.load(options.model))
-    done = confirm_search(found, options.dft, dft_level(formula), workers=options.workers, curvature=curvature)
+    done = confirm_search(
+        found, options.dft, dft_level(formula), workers=options.workers, curvature=curvature,
+        each_shape=options.shapes,
+    )  # fmt: skip
     return " ".join([formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done)])
 
 
@@ -103,6 +106,7 @@ def main() -> None:
     parser.add_argument("formulas", nargs="*")
     parser.add_argument("--quenches", type=int, default=600)
     parser.add_argument("--dft", type=int, default=3, help="isomers relaxed by DFT of each formula")
+    parser.add_argument("--shapes", action="store_true", help="and the lowest of each shape that these lack")
     parser.add_argument("--model", default=None)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="isomers relaxed side by side")

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from iia_calc.checks import Checks
 from iia_calc.confirmed import Confirmed, comment, described, moved, rank_correlation, write_confirmed
-from iia_calc.isomers import IsomerSearch, write_isomers
+from iia_calc.isomers import Isomer, IsomerSearch, write_isomers
 from iia_calc.labels.dft import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of
 from iia_calc.labels.pyscf_import import import_pyscf
@@ -39,6 +39,7 @@ def confirm(
     max_steps: int = 100,
     callback: Callable[[Step], object] | None = None,
     curvature: Callable[[Atoms], np.ndarray] | None = None,
+    ranks: Sequence[int] | None = None,
 ) -> list[Confirmed]:
     """Relax `isomers` at `level`, make the `checks` and rank them by that, the sound ones first.
 
@@ -56,6 +57,7 @@ def confirm(
     callback : called with a `Step` after each evaluation, displacement and single point.
     curvature : second derivatives [3n, 3n], eV/Å², near those of `level`, such as a potential's
         (`iia_calc.curvature`), with which relaxations need fewer steps.
+    ranks : of the isomers in the search; None for 1, 2, ...
 
     Raises
     ------
@@ -70,7 +72,9 @@ def confirm(
     labels = LabelStore(store, level.name)
     steps = StoredSteps(Path(store).with_suffix(".steps.jsonl"))
     with lanes(workers) as pool:
-        return Verification(isomers, level, labels, steps, pool, checks, fmax, max_steps, callback, curvature).run()
+        return Verification(
+            isomers, level, labels, steps, pool, checks, fmax, max_steps, callback, curvature, ranks
+        ).run()
 
 
 def dft_level(
@@ -129,6 +133,7 @@ def confirm_search(
     workers: int | None = None,
     callback: Callable[[Step], object] | None = None,
     curvature: Callable[[Atoms], np.ndarray] | None = None,
+    each_shape: bool = False,
 ) -> list[Confirmed]:
     """`confirm` for the lowest of a search, in its folder.
 
@@ -137,13 +142,16 @@ def confirm_search(
 
     workers : None for as many as there are cores, at most one per isomer.
     curvature : as in `confirm`; that of the potential which searched.
+    each_shape : the lowest of each shape that the `n_lowest` lack, too.
     """
-    isomers = [isomer.atoms for isomer in found.isomers[:n_lowest]]
+    chosen = to_confirm(found.isomers, n_lowest, each_shape)
+    isomers = [isomer.atoms for isomer in chosen]
     if workers is None:
         workers = max(1, min(cores(), len(isomers)))
     store = store_for(found.folder, level)
     confirmed = confirm(
-        isomers, level, store, checks=checks, workers=workers, callback=callback, curvature=curvature
+        isomers, level, store, checks=checks, workers=workers, callback=callback, curvature=curvature,
+        ranks=[isomer.rank for isomer in chosen],
     )  # fmt: skip
     if any(c.energy is not None for c in confirmed):
         write_confirmed(confirmed, found.folder / "confirmed.extxyz")
@@ -154,6 +162,21 @@ def confirm_search(
     found.run["dft"] = as_plain(confirmed, level, checks, workers, store)
     write_json(found.folder / "run.json", found.run)
     return confirmed
+
+
+def to_confirm(isomers: Sequence[Isomer], n_lowest: int, each_shape: bool = False) -> list[Isomer]:
+    """The `n_lowest`; with `each_shape` also the lowest of each shape that these lack.
+
+    A potential that has met few labels of a shape misplaces it as a whole: before it had any of double rings, B20's
+    lay 0.12 eV/atom too high (models/README.md).
+    """
+    chosen = list(isomers[:n_lowest])
+    shapes = {isomer.shape for isomer in chosen}
+    for isomer in isomers[n_lowest:] if each_shape else ():
+        if isomer.shape not in shapes:
+            shapes.add(isomer.shape)
+            chosen.append(isomer)
+    return chosen
 
 
 def draw(found: IsomerSearch, confirmed: Sequence[Confirmed]) -> None:

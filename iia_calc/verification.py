@@ -84,6 +84,7 @@ class Verification:
         max_steps: int,
         callback: Callable[[Step], object] | None,
         curvature: Callable[[Atoms], np.ndarray] | None = None,
+        ranks: Sequence[int] | None = None,
     ) -> None:
         if pool.workers > 1 and hasattr(level, "but"):
             level = level.but(threads=max(1, cores() // pool.workers))
@@ -92,7 +93,8 @@ class Verification:
         self.fmax, self.max_steps, self.curvature = fmax, max_steps, curvature
         self.paths = stored_paths(labels)
         self.everything = dict(self.paths)
-        self.cases = [_Case(k + 1, atoms, self._relaxation(atoms)) for k, atoms in enumerate(isomers)]
+        ranks = range(1, len(isomers) + 1) if ranks is None else ranks
+        self.cases = [_Case(rank, atoms, self._relaxation(atoms)) for rank, atoms in zip(ranks, isomers, strict=True)]
         self.bases: list[Any] = [self.level]
         if checks is not None and checks.basis is not None and checks.basis.lower() != self.level.basis.lower():
             self.bases.append(self.level.but(basis=checks.basis, grid_level=max(3, self.level.grid_level)))

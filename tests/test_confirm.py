@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones as ASELennardJones
+from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
+from ase.io import read
 
 from iia_calc.checks import Checks
-from iia_calc.confirm import confirm, dft_level, moved, rank_correlation, store_for, write_confirmed
+from iia_calc.confirm import confirm, confirm_search, dft_level, moved, rank_correlation, store_for, write_confirmed
 from iia_calc.confirmed import Confirmed, ranked
+from iia_calc.isomers import IsomerSearch, rank_isomers
 from iia_calc.labels.level import Label, LabelFailed
 from iia_calc.labels.store import LabelStore
 
@@ -70,6 +73,24 @@ def test_ranked_by_the_better_level(isomers, tmp_path):
     assert (seen[-1].done, seen[-1].total) == (3, 3)
     write_confirmed(confirmed, tmp_path / "confirmed.extxyz")
     assert (tmp_path / "confirmed.extxyz").read_text().count(" model_rank=") == 3
+
+
+@pytest.mark.parametrize(("each_shape", "ranks"), [(False, {1}), (True, {1, 3})])
+def test_the_lowest_of_a_further_shape_is_relaxed_under_its_own_rank(isomers, tmp_path, each_shape, ranks):
+    rhombus, tetrahedron, rattled = isomers
+    wide = Atoms("B4", 1.1 * rhombus.positions)
+    for k, atoms in enumerate((rhombus, wide, tetrahedron, rattled)):
+        atoms.calc = SinglePointCalculator(atoms, energy=float(k))
+        atoms.info.update(times_found=1, first_quench=1)
+    found = IsomerSearch(rank_isomers([rhombus, wide, tetrahedron, rattled]), None, tmp_path, {})
+    assert [isomer.shape for isomer in found.isomers] == ["planar", "planar", "compact", "compact"]
+    confirmed = confirm_search(found, 1, Cheap(), workers=1, each_shape=each_shape)
+    assert {c.model_rank for c in confirmed} == ranks
+    assert {plain["model_rank"] for plain in found.run["dft"]["isomers"]} == ranks
+    if each_shape:
+        assert (confirmed[0].rank, confirmed[0].model_rank) == (1, 3)
+        frames = read(tmp_path / "isomers.extxyz", index=":")
+        assert [frame.info.get("dft_rank") for frame in frames] == [2, None, 1, None]
 
 
 def test_nothing_is_computed_twice(isomers, tmp_path):

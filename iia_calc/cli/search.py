@@ -60,6 +60,9 @@ def search(
         bool, typer.Option("--asynchronous", help="Islands never wait for slow workers; two runs will differ.")
     ] = False,
     dft: Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")] = 0,
+    dft_shapes: Annotated[
+        bool, typer.Option("--dft-shapes", help="With --dft: the lowest of each shape that the K lowest lack, too.")
+    ] = False,
     functional: Annotated[str, typer.Option(help="With --dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --dft: of the relaxation.")] = "3-21G",
     dft_basis: Annotated[
@@ -99,6 +102,8 @@ def search(
 
         iia search SeB8 --time 5m --dft 5      # five lowest relaxed by PBE0/3-21G, ranked by PBE0/def2-TZVP
 
+        iia search SeB18 --dft 4 --dft-shapes  # and the lowest tube, cage, ... : beyond n = 12 shapes can be misplaced
+
         iia search SeB8 --dft 5 --frequencies --dft-basis none
 
         iia search SeB16 --islands 4 -j 2      # four islands on two processes
@@ -121,8 +126,10 @@ def search(
             "--charge and --multiplicity are those of the DFT confirmation: add --dft K. "
             "The potential itself knows neutral clusters only"
         )
-    if not dft and (frequencies or descend or dft_workers is not None):
-        raise ValueError("--frequencies, --descend and --dft-workers belong to the DFT confirmation: add --dft K")
+    if not dft and (frequencies or descend or dft_shapes or dft_workers is not None):
+        raise ValueError(
+            "--frequencies, --descend, --dft-shapes and --dft-workers belong to the DFT confirmation: add --dft K"
+        )
     if dft_workers is not None and dft_workers < 1:
         raise ValueError(f"--dft-workers is {dft_workers}; it must be at least 1")
     if threads < 1:
@@ -196,7 +203,7 @@ def search(
 
                 confirmed = confirm_search(
                     found, dft, level, checks=checks, workers=dft_workers, callback=show_step,
-                    curvature=partial(second_derivatives, storage.load(model, device="cpu")),
+                    curvature=partial(second_derivatives, storage.load(model, device="cpu")), each_shape=dft_shapes,
                 )  # fmt: skip
             interrupted = any(c.reason in ("interrupted", "not started") for c in confirmed)
     if as_json:
