@@ -3,8 +3,9 @@
 python benchmarks/lowest_minima.py SeB3 SeB4 SeB5 B5 B6 --quenches 600 --dft 3 --runs runs/lowest --out models/lowest
 python benchmarks/lowest_minima.py --runs runs/lowest --also runs/minima/*.db --out models/lowest    # gather only
 
-A stopped run goes on. OUT receives lowest.extxyz (one frame per formula, PBE0/3-21G energy and forces on it) and
-lowest.md. With `--also`, converged structures of other label databases that are lower take the place of a search's.
+A stopped run goes on. OUT receives lowest.extxyz (of each formula the lowest, and the lowest of each other shape
+within half an eV, lowest first; PBE0/3-21G energies and forces on them) and lowest.md. With `--also`, converged
+structures of other label databases that are lower take the place of a search's.
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import multiprocessing
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import repeat
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -37,9 +39,13 @@ FMAX = 0.05
 """eV/Å: of a structure that counts as relaxed."""
 
 
+WITHIN = 0.5
+"""eV: as much as another basis set may turn the order of two shapes around."""
+
+
 @dataclass(frozen=True)
 class Lowest:
-    """The lowest relaxed structure of a formula, and where it came from."""
+    """The lowest relaxed structure of a formula, or of a shape of it, and where it came from."""
 
     item: LabelledStructure
     origin: str
@@ -47,6 +53,10 @@ class Lowest:
     @property
     def composition(self) -> Composition:
         return Composition.parse(self.item.atoms)
+
+    @cached_property
+    def shape(self) -> str:
+        return shape_of(self.item.atoms)
 
 
 def relaxed(paths: Iterable[Path]) -> Iterator[Lowest]:
@@ -57,29 +67,35 @@ def relaxed(paths: Iterable[Path]) -> Iterator[Lowest]:
 
 
 def lowest_of(candidates: Iterable[Lowest]) -> list[Lowest]:
-    """The lowest of each formula, undoped ones first, by size."""
-    best: dict[str, Lowest] = {}
+    """Of each formula the lowest of each shape that is within `WITHIN`; undoped ones first, by size, then energy."""
+    best: dict[tuple[str, str], Lowest] = {}
     for found in candidates:
-        formula = found.composition.formula
-        if formula not in best or found.item.label.energy < best[formula].item.label.energy - 1e-4:
-            best[formula] = found
-    return sorted(best.values(), key=lambda b: (b.composition.dopants, b.composition.n_atoms))
+        kind = found.composition.formula, found.shape
+        if kind not in best or found.item.label.energy < best[kind].item.label.energy - 1e-4:
+            best[kind] = found
+    lowest: dict[str, float] = {}
+    for (formula, _), found in best.items():
+        lowest[formula] = min(found.item.label.energy, lowest.get(formula, np.inf))
+    kept = [b for (formula, _), b in best.items() if b.item.label.energy < lowest[formula] + WITHIN]
+    return sorted(kept, key=lambda b: (b.composition.dopants, b.composition.n_atoms, b.item.label.energy))
 
 
 def gather(best: list[Lowest], element_energies: dict[str, float], level: str, out: Path) -> str:
     """Write lowest.extxyz and lowest.md; returns the table."""
     frames = []
-    lines = ["| formula | energy, eV | binding, eV/atom | shape | from |", "|---|---|---|---|---|"]
+    lines = ["| formula | energy, eV | above, eV | binding, eV/atom | shape | from |", "|---|---|---|---|---|---|"]
+    lowest: dict[str, float] = {}
     for found in best:
         atoms, label = found.item.atoms, found.item.label
         free = sum(element_energies[symbol] for symbol in atoms.get_chemical_symbols())
-        formula, shape = found.composition.formula, shape_of(atoms)
+        formula, shape = found.composition.formula, found.shape
+        above = label.energy - lowest.setdefault(formula, label.energy)
         frame = Atoms(atoms.numbers, atoms.positions)
         frame.calc = SinglePointCalculator(frame, energy=label.energy, forces=label.forces)
         frame.info.update(formula=formula, level=level, shape=shape)
         frames.append(frame)
         binding = (free - label.energy) / len(atoms)
-        lines.append(f"| {formula} | {label.energy:.4f} | {binding:.3f} | {shape} | {found.origin} |")
+        lines.append(f"| {formula} | {label.energy:.4f} | {above:.2f} | {binding:.3f} | {shape} | {found.origin} |")
     out.mkdir(parents=True, exist_ok=True)
     write(out / "lowest.extxyz", frames, format="extxyz")
     table = "\n".join(lines) + "\n"

@@ -12,7 +12,7 @@ from iia_calc.storage import models_folder
 from search.composition import Composition, bond_lengths
 from search.starts import in_order
 
-LOWEST = {frame.info["formula"]: frame for frame in read(models_folder() / "lowest" / "lowest.extxyz", ":")}
+LOWEST = {frame.info["formula"]: frame for frame in reversed(read(models_folder() / "lowest" / "lowest.extxyz", ":"))}
 
 
 @pytest.mark.parametrize("formula", ["SeB10", "B12", "SeB3"])

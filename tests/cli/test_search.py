@@ -188,7 +188,10 @@ def test_debug_shows_the_traceback(model):
 
 @pytest.mark.slow
 def test_a_search_begins_with_what_it_is_given(iia, model, tmp_path):
-    lowest = {atoms.info["formula"]: atoms for atoms in read(storage.models_folder() / "lowest" / "lowest.extxyz", ":")}
+    lowest = {
+        atoms.info["formula"]: atoms
+        for atoms in reversed(read(storage.models_folder() / "lowest" / "lowest.extxyz", ":"))
+    }
     write("mine.xyz", lowest["SeB4"])
     own = iia("search", "SeB4", "--quenches", 4, "--starts", "mine.xyz", "--no-known", "--model", model, "--out", "own")
     assert "begun with 1 given or known structure," in own.stdout.replace("\n", " ")
