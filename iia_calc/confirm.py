@@ -167,7 +167,7 @@ def confirm_search(
 def to_confirm(isomers: Sequence[Isomer], n_lowest: int, each_shape: bool = False) -> list[Isomer]:
     """The `n_lowest`; with `each_shape` also the lowest of each shape that these lack.
 
-    A potential that has met few labels of a shape misplaces it as a whole: before it had any of double rings, B20's
+    A potential that has met few labels of a shape misplaces it as a whole: with two labels of large double rings, B20's
     lay 0.12 eV/atom too high (models/README.md).
     """
     chosen = list(isomers[:n_lowest])
