@@ -36,6 +36,9 @@ def test_the_lowest_and_the_least_certain_come_first(pool):
     assert len(chosen) == 10
     minima = sorted((item for item in pool if item.origin == "minimum"), key=lambda item: item.energy)
     assert chosen[0] == minima[0]
+    assert all(item.origin == "minimum" for item in chosen[:4])
+    shapes = [shape_of(item.atoms) for item in chosen[:4]]
+    assert len(set(shapes)) == min(4, len({shape_of(item.atoms) for item in minima}))
     rest = sorted((item for item in pool if item not in chosen[:4]), key=lambda item: -item.forces_std)
     assert chosen[4:7] == rest[:3]
 
