@@ -63,7 +63,7 @@ def write_sets(sets: Sequence[StructureSet], target: Path) -> int:
                 frames.append(atoms)
         ase_write(partial, frames, format="extxyz")
     else:
-        with connect(partial, append=True) as database:
+        with connect(partial, append=True, use_lock_file=False) as database:
             for item in sets:
                 for k, atoms in enumerate(item):
                     database.write(atoms, **provenance(item, k))

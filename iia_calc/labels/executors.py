@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
-from multiprocessing.synchronize import Event
+from typing import Any
 
 _FOR_WORKERS = {
     "OMP_NUM_THREADS": "1",
@@ -33,7 +34,7 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     if workers < 1:
         raise ValueError(f"a label job needs at least one worker, not {workers}")
     context = get_context("spawn")
-    over = context.Event()
+    over = context.RawValue("b", 0)  # no Event: to set one waits for its waiters, and a process that died never answers
     with worker_environment():
         executor = ProcessPoolExecutor(
             workers, mp_context=context, initializer=_end_with_parent, initargs=(os.getpid(), over)
@@ -41,7 +42,7 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         try:
             yield executor
         finally:
-            over.set()
+            over.value = 1
             executor.shutdown(wait=True, cancel_futures=True)
 
 
@@ -60,12 +61,12 @@ def worker_environment() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _end_with_parent(parent: int, over: Event) -> None:
+def _end_with_parent(parent: int, over: Any) -> None:
     """A worker whose job was killed, or is over, would else go on for minutes with a label that nobody takes."""
 
     def watch() -> None:
-        while os.getppid() == parent and not over.wait(1.0):
-            pass
+        while os.getppid() == parent and not over.value:
+            time.sleep(0.2)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -58,7 +58,8 @@ class LabelStore:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if existed and _never_finished(self.path):
             self.path.unlink()
-        self._db = connect(self.path, append=True)
+        # SQLite's own locks end with the process; ASE's lock file outlives a kill, and the next writer waits for ever
+        self._db = connect(self.path, append=True, use_lock_file=False)
         try:
             self.metadata = dict(self._db.metadata)
         except sqlite3.OperationalError as error:

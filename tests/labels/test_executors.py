@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
+from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
@@ -44,3 +46,14 @@ def test_nobody_waits_for_what_is_still_computed():
             return
         time.sleep(0.1)
     pytest.fail("a worker outlives its job")
+
+
+def test_a_job_ends_though_a_worker_was_killed():
+    with process_pool(2) as executor:
+        for future in [executor.submit(time.sleep, 0.3) for _ in range(4)]:
+            future.result()
+        os.kill(executor.submit(os.getpid).result(), signal.SIGKILL)
+        with pytest.raises(BrokenProcessPool):
+            executor.submit(time.sleep, 300).result(timeout=30)
+        began = time.monotonic()
+    assert time.monotonic() - began < 30

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -86,6 +87,17 @@ def test_foreign_files_are_refused_and_left_alone(tmp_path):
         LabelStore(tmp_path / "absent.db")
     with pytest.raises(ValueError, match="name it"):
         LabelStore(tmp_path / "labels.json", LEVEL.name)
+
+
+def test_a_lock_file_left_by_a_killed_job_stops_nobody(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    (tmp_path / "labels.db.lock").touch()  # as ASE leaves it, and then waits for ever
+    writer = threading.Thread(target=store.add, args=[sample_start(Start("B3", 1), LEVEL, Sampling(max_steps=2))])
+    writer.daemon = True
+    writer.start()
+    writer.join(timeout=60)
+    assert not writer.is_alive()
+    assert len(LabelStore(tmp_path / "labels.db")) == len(store) > 0
 
 
 def test_a_start_samples_walls_and_torn_bonds_as_well_as_the_minimum():
