@@ -32,6 +32,8 @@ class FriendlyGroup(TyperGroup):
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
             raise typer.Exit(130) from None
+        except BrokenPipeError:
+            raise  # click ends quietly: `iia info | head`
         except USER_ERRORS as error:
             # Exit, Abort and usage errors are RuntimeErrors or click's own; they know what to do.
             if self.debug or type(error).__module__.split(".")[0] in ("click", "typer"):

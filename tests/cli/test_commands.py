@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import resource
+import shlex
 import subprocess
 import sys
 
@@ -47,6 +48,13 @@ def test_help_imports_nothing_heavy():
     code = "import sys, iia_calc.cli; print([m for m in ('torch', 'ase', 'matplotlib', 'scipy') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], env=ENVIRONMENT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_pipe_that_is_closed_early_says_nothing():
+    command = f"{shlex.join(IIA)} label --help | head -60"
+    done = subprocess.run(command, shell=True, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert "Usage: iia label" in done.stdout
+    assert done.stderr == ""
 
 
 def test_version(iia):
