@@ -26,6 +26,7 @@ from iia_calc.training.fit import TrainingSettings, fit, read_curve
 
 SMALL = NetworkSettings(n_atom_basis=16, n_interactions=2, n_rbf=12, n_heads=2)
 LEVEL = XTBLevel()
+NEEDS_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +45,11 @@ def _potential(energies) -> Potential:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
-def test_it_learns(tmp_path, labelled, energies, optimiser):
-    potential = _potential(energies)
+@pytest.mark.parametrize(
+    ("optimiser", "device"), [("adamw", "cpu"), ("muon", "cpu"), pytest.param("muon", "cuda", marks=NEEDS_GPU)]
+)
+def test_it_learns(tmp_path, labelled, energies, optimiser, device):
+    potential = _potential(energies).to(device)
     before = held_out_errors(potential.freeze(), labelled, None)["all"]
     settings = TrainingSettings(epochs=12, learning_rate=4e-3, optimiser=optimiser)
     result = fit(potential, labelled, tmp_path, settings, progress=False)
