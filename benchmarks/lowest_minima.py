@@ -11,9 +11,7 @@ structures of other label databases that are lower take the place of a search's.
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import repeat
@@ -34,6 +32,7 @@ from iia_calc.shape import shape_of
 from iia_calc.stored_relaxation import largest_force
 from iia_calc.training.build import read_labels
 from search.composition import Composition
+from search.pool import processes
 
 FMAX = 0.05
 """eV/Å: of a structure that counts as relaxed."""
@@ -132,7 +131,7 @@ def main() -> None:
     parser.add_argument("--also", type=Path, nargs="*", default=[])
     parser.add_argument("--out", type=Path, default=Path("runs/lowest"))
     options = parser.parse_args()
-    with ProcessPoolExecutor(options.jobs, multiprocessing.get_context("spawn")) as pool:
+    with processes(options.jobs) as pool:
         for line in pool.map(search_and_confirm, options.formulas, repeat(options)):
             print(line, flush=True)
     paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]

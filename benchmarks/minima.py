@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import time
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from functools import partial
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from iia_calc.labels.level import LabelFailed, LevelCalculator
 from iia_calc.labels.xtb import XTBLevel
 from search.archive import Archive
 from search.composition import Composition
+from search.pool import processes
 from search.relaxer import Relaxed
 from search.seeds import random_cluster
 
@@ -111,7 +111,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/minima"))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as pool:
+    with processes(2) as pool:
         compete_all(options, pool)
 
 

@@ -1,4 +1,4 @@
-"""Worker processes for islands: fresh ones, each on one thread, that never outlive the search."""
+"""Worker processes: fresh ones, each on one thread, that never outlive the search."""
 
 from __future__ import annotations
 
@@ -28,6 +28,16 @@ def worker_pool(workers: int) -> ProcessPoolExecutor:
         for _ in range(workers):  # each submission starts one process, and it reads its variables then
             pool.submit(os.getpid)
     return pool
+
+
+@contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """`worker_pool` for a block; what is under way at its end is dropped."""
+    pool = worker_pool(workers)
+    try:
+        yield pool
+    finally:
+        end(pool)
 
 
 def end(pool: ProcessPoolExecutor) -> None:

@@ -45,13 +45,13 @@ def lj(
 
         iia bench lj --runs 100 --without symmetrise -o lj38-without
     """
-    from concurrent.futures import ProcessPoolExecutor
     from contextlib import nullcontext
     from dataclasses import asdict
 
     from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
     from search.campaign import METHODS
     from search.first_hit import FirstHits, lennard_jones_runs
+    from search.pool import processes
 
     try:
         chosen = [int(word) for word in sizes.split(",")]
@@ -71,7 +71,7 @@ def lj(
             end = f"found after {run.quenches}" if run.hit else f"not found in {run.quenches}"
             live.update(done, f"{done} of {total} runs; {run.n_atoms} atoms, seed {run.seed}: {end} quenches", spent)
 
-        with nullcontext() if workers == 1 else ProcessPoolExecutor(workers) as executor:
+        with nullcontext() if workers == 1 else processes(workers) as executor:
             found = lennard_jones_runs(
                 folder, chosen, runs, seed, method, max_quenches, settings, executor=executor, callback=show
             )  # fmt: skip

@@ -104,6 +104,8 @@ def test_the_command(tmp_path):
     ]
     assert (tmp_path / "first_hits.png").read_bytes().startswith(b"\x89PNG")
     assert "2/2" in CliRunner().invoke(app, arguments).stdout
+    in_processes = ["bench", "lj", "--sizes", "7,8", "--runs", "2", "--workers", "2", "--out", str(tmp_path / "w")]
+    assert json.loads(CliRunner().invoke(app, [*in_processes, "--json"]).stdout)["sizes"] == sizes
     assert CliRunner().invoke(app, ["bench", "lj", "--sizes", "few"]).exit_code == 2
     without = ["bench", "lj", "--sizes", "7", "--runs", "1", "--without", "symmetrise", "--out", str(tmp_path / "b")]
     assert CliRunner().invoke(app, without).exit_code == 0
