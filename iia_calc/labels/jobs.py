@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from itertools import count
 
@@ -74,12 +74,9 @@ def run_starts(
                 known = add_elements(store, level, Composition.parse(start.formula).symbols, known)
             if not waiting:
                 break
-            for future in wait(waiting, return_when=FIRST_COMPLETED).done:
-                start = waiting.pop(future)
-                try:
-                    total += store.add(future.result())
-                except LabelFailed as error:
-                    store.add_failure(start.name, str(error))
+            finished = {future: waiting.pop(future) for future in wait(waiting, return_when=FIRST_COMPLETED).done}
+            total += store.add(item for future in finished if not future.exception() for item in future.result())
+            _raise_or_note({start.name: future.exception() for future, start in finished.items()}, store)
             if on_progress:
                 on_progress(total)
     finally:
@@ -106,16 +103,24 @@ def run_structures(
     try:
         while waiting:
             finished = {future: waiting.pop(future) for future in wait(waiting, return_when=FIRST_COMPLETED).done}
-            good = [future for future in finished if not isinstance(future.exception(), LabelFailed)]
-            store.add([future.result() for future in good])
-            for future in finished.keys() - set(good):
-                store.add_failure(finished[future], str(future.exception()))
+            store.add(future.result() for future in finished if not future.exception())
+            _raise_or_note({name: future.exception() for future, name in finished.items()}, store)
             if on_progress:
                 on_progress(len(store))
     finally:
         for future in waiting:
             future.cancel()
     return len(store)
+
+
+def _raise_or_note(errors: Mapping[str, BaseException | None], store: LabelStore) -> None:
+    """Of each start what it ended with; labels that failed are noted, anything else is raised."""
+    for name, error in errors.items():
+        if isinstance(error, LabelFailed):
+            store.add_failure(name, str(error))
+    for error in errors.values():
+        if error and not isinstance(error, LabelFailed):
+            raise error
 
 
 def add_elements(

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -175,6 +176,26 @@ def test_failures_are_noted_and_not_tried_again(tmp_path):
     with ThreadPoolExecutor(1) as pool:
         assert run_starts(store, starts, Failing(), n_labels=10, executor=pool, workers=1) == 0
     assert LabelStore(tmp_path / "labels.db").finished_starts() == {start.name for start in starts}
+
+
+def test_what_was_done_is_stored_when_a_worker_is_lost(tmp_path):
+    class Losing(Executor):
+        def submit(self, function, *arguments):
+            future = Future()
+            if any(word in str(arguments) for word in ("dimer-0", "index=0")):
+                future.set_exception(BrokenProcessPool("a worker was lost"))
+            else:
+                future.set_result(function(*arguments))
+            return future
+
+    stores = [LabelStore(tmp_path / f"{name}.db", LEVEL.name) for name in ("given", "starts")]
+    structures = [(f"dimer-{k}", Atoms("B2", [[0, 0, 0], [0, 0, 1.5 + 0.1 * k]])) for k in range(2)]
+    with pytest.raises(BrokenProcessPool):
+        run_structures(stores[0], structures, LEVEL, origin="given", executor=Losing())
+    with pytest.raises(BrokenProcessPool):
+        run_starts(stores[1], [Start("B3", k) for k in range(2)], LEVEL, n_labels=9, executor=Losing(), workers=1)
+    assert stores[0].finished_starts() == {"dimer-1"}
+    assert stores[1].finished_starts() == {Start("B3", 1).name}
 
 
 def test_given_structures_are_labelled_once(tmp_path):
