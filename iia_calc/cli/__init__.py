@@ -45,7 +45,7 @@ def iia(
 
     iia md SeB16 --temperature 500  # molecular dynamics
 
-    iia improve SeB8 --from seb-9 --rounds 2   # search, label by DFT, train, again
+    iia improve SeB8 --from seb-10 --rounds 2   # search, label by DFT, train, again
 
     iia info                        # the models there are
     """
