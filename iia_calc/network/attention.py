@@ -90,8 +90,8 @@ class AngularInvariants(nn.Module):
     By the addition theorem s^l is a sum over all pairs of neighbours of w_ij w_ik P_l(cos θ_jik): angles,
     at the price of sums over pairs.
 
-    These squares grow without bound where atoms crowd, and energies fall with them until atoms collapse. So what
-    labels were seen to reach, `limits` [L width], is hardly exceeded (`within`): inside, nothing
+    These squares grow without bound where atoms crowd, and energies fall with them until atoms collapse. So they
+    end (`within`) at what labels were seen to reach, half as much again as `limits` [L width]; below these nothing
     changes. Until they are measured (`training.limits`) nothing is limited.
 
     width : features of V; F by default.

@@ -1,4 +1,4 @@
-"""How large the angular invariants get on labels: beyond, a network has learnt nothing, and is not to go on growing."""
+"""How large the angular invariants get on labels: beyond, a network has learnt nothing, and they are not to grow."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from iia_calc.labels.store import LabelledStructure
 from iia_calc.network.attention import UNLIMITED, AngularInvariants
 from iia_calc.potential import Potential
 
+BENT_FROM = 2 / 3
+"""Of the largest magnitude on labels: from there an invariant is bent, so that it ends at the largest (`within`)."""
+
 
 def lift_limits(potential: Potential) -> None:
     """As before any were measured: for a fit, whose labels may go beyond those of the fit before."""
@@ -20,9 +23,10 @@ def lift_limits(potential: Potential) -> None:
 
 @torch.no_grad()
 def measure_limits(potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64) -> None:
-    """Set each invariant's limit to the largest magnitude that it has on these labels, whose predictions stay.
+    """Let no invariant go beyond the largest magnitude that it has on these labels.
 
-    Does nothing to a network that doesn't see directions.
+    Hardly a label has more than two thirds of it, where the bend begins, but some of walls, which change by
+    less than their error. Does nothing to a network that doesn't see directions.
     """
     lift_limits(potential)
     modules = _angles(potential)
@@ -48,7 +52,7 @@ def measure_limits(potential: Potential, labelled: Sequence[LabelledStructure], 
             handle.remove()
     for angles, seen in zip(modules, largest, strict=True):
         # an invariant that is zero on all labels keeps a little room: half of nothing can't be divided by
-        angles.limits.copy_(seen.clamp_min(1e-6))
+        angles.limits.copy_(BENT_FROM * seen.clamp_min(1e-6))
     potential.train(potential.training)  # forgets what was merged without them
 
 
