@@ -148,9 +148,8 @@ class PotentialRelaxer:
         done = list(results)
         spread = self._spread([(results[k].atoms.numbers, results[k].atoms.positions) for k in finite])
         for k, (energy_std, forces_std) in zip(finite, spread, strict=True):
-            done[k] = replace(done[k], energy_std=energy_std, forces_std=forces_std)
-            if done[k].converged and self.forces_std_limit is not None and forces_std > self.forces_std_limit:
-                done[k] = replace(done[k], converged=False, reason="uncertain")
+            measured = replace(done[k], energy_std=energy_std, forces_std=forces_std)
+            done[k] = uncertain_beyond(self.forces_std_limit, measured)
         return done
 
     def _spread(self, frames: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, float]]:
@@ -175,6 +174,13 @@ def forces_std_limit(potential: Potential | Committee) -> float | None:
     if not isinstance(potential, Committee) or potential.card is None:
         return None
     return potential.card.calibration.get("forces_std_limit")
+
+
+def uncertain_beyond(limit: float | None, result: Relaxed) -> Relaxed:
+    """`result`, no longer converged but "uncertain" where its committee's spread of a force exceeds `limit`, eV/Å."""
+    if limit is None or not result.converged or result.forces_std is None or result.forces_std <= limit:
+        return result
+    return replace(result, converged=False, reason="uncertain")
 
 
 def soundness(numbers: np.ndarray, positions: np.ndarray) -> tuple[bool, bool]:

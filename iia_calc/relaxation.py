@@ -29,13 +29,15 @@ def relax_file(
 ) -> list[Relaxed]:
     """Relax every frame of `source` and write them all, in their order, to the extended XYZ `target`.
 
-    Each comment line says energy (eV), converged, fmax (eV/Å), steps, fragmented and reason.
+    Each comment line says energy (eV), converged, fmax (eV/Å), steps, fragmented and reason, and of a committee its
+    spread of the energy (eV) and of the worst atom's force (eV/Å). Where that exceeds the card's limit a structure
+    ends as "uncertain": the potential's surface is relaxed there, but what it says means nothing.
 
     Raises
     ------
     ValueError, FileNotFoundError : what is wrong with file, model or settings, before anything is computed.
     """
-    from iia_calc.relax import PotentialRelaxer
+    from iia_calc.relax import PotentialRelaxer, forces_std_limit, uncertain_beyond
     from iia_calc.storage import find, load, read_card
 
     source, target = Path(source), Path(target)
@@ -45,10 +47,11 @@ def relax_file(
         raise ValueError(f"{target} is the input itself; give another file with --out")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write to")
-    relaxer = PotentialRelaxer(
-        load(path, device=checked_device(device)), fmax=fmax, max_steps=max_steps, batch_size=batch_size
-    )
-    results = relaxer.relax(structures)
+    potential = load(path, device=checked_device(device))
+    relaxer = PotentialRelaxer(potential, fmax=fmax, max_steps=max_steps, batch_size=batch_size)
+    # judged at the end alone: a start of one's own may well lie in what is unknown, and end in what is known
+    limit = forces_std_limit(potential)
+    results = [uncertain_beyond(limit, result) for result in relaxer.relax(structures)]
     write_relaxed(results, target)
     return results
 
@@ -63,7 +66,7 @@ def write_relaxed(results: Sequence[Relaxed], target: Path) -> None:
             reason=result.reason,
         )  # fmt: skip
         if result.energy_std is not None:
-            atoms.info["energy_std"] = result.energy_std
+            atoms.info.update(energy_std=result.energy_std, forces_std=result.forces_std)
         atoms.calc = SinglePointCalculator(atoms, energy=result.energy)
         frames.append(atoms)
     partial = target.with_name(f".{target.name}.part")
@@ -97,7 +100,8 @@ def as_plain(results: Sequence[Relaxed]) -> list[dict]:
         {
             "formula": Composition.parse(result.atoms).formula, "energy": number(result.energy),
             "fmax": number(result.fmax), "converged": result.converged, "steps": result.n_steps,
-            "fragmented": result.fragmented, "reason": result.reason, "committee_deviation": number(result.energy_std),
+            "fragmented": result.fragmented, "reason": result.reason,
+            "committee_deviation": number(result.energy_std), "committee_force_deviation": number(result.forces_std),
             "symbols": result.atoms.get_chemical_symbols(),
             "positions": [[number(x) for x in row] for row in result.atoms.positions],
         }

@@ -4,15 +4,17 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
-from ase.io import read
+from ase.io import read, write
 from ase.optimize import LBFGS
 from clusters import random_cluster, small_potential
 
+from iia_calc import storage
 from iia_calc.calculator import IIACalculator
 from iia_calc.committee import Committee
 from iia_calc.isomers import write_strayed
 from iia_calc.lbfgs import BatchedLBFGS
 from iia_calc.relax import PotentialRelaxer, soundness
+from iia_calc.relaxation import relax_file
 from search.relaxer import Relaxer
 
 
@@ -214,6 +216,21 @@ def test_quenches_end_where_the_committee_disagrees(clusters):
     assert {r.reason for r in ends} >= {"uncertain", "converged"}
     assert [r.energy for r in watched.strayed] == [r.energy for r in ends if r.reason == "uncertain"]
     assert watched.signature != PotentialRelaxer(committee, fmax=0.01).signature
+
+
+def test_a_relaxed_file_says_where_the_committee_disagrees(clusters, tmp_path):
+    members = [small_potential(seed=seed) for seed in (0, 1)]
+    write(tmp_path / "clusters.xyz", clusters)
+    free = PotentialRelaxer(Committee(members), fmax=0.01).relax(clusters)
+    limit = float(np.median([r.forces_std for r in free]))
+    calibration = {"energy_factor": 1.0, "forces_factor": 1.0, "forces_std_limit": limit}
+    storage.save(tmp_path / "two", members, {"level_of_theory": "none", "calibration": calibration})
+    ends = relax_file(tmp_path / "clusters.xyz", tmp_path / "relaxed.extxyz", model=tmp_path / "two")
+    assert {end.reason for end in ends} >= {"uncertain", "converged"}
+    for frame, end in zip(read(tmp_path / "relaxed.extxyz", ":"), ends, strict=True):
+        assert frame.info["forces_std"] == pytest.approx(end.forces_std, abs=1e-6)
+        assert (end.reason == "uncertain") == (end.forces_std > limit and end.fmax < 0.01)
+        assert frame.info["converged"] == end.converged == (end.reason == "converged")
 
 
 def test_a_limit_needs_a_committee(potential):

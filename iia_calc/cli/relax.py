@@ -28,8 +28,8 @@ def relax(
 ) -> None:
     """Relax structures, many at once, and say honestly what became of each.
 
-    Structures that didn't converge or fell apart are written too, with converged=F in their comment
-    line, and the exit code is 1.
+    Structures that didn't converge, fell apart, or end where the committee's members disagree (uncertain:
+    the energy means nothing there) are written too, with converged=F in their comment line, and the exit code is 1.
 
         iia relax clusters.xyz
 
