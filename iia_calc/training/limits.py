@@ -25,8 +25,8 @@ def lift_limits(potential: Potential) -> None:
 def measure_limits(potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64) -> None:
     """Let no invariant go beyond the largest magnitude that it has on these labels.
 
-    Hardly a label has more than two thirds of it, where the bend begins, but some of walls, which change by
-    less than their error. Does nothing to a network that doesn't see directions.
+    The few labels that have more than two thirds of it, where the bend begins, change a little: crowded ones
+    (models/README.md says by how much). Does nothing to a network that doesn't see directions.
     """
     lift_limits(potential)
     modules = _angles(potential)
