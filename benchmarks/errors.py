@@ -75,6 +75,7 @@ ROWS = [
     Row("the double ring of B24", "double-ring-24"),
     Row("frames of relaxations of B12", "confirmations-9"),
     Row("frames of relaxations of SeB16 and SeB22", "confirmations-10"),
+    Row("frames of relaxations of SeB16 and SeB24", "confirmations-12"),
 ]
 
 
