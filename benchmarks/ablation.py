@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iia_calc.labels.packed import open_labels
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.labels.npz import open_labels
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
 from iia_calc.training.evaluate import held_out_errors
 from iia_calc.training.fit import OPTIMISERS, TrainingSettings, fit, read_curve
 

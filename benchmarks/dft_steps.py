@@ -14,11 +14,11 @@ import time
 from functools import partial
 from pathlib import Path
 
-from iia_calc import storage
-from iia_calc.confirm import confirm
-from iia_calc.curvature import second_derivatives
-from iia_calc.isomers import search_isomers
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.confirm.api import confirm
+from iia_calc.isomers.search import search_isomers
+from iia_calc.labels.dft.level import DFTLevel
+from iia_calc.model import storage
+from iia_calc.model.hessian import second_derivatives
 
 
 def main() -> None:

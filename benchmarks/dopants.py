@@ -17,11 +17,12 @@ import numpy as np
 from ase.optimize import LBFGS
 from ase.optimize.basin import BasinHopping
 
-from iia_calc import IIACalculator, PotentialRelaxer, storage
+from iia_calc import IIACalculator, PotentialRelaxer
+from iia_calc.model import storage
 from search import Composition, find_minima
-from search.basin_hopping import BasinHopping as OurBasinHopping
 from search.first_hit import FirstHits
-from search.seeds import random_cluster
+from search.geometry.seeds import random_cluster
+from search.searchers.basin_hopping import BasinHopping as OurBasinHopping
 
 WITHIN = 0.01
 """eV in all: the runs' relaxations end at residual forces, the target's too."""

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iia_calc import storage
-from iia_calc.committee import Committee
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.potential import Potential
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.potential import Potential
 from iia_calc.training.build import read_labels
 from iia_calc.training.evaluate import NEAR_MINIMUM, Errors, held_out_errors, new_structures
 

@@ -21,14 +21,14 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from iia_calc import storage
 from iia_calc.calculator import IIACalculator
-from iia_calc.labels import gpu
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.dft import gpu
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.store import LabelledStructure
+from iia_calc.model import storage
 from iia_calc.training.build import read_labels
 from iia_calc.training.evaluate import Predicted, predict
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 LABELS = storage.models_folder() / "labels"
 CALLS = 20

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any
 
-from iia_calc import storage
-from iia_calc.islands import ModelRelaxer
-from iia_calc.shape import shape_of
+from iia_calc.isomers.parallel import ModelRelaxer
+from iia_calc.model import storage
 from search import LennardJones
-from search.archipelago import LAG
-from search.islands import find_minima_on_islands
-from search.pool import end, worker_pool
+from search.geometry.shape import shape_of
+from search.islands.pool import end, worker_pool
+from search.islands.run import find_minima_on_islands
+from search.islands.state import LAG
 
 Costs = dict[tuple[int, int], float]
 """CPU seconds by (epoch, island)."""

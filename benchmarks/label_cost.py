@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.dft.level import DFTLevel
+from iia_calc.labels.dft.pyscf_import import CORE
 from iia_calc.labels.level import Label
-from iia_calc.labels.pyscf_import import CORE
 from iia_calc.training.build import read_labels
 
 SETTINGS: dict[str, dict] = {

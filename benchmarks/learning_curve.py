@@ -16,9 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from iia_calc import storage
-from iia_calc.labels.packed import open_labels
-from iia_calc.potential import Potential
+from iia_calc.labels.npz import open_labels
+from iia_calc.model import storage
+from iia_calc.model.potential import Potential
 from iia_calc.training.build import read_labels
 from iia_calc.training.evaluate import held_out_errors
 from iia_calc.training.fit import OPTIMISERS, TrainingSettings, fit

@@ -22,17 +22,17 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from iia_calc import storage
-from iia_calc.confirm import confirm_search, dft_level
-from iia_calc.curvature import second_derivatives
-from iia_calc.isomers import search_isomers
-from iia_calc.known import known_starts
+from iia_calc.confirm.api import confirm_search, dft_level
+from iia_calc.confirm.relaxation import largest_force
+from iia_calc.isomers.known import known_starts
+from iia_calc.isomers.search import search_isomers
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.shape import shape_of
-from iia_calc.stored_relaxation import largest_force
+from iia_calc.model import storage
+from iia_calc.model.hessian import second_derivatives
 from iia_calc.training.build import read_labels
-from search.composition import Composition
-from search.pool import processes
+from search.geometry.composition import Composition
+from search.geometry.shape import shape_of
+from search.islands.pool import processes
 
 FMAX = 0.05
 """eV/Å: of a structure that counts as relaxed."""

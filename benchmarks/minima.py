@@ -24,18 +24,18 @@ from ase.io.trajectory import Trajectory
 from ase.optimize import LBFGS
 from ase.optimize.basin import BasinHopping
 
-from iia_calc import storage
-from iia_calc.confirm import confirm
-from iia_calc.curvature import second_derivatives
-from iia_calc.isomers import search_isomers
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.confirm.api import confirm
+from iia_calc.isomers.search import search_isomers
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LabelFailed, LevelCalculator
 from iia_calc.labels.xtb import XTBLevel
-from search.archive import Archive
-from search.composition import Composition
-from search.pool import processes
-from search.relaxer import Relaxed
-from search.seeds import random_cluster
+from iia_calc.model import storage
+from iia_calc.model.hessian import second_derivatives
+from search.archive.archive import Archive
+from search.geometry.composition import Composition
+from search.geometry.seeds import random_cluster
+from search.islands.pool import processes
+from search.relaxers.base import Relaxed
 
 KEPT = 4
 

@@ -12,10 +12,10 @@ from collections import Counter
 import numpy as np
 from ase.io import write
 
-from iia_calc import storage
-from iia_calc.relax import PotentialRelaxer, forces_std_limit
-from search.composition import Composition
-from search.seeds import random_cluster
+from iia_calc.model import storage
+from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
+from search.geometry.composition import Composition
+from search.geometry.seeds import random_cluster
 
 
 def main() -> None:

@@ -19,9 +19,9 @@ import numpy as np
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import Archive, Composition, LennardJones, Relaxed, find_minima
-from search.ase_relaxer import ASERelaxer
-from search.relaxer import Relaxer
-from search.scale import LengthScale
+from search.geometry.scale import LengthScale
+from search.relaxers.ase import ASERelaxer
+from search.relaxers.base import Relaxer
 
 
 def overhead(n_atoms: int, relaxer: Relaxer, quenches: int, seed: int) -> tuple[float, float, float]:

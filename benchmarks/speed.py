@@ -40,13 +40,13 @@ import schnetpack  # noqa: E402
 from schnetpack.interfaces import SpkCalculator  # noqa: E402
 from schnetpack.transform import MatScipyNeighborList  # noqa: E402
 
-from iia_calc import storage  # noqa: E402
 from iia_calc.calculator import IIACalculator  # noqa: E402
-from iia_calc.network import NetworkSettings  # noqa: E402
-from iia_calc.potential import Potential  # noqa: E402
-from iia_calc.relax import PotentialRelaxer  # noqa: E402
-from search.composition import Composition  # noqa: E402
-from search.seeds import seed_structures  # noqa: E402
+from iia_calc.model import storage  # noqa: E402
+from iia_calc.model.network import NetworkSettings  # noqa: E402
+from iia_calc.model.potential import Potential  # noqa: E402
+from iia_calc.relax.batch import PotentialRelaxer  # noqa: E402
+from search.geometry.composition import Composition  # noqa: E402
+from search.geometry.seeds import seed_structures  # noqa: E402
 
 CALLS = 3  # of a turn
 FORMULA, FMAX, MAX_STEPS = "SeB20", 0.05, 500

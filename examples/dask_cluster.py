@@ -9,9 +9,9 @@ For PBS, SGE, LSF or HTCondor take PBSCluster, SGECluster, LSFCluster or HTCondo
 
 import argparse
 
-from iia_calc.cluster import dask_executor
-from iia_calc.islands import search_isomers_on_islands
-from iia_calc.report import summary
+from iia_calc.cli.views.isomers import summary
+from iia_calc.isomers.dask import dask_executor
+from iia_calc.isomers.parallel import search_isomers_on_islands
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--formula", default="SeB16")

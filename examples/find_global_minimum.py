@@ -6,10 +6,10 @@ python examples/find_global_minimum.py
 import argparse
 from pathlib import Path
 
-from iia_calc.relax import PotentialRelaxer
-from iia_calc.shape import dopant_bonds, shape_of
-from iia_calc.storage import load
+from iia_calc.model.storage import load
+from iia_calc.relax.batch import PotentialRelaxer
 from search import find_minima
+from search.geometry.shape import dopant_bonds, shape_of
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", help="a shipped model's name or a folder; by default the shipped one")

@@ -14,7 +14,7 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 
 from iia_calc.calculator import IIACalculator
-from iia_calc.isomers import first_structure
+from iia_calc.isomers.search import first_structure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", help="a shipped model's name or a folder; by default the shipped one")

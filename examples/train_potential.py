@@ -8,13 +8,13 @@ from pathlib import Path
 
 from ase import Atoms
 
-from iia_calc import storage
 from iia_calc.calculator import IIACalculator
 from iia_calc.labels.sampling import Sampling, Start, sample_start
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.model import storage
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
 from iia_calc.training.fit import TrainingSettings, fit
 
 parser = argparse.ArgumentParser(description=__doc__)

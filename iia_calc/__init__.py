@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from iia_calc.calculator import IIACalculator
-    from iia_calc.committee import Committee
-    from iia_calc.potential import Potential
-    from iia_calc.relax import PotentialRelaxer
+    from iia_calc.model.committee import Committee
+    from iia_calc.model.potential import Potential
+    from iia_calc.relax.batch import PotentialRelaxer
 
 _HOMES = {
     "IIACalculator": "iia_calc.calculator",
-    "PotentialRelaxer": "iia_calc.relax",
-    "Potential": "iia_calc.potential",
-    "Committee": "iia_calc.committee",
+    "PotentialRelaxer": "iia_calc.relax.batch",
+    "Potential": "iia_calc.model.potential",
+    "Committee": "iia_calc.model.committee",
 }
 
 __all__ = ["Committee", "IIACalculator", "Potential", "PotentialRelaxer"]

@@ -11,11 +11,11 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import neighbor_list
 from scipy.spatial.distance import pdist
 
-from iia_calc import storage
-from iia_calc.committee import Committee
-from iia_calc.neighbours import NeighbourPairs
-from iia_calc.pairs import Pairs
-from iia_calc.potential import Potential
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.pairs.clusters import Pairs
+from iia_calc.model.pairs.neighbour_list import NeighbourPairs
+from iia_calc.model.potential import Potential
 
 COINCIDENT = 0.1  # Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input
 INFO_KEYS = ("charge", "spin", "multiplicity")

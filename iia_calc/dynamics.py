@@ -15,8 +15,8 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
-from search.composition import bond_lengths
-from search.lennard_jones import fragmented
+from search.geometry.composition import bond_lengths
+from search.relaxers.lennard_jones import fragmented
 
 ENSEMBLES = ("nve", "langevin")
 FORMATS = (".traj", ".xyz", ".extxyz")

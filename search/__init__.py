@@ -1,18 +1,18 @@
 """Find the minima of a cluster with any relaxer: seeds, moves, archive, basin hopping, bee colony."""
 
-from search.archive import Archive
-from search.ase_relaxer import ASERelaxer
-from search.basin_hopping import BasinHopping, BasinHoppingSettings
-from search.bee_colony import BeeColony, BeeColonySettings
-from search.campaign import METHODS, find_minima
-from search.composition import Composition
+from search.archive.archive import Archive
+from search.archive.minimum import Minimum
 from search.convergence import Convergence
-from search.fingerprint import Sameness
-from search.islands import Island, IslandsResult, find_minima_on_islands
-from search.lennard_jones import LennardJones
-from search.minimum import Minimum
-from search.relaxer import Relaxed, Relaxer
+from search.geometry.composition import Composition
+from search.geometry.fingerprint import Sameness
+from search.islands.run import Island, IslandsResult, find_minima_on_islands
+from search.relaxers.ase import ASERelaxer
+from search.relaxers.base import Relaxed, Relaxer
+from search.relaxers.lennard_jones import LennardJones
 from search.result import Progress, SearchResult
+from search.run import METHODS, find_minima
+from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
+from search.searchers.bee_colony import BeeColony, BeeColonySettings
 
 __all__ = [
     "METHODS",

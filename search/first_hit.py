@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from search.campaign import METHODS, find_minima
-from search.lennard_jones import LennardJones
-from search.searcher import settings_from
+from search.relaxers.lennard_jones import LennardJones
+from search.run import METHODS, find_minima
+from search.searchers.base import settings_from
 
 RESAMPLES = 2000
 

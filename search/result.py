@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from ase import Atoms
 
+from search.archive.minimum import sound
 from search.convergence import Convergence
-from search.minimum import sound
-from search.relaxer import Relaxed
+from search.relaxers.base import Relaxed
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ase import Atoms
 
-from search.composition import Composition
-from search.migration import Bests, note_bests, welcome
-from search.relaxer import Relaxed, Relaxer, relax_each
-from search.searcher import Searcher
-from search.sites import squared_distances
+from search.geometry.composition import Composition
+from search.geometry.sites import squared_distances
+from search.relaxers.base import Relaxed, Relaxer, relax_each
+from search.searchers.base import Searcher
+from search.searchers.exchange import Bests, note_bests, welcome
 
 TOO_CLOSE = 1e-3
 """Å, or the unit of a model system: what coincides has no forces."""

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
 
 ELEMENT_ENERGIES = {"B": -665.9, "Se": -65030.6}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from iia_calc.labels.pyscf_import import import_pyscf
+from iia_calc.labels.dft.pyscf_import import import_pyscf
 
 sys.path.insert(0, str(Path(__file__).parent))
 

@@ -6,7 +6,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from iia_calc import storage
+from iia_calc.model import storage
 
 
 @cache
@@ -23,8 +23,8 @@ def fit_small(folder: Path) -> Path:
     """A committee of two, 16 features, on xTB labels of four small formulas."""
     from iia_calc.labels.sampling import Sampling, Start, sample_start
     from iia_calc.labels.xtb import XTBLevel
-    from iia_calc.network import NetworkSettings
-    from iia_calc.potential import Potential
+    from iia_calc.model.network import NetworkSettings
+    from iia_calc.model.potential import Potential
     from iia_calc.training.fit import TrainingSettings, fit
 
     level = XTBLevel()

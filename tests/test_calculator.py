@@ -10,10 +10,10 @@ from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary
 from ase.md.verlet import VelocityVerlet
 from clusters import random_cluster, small_potential
 
-from iia_calc import storage
 from iia_calc.calculator import IIACalculator
-from iia_calc.committee import Committee
-from iia_calc.relax import PotentialRelaxer
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.relax.batch import PotentialRelaxer
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,10 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import read
 
-from iia_calc.checks import Checks
-from iia_calc.confirm import confirm, confirm_search, dft_level, moved, rank_correlation, store_for, write_confirmed
-from iia_calc.confirmed import Confirmed, ranked
-from iia_calc.isomers import IsomerSearch, rank_isomers
+from iia_calc.confirm.api import confirm, confirm_search, dft_level, moved, rank_correlation, store_for, write_confirmed
+from iia_calc.confirm.result import Confirmed, ranked
+from iia_calc.confirm.settings import Checks
+from iia_calc.isomers.search import IsomerSearch, rank_isomers
 from iia_calc.labels.level import Label, LabelFailed
 from iia_calc.labels.store import LabelStore
 

@@ -10,10 +10,11 @@ from ase import Atoms
 from ase.calculators.lj import LennardJones as ASELennardJones
 from test_confirm import BOND, Cheap
 
-from iia_calc import IIACalculator, storage
-from iia_calc.confirm import confirm
-from iia_calc.curvature import second_derivatives, stiffened
-from iia_calc.vibrations import central_differences
+from iia_calc import IIACalculator
+from iia_calc.confirm.api import confirm
+from iia_calc.confirm.vibrations import central_differences
+from iia_calc.model import storage
+from iia_calc.model.hessian import second_derivatives, stiffened
 
 CLUSTER = Atoms(
     "B4Se", [[0, 0, 0], [1.6, 0, 0], [0.8, 1.4, 0.1], [2.4, 1.4, 0], [1.6, 2.9, -0.2]]

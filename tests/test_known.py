@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from ase.io import read, write
 
-from iia_calc.isomers import search_isomers
-from iia_calc.known import known_starts
-from iia_calc.storage import models_folder
-from search.composition import Composition, bond_lengths
+from iia_calc.isomers.known import known_starts
+from iia_calc.isomers.search import search_isomers
+from iia_calc.model.storage import models_folder
+from search.geometry.composition import Composition, bond_lengths
 from search.starts import in_order
 
 LOWEST = {frame.info["formula"]: frame for frame in reversed(read(models_folder() / "lowest" / "lowest.extxyz", ":"))}

@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from iia_calc.lanes import WorkerLost, cores, lanes
-from iia_calc.stored_steps import StoredSteps
+from iia_calc.confirm.journal import StoredSteps
+from iia_calc.confirm.workers import WorkerLost, cores, lanes
 
 
 def test_results_in_order_from_processes_of_their_own():

@@ -8,14 +8,14 @@ from ase.io import read, write
 from ase.optimize import LBFGS
 from clusters import random_cluster, small_potential
 
-from iia_calc import storage
 from iia_calc.calculator import IIACalculator
-from iia_calc.committee import Committee
-from iia_calc.isomers import write_strayed
-from iia_calc.lbfgs import BatchedLBFGS
-from iia_calc.relax import PotentialRelaxer, soundness
-from iia_calc.relaxation import relax_file
-from search.relaxer import Relaxer
+from iia_calc.isomers.search import write_strayed
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.relax.batch import PotentialRelaxer, soundness
+from iia_calc.relax.files import relax_file
+from iia_calc.relax.lbfgs import BatchedLBFGS
+from search.relaxers.base import Relaxer
 
 
 @pytest.fixture(scope="module")

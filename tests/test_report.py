@@ -8,12 +8,12 @@ import pytest
 from ase.io import read
 from rich.console import Console
 
-from iia_calc import report
-from iia_calc.confirmed import Confirmed, ranked, write_confirmed
-from iia_calc.isomers import search_isomers
-from iia_calc.labels.electronic import ElectronicState
-from iia_calc.picture import draw_isomers, subscripted
-from iia_calc.vibrations import Vibrations
+from iia_calc.cli.views import isomers as report
+from iia_calc.confirm.result import Confirmed, ranked, write_confirmed
+from iia_calc.confirm.vibrations import Vibrations
+from iia_calc.isomers.search import search_isomers
+from iia_calc.labels.dft.electronic import ElectronicState
+from iia_calc.report.picture import draw_isomers, subscripted
 from search import ASERelaxer
 
 

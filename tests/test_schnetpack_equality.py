@@ -4,8 +4,8 @@ import pytest
 import torch
 from clusters import flat, random_cluster
 
-from iia_calc.network import NetworkSettings, SchNetIIA
-from iia_calc.pairs import ClusterPairs
+from iia_calc.model.network import NetworkSettings, SchNetIIA
+from iia_calc.model.pairs.clusters import ClusterPairs
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")

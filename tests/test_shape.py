@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 from ase.build import molecule
 
-from iia_calc.shape import SHAPES, dopant_bonds, principal_axes, shape_of
+from search.geometry.shape import SHAPES, dopant_bonds, principal_axes, shape_of
 
 BOND = 1.65
 

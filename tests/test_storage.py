@@ -7,9 +7,9 @@ import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
-from iia_calc import storage
-from iia_calc.committee import Committee
-from iia_calc.potential import Potential
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.potential import Potential
 
 SAID = {"level_of_theory": "GFN1-xTB", "label_counts": {"SeB6": 12}, "data_hash": "ab12"}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from iia_calc.confirm import Checks, as_plain, confirm, dft_level
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.confirm.api import Checks, as_plain, confirm, dft_level
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import HessianUnavailable, LabelFailed
 
 pytest.importorskip("pyscf")

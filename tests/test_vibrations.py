@@ -8,7 +8,7 @@ from ase import Atoms, units
 from ase.calculators.lj import LennardJones as ASELennardJones
 from ase.vibrations import Vibrations as ASEVibrations
 
-from iia_calc.vibrations import Vibrations, central_differences, normal_modes
+from iia_calc.confirm.vibrations import Vibrations, central_differences, normal_modes
 
 
 def lennard_jones() -> ASELennardJones:
@@ -75,7 +75,7 @@ def test_equal_to_pyscf():
     pytest.importorskip("pyscf")
     from pyscf.hessian import thermo
 
-    from iia_calc.labels.dft import DFTLevel
+    from iia_calc.labels.dft.level import DFTLevel
 
     atoms = Atoms("B3", [[0, 0, 0], [1.55, 0, 0], [0.775, 1.34, 0]])
     level = DFTLevel(threads=1, conv_tol=1e-9)

@@ -58,7 +58,7 @@ def audit(
 
         iia audit logs/ --geometry first --json | jq -r '.findings[].text'
     """
-    from iia_calc.cli.console import Live, output, print_json, remarks, stdout_kept_clean
+    from iia_calc.cli.views.console import Live, output, print_json, remarks, stdout_kept_clean
     from iia_calc.data.clean import DROPPED, check_flags, dropped_path, write_clean
     from iia_calc.data.write import check_target
 
@@ -85,7 +85,7 @@ def audit(
         kept = None if clean is None else write_clean(found, clean, names)
         checked = None
         if check:
-            from iia_calc.data import check as checks
+            from iia_calc.data import recompute as checks
 
             level = checks.check_level(check_level)
             with Live("check", None) as live:

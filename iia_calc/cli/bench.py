@@ -48,10 +48,10 @@ def lj(
     from contextlib import nullcontext
     from dataclasses import asdict
 
-    from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
-    from search.campaign import METHODS
+    from iia_calc.cli.views.console import Live, output, print_json, stdout_kept_clean
     from search.first_hit import FirstHits, lennard_jones_runs
-    from search.pool import processes
+    from search.islands.pool import processes
+    from search.run import METHODS
 
     try:
         chosen = [int(word) for word in sizes.split(",")]

@@ -34,8 +34,8 @@ def evaluate(
 
     iia evaluate held-out.db --known fitted.db    # without structures that fitted.db holds by chance too
     """
-    from iia_calc import storage
-    from iia_calc.committee import Committee
+    from iia_calc.model import storage
+    from iia_calc.model.committee import Committee
     from iia_calc.training.build import read_labels
     from iia_calc.training.calibrate import coverage
     from iia_calc.training.evaluate import held_out_errors, is_near_minimum, new_structures, print_errors

@@ -58,9 +58,9 @@ def improve(
 
         iia improve -o alc --time 8h                     # goes on
     """
-    from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
     from iia_calc.cli.duration import parse_time
-    from search.composition import Composition
+    from iia_calc.cli.views.console import Live, output, print_json, stdout_kept_clean
+    from search.geometry.composition import Composition
 
     if rounds is None and time is None:
         raise ValueError("nothing says when to stop: give --rounds or --time")

@@ -23,12 +23,13 @@ def info(
 
     iia info models/mine
     """
-    from iia_calc.cli.console import output, print_json, stdout_kept_clean
+    from iia_calc.cli.views.console import output, print_json, stdout_kept_clean
 
     with stdout_kept_clean(as_json):
         from dataclasses import asdict
 
-        from iia_calc import card_text, storage
+        from iia_calc.cli.views import card as card_text
+        from iia_calc.model import storage
 
         card = None if model is None else storage.read_card(storage.find(model))
     if card is not None:

@@ -26,7 +26,7 @@ def join(
 
         iia join runs/*/dft.db -o confirmations.db --without models/labels/pbe0-3-21g.db
     """
-    from iia_calc.labels.join import join as join_labels
+    from iia_calc.labels.merge import join as join_labels
     from iia_calc.labels.store import LabelStore
 
     added = join_labels(sources, out, without or ())

@@ -76,7 +76,7 @@ def label(
 
         iia label --recheck open-shell --level dft -o old.db -j 2    # labels made before instabilities were followed
     """
-    from iia_calc.labels.run import LabelRequest, run_labels
+    from iia_calc.labels.request import LabelRequest, run_labels
 
     run_labels(
         LabelRequest(

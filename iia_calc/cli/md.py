@@ -46,8 +46,8 @@ def md(
 
         iia md SeB16-search/isomers.extxyz --langevin -T 800 -n 20000 --out hot.traj
     """
-    from iia_calc.cli.console import Live, output, print_json, stdout_kept_clean
     from iia_calc.cli.duration import parse_simulated
+    from iia_calc.cli.views.console import Live, output, print_json, stdout_kept_clean
 
     if dtype not in ("float32", "float64"):
         raise ValueError(f"--dtype is {dtype!r}; choose float32 or float64")
@@ -61,9 +61,9 @@ def md(
         from dataclasses import asdict
 
         from iia_calc.calculator import IIACalculator
-        from iia_calc.device import checked_device
+        from iia_calc.common.device import checked_device
         from iia_calc.dynamics import DynamicsSettings, run_dynamics
-        from iia_calc.isomers import first_structure
+        from iia_calc.isomers.search import first_structure
 
         settings = DynamicsSettings(
             temperature, 1000 if steps is None else steps, timestep, "langevin" if langevin else "nve", friction, seed,

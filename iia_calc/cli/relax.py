@@ -35,10 +35,10 @@ def relax(
 
         iia relax SeB16-search/isomers.extxyz --fmax 0.001 --out tight.extxyz
     """
-    from iia_calc.cli.console import output, print_json, remarks, stdout_kept_clean
+    from iia_calc.cli.views.console import output, print_json, remarks, stdout_kept_clean
 
     with stdout_kept_clean(as_json):
-        from iia_calc import relaxation
+        from iia_calc.relax import files as relaxation
 
         target = out or file.with_name(f"{file.stem}-relaxed.extxyz")
         results = relaxation.relax_file(

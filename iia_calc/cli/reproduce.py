@@ -55,7 +55,7 @@ def reproduce(
     """
     import torch
 
-    from iia_calc.cli.console import Live, output
+    from iia_calc.cli.views.console import Live, output
     from iia_calc.reproduce.experiments import ALIASES, EXPERIMENTS, Plan
     from iia_calc.reproduce.page import make_page
     from iia_calc.reproduce.train import UNTRAINED, chosen_names, tabulate, train

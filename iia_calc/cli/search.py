@@ -112,10 +112,10 @@ def search(
 
         iia search B12 --json | jq '.isomers[0].relative_energy'
     """
-    from iia_calc.cli.console import Live, output, print_json, remarks, search_line, stdout_kept_clean
     from iia_calc.cli.duration import parse_time
+    from iia_calc.cli.views.console import Live, output, print_json, remarks, search_line, stdout_kept_clean
     from search import Progress
-    from search.composition import Composition
+    from search.geometry.composition import Composition
 
     composition = Composition.parse(formula)
     time_limit = None if time is None else parse_time(time)
@@ -145,10 +145,10 @@ def search(
     with stdout_kept_clean(as_json):
         import torch
 
-        from iia_calc import report
-        from iia_calc.isomers import DEFAULT_TIME, search_isomers
-        from iia_calc.known import known_starts
-        from iia_calc.structures import read_structures
+        from iia_calc.cli.views import isomers as report
+        from iia_calc.common.structures import read_structures
+        from iia_calc.isomers.known import known_starts
+        from iia_calc.isomers.search import DEFAULT_TIME, search_isomers
 
         # Threads that wait for one another stall whenever the machine does anything else: on two cores, two gain
         # 15 % where nothing else runs and lose two thirds where something does.
@@ -157,7 +157,7 @@ def search(
             time_limit = DEFAULT_TIME
         level = checks = confirmed = None
         if dft:
-            from iia_calc.confirm import Checks, Step, confirm_search, confirmed_level, dft_level
+            from iia_calc.confirm.api import Checks, Step, confirm_search, confirmed_level, dft_level
 
             larger = None if dft_basis.lower() == "none" else dft_basis
             checks = Checks(larger, stability=stability, frequencies=frequencies, descend=descend)
@@ -172,9 +172,9 @@ def search(
                 live.update(done, search_line(progress), progress.seconds)
 
             if islands > 1:
-                from iia_calc.cluster import computing
-                from iia_calc.islands import search_isomers_on_islands
-                from iia_calc.lanes import cores
+                from iia_calc.confirm.workers import cores
+                from iia_calc.isomers.dask import computing
+                from iia_calc.isomers.parallel import search_isomers_on_islands
 
                 with computing(dask) as (executor, slots):
                     found = search_isomers_on_islands(
@@ -193,8 +193,8 @@ def search(
         if level is not None and not interrupted:
             from functools import partial
 
-            from iia_calc import storage
-            from iia_calc.curvature import second_derivatives
+            from iia_calc.model import storage
+            from iia_calc.model.hessian import second_derivatives
 
             with Live("DFT", None) as live:
 

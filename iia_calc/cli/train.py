@@ -62,7 +62,7 @@ def train(
     """
     import torch
 
-    from iia_calc.network import NetworkSettings
+    from iia_calc.model.network import NetworkSettings
     from iia_calc.training.build import BuildRequest, build_potential
     from iia_calc.training.evaluate import print_errors
     from iia_calc.training.fit import TrainingSettings

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from iia_calc.data.audited import AuditedSet
 from iia_calc.data.duplicates import Copies, find_copies
-from iia_calc.data.expected import judge_energies
+from iia_calc.data.energy_outliers import judge_energies
 from iia_calc.data.findings import Finding, findings_of
+from iia_calc.data.flags import AuditedSet
 from iia_calc.data.geometry import Geometry
 from iia_calc.data.readers import read_sets
 from iia_calc.data.relaxedness import relaxedness

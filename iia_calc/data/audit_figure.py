@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from iia_calc.data.audited import AuditedSet
+from iia_calc.data.flags import AuditedSet
 
 LINEAR = 30.0
 """eV above the lowest up to which the axis is linear; beyond, logarithmic."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from iia_calc.data.audit import Audit
-from iia_calc.data.audited import FLAGS, AuditedSet, display_name
+from iia_calc.data.flags import FLAGS, AuditedSet, display_name
 from iia_calc.data.names import formula_in_name
 
 if TYPE_CHECKING:

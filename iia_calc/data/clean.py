@@ -11,7 +11,7 @@ import numpy as np
 
 from iia_calc.data.audit import Audit
 from iia_calc.data.audit_report import file_of
-from iia_calc.data.audited import FAILED, FLAGS
+from iia_calc.data.flags import FAILED, FLAGS
 from iia_calc.data.write import check_target, write_sets
 
 DROPPED = (*FAILED, "copy")

@@ -2,7 +2,7 @@
 
 "The same" is meant here as a data set needs it, not a search: one geometry, turned, mirrored or
 renumbered, to within `Sameness` below, a hundredth of a bond. Sorted distances find the candidates
-(copies have equal ones; a tree looks them up), `search.fingerprint.same` decides.
+(copies have equal ones; a tree looks them up), `search.geometry.fingerprint.same` decides.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from scipy.spatial import cKDTree
 
 from iia_calc.data.geometry import chunks, pair_distances
 from iia_calc.data.sets import StructureSet
-from search.composition import bond_lengths
-from search.fingerprint import Fingerprint, Sameness, same
+from search.geometry.composition import bond_lengths
+from search.geometry.fingerprint import Fingerprint, Sameness, same
 
 SAME = Sameness(rmsd_tolerance=0.005, displacement_tolerance=0.01)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iia_calc.data.audited import AuditedSet, display_name
 from iia_calc.data.duplicates import Copies, content_hash
+from iia_calc.data.flags import AuditedSet, display_name
 from iia_calc.data.names import formula_in_name
 from iia_calc.data.readers import contradicts_label
 from iia_calc.data.sets import StructureSet

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iia_calc.relax import BONDED
-from iia_calc.shape import is_planar
-from search.composition import Composition, bond_lengths
+from iia_calc.relax.batch import BONDED
+from search.geometry.composition import Composition, bond_lengths
+from search.geometry.shape import is_planar
 
 CHUNK = 1000
 """Structures whose distances are held at once."""
@@ -26,7 +26,7 @@ class Geometry:
     shortest : shortest distance of any two atoms, Å.
     closest, loneliest : least and greatest distance of an atom to its nearest neighbour, in bond lengths.
     fragments : pieces that hang together by distances below `BONDED` bond lengths.
-    planar : quasi-planar host skeleton as in `iia_calc.shape` (all atoms where the host has three or fewer).
+    planar : quasi-planar host skeleton as in `search.geometry.shape` (all atoms where the host has three or fewer).
     flat : all atoms in one plane to 0.01 Å.
     """
 

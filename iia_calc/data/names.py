@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ase.data import atomic_numbers
 
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 _FORMULA = re.compile(r"^(?:[A-Z][a-z]?\d*)+(?=$|[^A-Za-z0-9])")
 _COUNT = re.compile(r"^([A-Z][a-z]?)\s*=\s*(\d+)(?=$|\D)")

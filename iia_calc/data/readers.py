@@ -11,11 +11,11 @@ import numpy as np
 from ase import Atoms
 from ase.db import connect
 
+from iia_calc.common.structures import read_structures
 from iia_calc.data import gaussian
 from iia_calc.data.published import read_npz
 from iia_calc.data.sets import StructureSet, short_name
 from iia_calc.data.units import EV_PER, check_unit, unit_by_size
-from iia_calc.structures import read_structures
 
 SUFFIXES = (".npz", ".db", ".extxyz", ".xyz", ".traj", *gaussian.SUFFIXES)
 

@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from iia_calc.data.units import EV_PER, check_unit
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 
 @dataclass(frozen=True)

@@ -11,14 +11,14 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
-from iia_calc.committee import Committee
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.potential import Potential
-from iia_calc.relax import PotentialRelaxer, forces_std_limit
+from iia_calc.model.committee import Committee
+from iia_calc.model.potential import Potential
+from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
 from iia_calc.training.evaluate import is_near_minimum
 from search import find_minima
-from search.composition import Composition
-from search.seeds import random_cluster
+from search.geometry.composition import Composition
+from search.geometry.seeds import random_cluster
 
 ON_THE_WAY = (20, 40, 80)
 """Evaluations after which quenches of random starts are halted for a look at where they are."""

@@ -11,24 +11,24 @@ from pathlib import Path
 
 from ase import Atoms
 
-from iia_calc import storage
-from iia_calc.device import checked_device
+from iia_calc.common.device import checked_device
 from iia_calc.improve import candidates as met
 from iia_calc.improve.candidates import Candidate
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings, settled
-from iia_calc.known import starts_from
-from iia_calc.labels.executors import process_pool
+from iia_calc.isomers.known import starts_from
+from iia_calc.isomers.run_record import write_json
 from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LevelOfTheory
-from iia_calc.labels.packed import open_labels
+from iia_calc.labels.npz import open_labels
 from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
 from iia_calc.labels.store import LabelledStructure, LabelStore
-from iia_calc.record import write_json
+from iia_calc.labels.workers import process_pool
+from iia_calc.model import storage
 from iia_calc.training.build import BuildRequest, build_potential, read_labels
 from iia_calc.training.evaluate import is_near_minimum
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 
 class OutOfTime(Exception):

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from iia_calc import storage
-from iia_calc.committee import Committee
 from iia_calc.labels.store import LabelledStructure
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
 from iia_calc.training.evaluate import Errors, held_out_errors
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from ase import Atoms
 
 from iia_calc.improve.candidates import Candidate
-from iia_calc.shape import shape_of
-from search.composition import bond_lengths
-from search.fingerprint import Fingerprint
+from search.geometry.composition import bond_lengths
+from search.geometry.fingerprint import Fingerprint
+from search.geometry.shape import shape_of
 
 ALIKE = 0.04  # Å, root mean square difference of sorted distances: closer ones tell a fit nothing new
 SAME_ENERGY = 0.02  # eV: of minima this close, the lower one stands for both

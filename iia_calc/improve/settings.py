@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from iia_calc.labels.level import LevelOfTheory
-from iia_calc.labels.run import LabelRequest
+from iia_calc.labels.request import LabelRequest
 from iia_calc.labels.xtb import XTBLevel
-from iia_calc.network import NetworkSettings
+from iia_calc.model.network import NetworkSettings
 from iia_calc.training.fit import TrainingSettings
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 
 @dataclass(frozen=True)

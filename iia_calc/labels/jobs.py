@@ -11,7 +11,7 @@ from ase import Atoms
 from iia_calc.labels.level import LabelFailed, LevelOfTheory, multiplicity_of
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelledStructure, LabelStore
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 
 def plan_starts(weights: dict[str, int], seed: int = 0) -> Iterator[Start]:

@@ -17,8 +17,8 @@ from ase.optimize import LBFGS
 
 from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure
-from search.composition import Composition, bond_lengths
-from search.seeds import random_cluster
+from search.geometry.composition import Composition, bond_lengths
+from search.geometry.seeds import random_cluster
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from iia_calc.reproduce import printed
+from iia_calc.reproduce import paper_values as printed
 from iia_calc.reproduce.results import Line
 from iia_calc.reproduce.sets import SHARES
 

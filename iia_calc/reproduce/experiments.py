@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from iia_calc.network import NetworkSettings
-from iia_calc.reproduce import printed
+from iia_calc.model.network import NetworkSettings
+from iia_calc.reproduce import paper_values as printed
 from iia_calc.reproduce.runs import Experiment, Row, Run
 from iia_calc.reproduce.sets import TREATMENTS, unknown_treatment
 from iia_calc.training.fit import TrainingSettings

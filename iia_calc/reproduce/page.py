@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 from ase.units import Hartree
 
-from iia_calc.reproduce import boxes, budget, constants, doubts, figures
+from iia_calc.reproduce import baseline as constants
+from iia_calc.reproduce import boxes, budget, figures
+from iia_calc.reproduce import label_quality as doubts
 from iia_calc.reproduce.experiments import EXPERIMENTS, Plan
 from iia_calc.reproduce.results import Line, read_curves, read_results
 from iia_calc.reproduce.sets import TREATMENTS

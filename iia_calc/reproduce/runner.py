@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from iia_calc import storage
-from iia_calc.committee import Committee
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.near_pairs import NearPairs
-from iia_calc.network import RepulsionSettings
-from iia_calc.potential import Potential
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.network import RepulsionSettings
+from iia_calc.model.pairs.within_cutoff import NearPairs
+from iia_calc.model.potential import Potential
 from iia_calc.reproduce.runs import Run
 from iia_calc.reproduce.sets import Library, Task, element_energies
 from iia_calc.training.fit import fit, read_curve

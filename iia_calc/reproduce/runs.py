@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from iia_calc.network import NetworkSettings
+from iia_calc.model.network import NetworkSettings
 from iia_calc.training.fit import TrainingSettings
 from iia_calc.training.transfer import CARRIES
 

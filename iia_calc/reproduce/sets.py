@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
-from iia_calc.data.against_xtb import agrees, can_judge
 from iia_calc.data.duplicates import content_hash, find_copies
 from iia_calc.data.published import StructureSet, read_npz
 from iia_calc.data.units import EV_PER
+from iia_calc.data.xtb_filter import agrees, can_judge
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
 
@@ -172,7 +172,7 @@ def unknown_treatment(given: str) -> str:
 
 def sound(found: StructureSet) -> np.ndarray:
     """[n] bool: energies that the audit does not take for failed SCF solutions (`data.expected`)."""
-    from iia_calc.data.expected import judge_energies
+    from iia_calc.data.energy_outliers import judge_energies
 
     return ~judge_energies(found.numbers, found.positions, found.energies_in("eV")).failed
 

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from iia_calc.reproduce import boxes, constants, doubts, tuples
+from iia_calc.reproduce import baseline as constants
+from iia_calc.reproduce import boxes, tuples
+from iia_calc.reproduce import label_quality as doubts
 from iia_calc.reproduce.experiments import EXPERIMENTS, SIZES, Plan
 from iia_calc.reproduce.results import Show, run_experiment
 from iia_calc.reproduce.runner import Runner
 from iia_calc.reproduce.sets import Library
-from iia_calc.reproduce.tune import search
+from iia_calc.reproduce.table1 import search
 
 CACHE = "cache"
 """Below the folder of results: what was computed of single published structures, never part of a page."""

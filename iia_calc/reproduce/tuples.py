@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ase.data import atomic_numbers, chemical_symbols
 
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 SUBSHELLS = (
     "1s", "2s", "2p", "3s", "3p", "4s", "3d", "4p", "5s", "4d", "5p", "6s", "4f", "5d", "6p", "7s", "5f", "6d",

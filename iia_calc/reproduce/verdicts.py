@@ -15,7 +15,7 @@ import numpy as np
 from ase.units import Hartree
 from scipy import stats
 
-from iia_calc.reproduce import printed
+from iia_calc.reproduce import paper_values as printed
 from iia_calc.reproduce.results import Line
 
 HOLDS, FAILS, OPEN = "holds", "doesn't hold", "can't be told"

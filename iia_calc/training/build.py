@@ -9,18 +9,18 @@ from pathlib import Path
 
 import torch
 
-from iia_calc import storage
-from iia_calc.committee import Committee
-from iia_calc.device import checked_device
-from iia_calc.labels.executors import process_pool
-from iia_calc.labels.packed import open_labels
+from iia_calc.common.device import checked_device
+from iia_calc.labels.npz import open_labels
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.labels.workers import process_pool
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
 from iia_calc.training.calibrate import calibrate
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from iia_calc.committee import Committee
 from iia_calc.labels.store import LabelledStructure
+from iia_calc.model.committee import Committee
 from iia_calc.training.evaluate import is_near_minimum, predict
 
 WITHIN = 0.68  # share of the errors that a calibrated deviation is to hold, as a normal one does

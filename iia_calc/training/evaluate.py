@@ -11,11 +11,11 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from iia_calc.committee import Committee, CommitteePrediction
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.potential import Potential
-from search.composition import Composition
-from search.fingerprint import Fingerprint
+from iia_calc.model.committee import Committee, CommitteePrediction
+from iia_calc.model.potential import Potential
+from search.geometry.composition import Composition
+from search.geometry.fingerprint import Fingerprint
 
 NEAR_MINIMUM = 2.0
 """eV/Å: a structure whose largest DFT force is smaller counts as near a minimum."""

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.potential import Potential
+from iia_calc.model.potential import Potential
 
 SCHEDULES = ("one-cycle", "constant")
 LOSSES = ("robust", "squared")

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.network.attention import UNLIMITED, AngularInvariants
-from iia_calc.potential import Potential
+from iia_calc.model.network.attention import UNLIMITED, AngularInvariants
+from iia_calc.model.potential import Potential
 
 BENT_FROM = 2 / 3
 """Of the largest magnitude on labels: from there an invariant is bent, so that it ends at the largest (`within`)."""

@@ -12,8 +12,8 @@ from schnetpack.model import NeuralNetworkPotential
 from schnetpack.task import AtomisticTask, ModelOutput
 from torch import nn
 
-from iia_calc.near_pairs import KNOTS, NearPairs
-from iia_calc.potential import Potential
+from iia_calc.model.pairs.within_cutoff import KNOTS, NearPairs
+from iia_calc.model.potential import Potential
 from iia_calc.training.dataset import ENERGY, FORCES
 from iia_calc.training.optimiser import MuonAdamW
 

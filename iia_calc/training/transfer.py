@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 
-from iia_calc.potential import Potential
+from iia_calc.model.potential import Potential
 
 CARRIES = ("embeddings", "weights")
 

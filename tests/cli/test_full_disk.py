@@ -10,8 +10,8 @@ import pytest
 from cli_process import ENVIRONMENT, IIA
 
 from iia_calc.labels.store import LabelStore
-from search.archive import Archive
-from search.composition import Composition
+from search.archive.archive import Archive
+from search.geometry.composition import Composition
 
 
 def run(*arguments, bytes_per_file=None):

@@ -11,9 +11,9 @@ import time
 import pytest
 from cli_process import ENVIRONMENT, IIA
 
-from iia_calc import storage
-from iia_calc.islands import ModelRelaxer
-from search.epoch import WorkerMismatch
+from iia_calc.isomers.parallel import ModelRelaxer
+from iia_calc.model import storage
+from search.islands.task import WorkerMismatch
 
 
 @pytest.mark.slow

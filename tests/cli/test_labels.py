@@ -9,10 +9,10 @@ import pytest
 from ase import Atoms
 from ase.db import connect
 
-from iia_calc import storage
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.model import storage
 
 
 def triangle(side: float) -> Atoms:

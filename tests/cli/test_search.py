@@ -13,8 +13,8 @@ from ase.db import connect
 from ase.io import read, write
 from cli_process import ENVIRONMENT, IIA
 
-from iia_calc import storage
-from iia_calc.shape import SHAPES
+from iia_calc.model import storage
+from search.geometry.shape import SHAPES
 
 
 def test_json_is_all_that_standard_output_has(searched):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from made_data import boron_set
 
-from iia_calc.data.against_xtb import FILE, agrees, can_judge, excess_over_xtb, xtb_energies
+from iia_calc.data.xtb_filter import FILE, agrees, can_judge, excess_over_xtb, xtb_energies
 from iia_calc.labels.level import Label, LabelFailed
 
 COUNT = 40
@@ -45,7 +45,7 @@ def test_only_what_lies_above_is_rejected(made, monkeypatch):
     wrong = found.energies.copy()
     wrong[:12] += np.linspace(0.3, 2.0, 12) * 8 / 27.2
     wrong[12] -= 1.0 * 8 / 27.2
-    monkeypatch.setattr("iia_calc.data.against_xtb.XTBLevel", lambda: Level((positions, energies), fails=(39,)))
+    monkeypatch.setattr("iia_calc.data.xtb_filter.XTBLevel", lambda: Level((positions, energies), fails=(39,)))
     judged = replace(found, energies=wrong)
     assert np.flatnonzero(~agrees(judged)).tolist() == [*range(12), 39]
     assert excess_over_xtb(judged)[11] == pytest.approx(2.0, abs=0.05)

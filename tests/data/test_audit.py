@@ -15,11 +15,11 @@ from iia_calc.data.audit import audit_paths, audit_sets
 from iia_calc.data.audit_report import as_plain, write
 from iia_calc.data.clean import write_clean
 from iia_calc.data.duplicates import find_copies
-from iia_calc.data.expected import judge_energies
+from iia_calc.data.energy_outliers import judge_energies
 from iia_calc.data.geometry import Geometry
 from iia_calc.data.names import formula_in_name
 from iia_calc.data.relaxedness import relaxedness
-from iia_calc.relax import soundness
+from iia_calc.relax.batch import soundness
 
 
 class TestEnergies:

@@ -8,9 +8,9 @@ import pytest
 from ase import Atoms
 from made_data import boron_set
 
-from iia_calc.data.bound import lowest_energy
-from iia_calc.data.check import Recomputed, check_level, draw, judge, recompute
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.data.recompute import Recomputed, check_level, draw, judge, recompute
+from iia_calc.data.scf_bound import lowest_energy
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LabelFailed
 
 

@@ -14,7 +14,7 @@ from iia_calc.data.published import read_npz
 from iia_calc.data.readers import contradicts_label, read_sets
 from iia_calc.data.units import unit_by_size
 from iia_calc.data.write import convert
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.store import LabelStore
 
 PAIR = np.array([[0.0, 0.0, 0.0], [1.6, 0.0, 0.0]])

@@ -7,8 +7,8 @@ import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
-from iia_calc.data.check import EXCESS
-from iia_calc.data.second_opinion import excess_over
+from iia_calc.data.model_filter import excess_over
+from iia_calc.data.recompute import EXCESS
 
 COUNT, ATOMS = 60, 7
 

@@ -5,13 +5,13 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from iia_calc import storage
 from iia_calc.improve.candidates import gather, load, lowest_labelled, save
-from iia_calc.known import starts_from
+from iia_calc.isomers.known import starts_from
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
+from iia_calc.model import storage
 from iia_calc.training.evaluate import NEAR_MINIMUM
-from search.composition import Composition
+from search.geometry.composition import Composition
 
 
 def test_points_along_quenches_are_met_and_kept(tmp_path):

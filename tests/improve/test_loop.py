@@ -7,9 +7,9 @@ import time
 import pytest
 from cli_process import ENVIRONMENT, IIA
 
-from iia_calc import storage
 from iia_calc.improve import Loop, LoopSettings
 from iia_calc.labels.store import LabelStore
+from iia_calc.model import storage
 
 SETTINGS = {
     "formulas": ["AlC2", "AlC3"], "level": "gfn2", "pretraining_labels": 40, "first_labels": 12, "test_labels": 8,

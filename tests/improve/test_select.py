@@ -6,10 +6,10 @@ from ase import Atoms
 
 from iia_calc.improve.candidates import Candidate, load, save
 from iia_calc.improve.select import ALIKE, choose
-from iia_calc.shape import shape_of
-from search.composition import Composition
-from search.fingerprint import Fingerprint
-from search.seeds import random_cluster
+from search.geometry.composition import Composition
+from search.geometry.fingerprint import Fingerprint
+from search.geometry.seeds import random_cluster
+from search.geometry.shape import shape_of
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ import pytest
 from ase import Atoms
 from ase.units import Hartree
 
-from iia_calc.labels import gpu
-from iia_calc.labels.dft import DFTLevel
-from iia_calc.labels.electronic import FOLLOWED, STABLE, UNCHECKED, ElectronicState, next_multiplicity
-from iia_calc.labels.stability import lowest_eigenpair, unstable_orbitals
+from iia_calc.labels.dft import gpu
+from iia_calc.labels.dft.electronic import FOLLOWED, STABLE, UNCHECKED, ElectronicState, next_multiplicity
+from iia_calc.labels.dft.level import DFTLevel
+from iia_calc.labels.dft.stability import lowest_eigenpair, unstable_orbitals
 
 pytest.importorskip("pyscf")
 LEVEL = DFTLevel(threads=1)

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from iia_calc.labels.executors import process_pool
+from iia_calc.labels.workers import process_pool
 
 
 def threads() -> str | None:

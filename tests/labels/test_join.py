@@ -7,8 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from iia_calc.cli import app
-from iia_calc.labels.join import join
-from iia_calc.labels.packed import pack
+from iia_calc.labels.merge import join
+from iia_calc.labels.npz import pack
 from iia_calc.labels.sampling import Start, sample_start
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel

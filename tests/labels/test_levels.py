@@ -7,7 +7,7 @@ import pytest
 from ase import Atoms
 from ase.units import Hartree
 
-from iia_calc.labels.dft import DFTLevel
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LabelFailed, LevelCalculator, multiplicity_of
 from iia_calc.labels.xtb import XTBLevel
 

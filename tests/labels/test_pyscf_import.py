@@ -7,13 +7,13 @@ import sys
 import pytest
 import torch
 
-from iia_calc.labels.pyscf_import import CORE
+from iia_calc.labels.dft.pyscf_import import CORE
 
 pytest.importorskip("pyscf")
 CODE = """
 import ctypes, os
 from pathlib import Path
-from iia_calc.labels.pyscf_import import import_pyscf
+from iia_calc.labels.dft.pyscf_import import import_pyscf
 pyscf = import_pyscf()
 for path in Path(pyscf.__file__).parent.glob("lib/libopenblas*"):
     name = ctypes.CDLL(str(path)).openblas_get_corename

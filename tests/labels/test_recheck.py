@@ -10,11 +10,11 @@ from ase import Atoms
 from ase.db import connect
 from ase.units import Hartree
 
-from iia_calc.labels.dft import DFTLevel
-from iia_calc.labels.electronic import ALREADY_LOWER, CARRIED, FOLLOWED, STABLE, UNCHECKED
+from iia_calc.labels.dft.electronic import ALREADY_LOWER, CARRIED, FOLLOWED, STABLE, UNCHECKED
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import Label, LabelFailed
 from iia_calc.labels.recheck import recheck
-from iia_calc.labels.run import LabelRequest, run_labels
+from iia_calc.labels.request import LabelRequest, run_labels
 from iia_calc.labels.store import LabelledStructure, LabelStore
 
 pytest.importorskip("pyscf")

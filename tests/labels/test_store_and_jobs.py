@@ -21,12 +21,12 @@ from ase.db import connect
 
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LabelFailed
-from iia_calc.labels.packed import open_labels, pack
-from iia_calc.labels.run import LabelRequest, model_minima, run_labels
+from iia_calc.labels.npz import open_labels, pack
+from iia_calc.labels.request import LabelRequest, model_minima, run_labels
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
-from search.composition import bond_lengths
+from search.geometry.composition import bond_lengths
 
 LEVEL = XTBLevel()
 
@@ -225,7 +225,7 @@ def test_nonsense_requests(values, message):
 @pytest.mark.slow
 def test_a_killed_job_goes_on_where_it_was(tmp_path):
     script = (
-        "from pathlib import Path; from iia_calc.labels.run import LabelRequest, run_labels; import sys\n"
+        "from pathlib import Path; from iia_calc.labels.request import LabelRequest, run_labels; import sys\n"
         "run_labels(LabelRequest(('SeB4', 'B5'), Path(sys.argv[1]), n_labels=int(sys.argv[2]), seed=5))"
     )
 
@@ -250,7 +250,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
 
 def test_workers_end_with_their_job(tmp_path):
     script = (
-        "import sys, time; from iia_calc.labels.executors import process_pool\n"
+        "import sys, time; from iia_calc.labels.workers import process_pool\n"
         "with process_pool(1) as pool:\n"
         "    import os; print(pool.submit(os.getpid).result(), flush=True)\n"
         "    pool.submit(time.sleep, 600).result()"

@@ -15,7 +15,7 @@ from ase.data import covalent_radii
 from clusters import ELEMENT_ENERGIES, flat, random_cluster, small_potential
 from scipy.spatial.transform import Rotation
 
-from iia_calc.neighbours import NeighbourPairs
+from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 
 
 def total(potential, atoms):

@@ -4,9 +4,9 @@ import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
-from iia_calc.frozen_potential import CACHED_SLOTS
-from iia_calc.network.frozen import FrozenNetwork
-from iia_calc.network.table import TOLERANCE
+from iia_calc.model.inference.network import FrozenNetwork
+from iia_calc.model.inference.potential import CACHED_SLOTS
+from iia_calc.model.inference.table import TOLERANCE
 
 
 @pytest.mark.parametrize("attention", ["smooth", "hard", None])

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from iia_calc.neighbours import NeighbourPairs
-from iia_calc.network.harmonics import SlotHarmonics, n_harmonics, spherical_harmonics
-from iia_calc.pairs import ClusterPairs
+from iia_calc.model.network.harmonics import SlotHarmonics, n_harmonics, spherical_harmonics
+from iia_calc.model.pairs.clusters import ClusterPairs
+from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 
 LEGENDRE = (lambda t: t, lambda t: 1.5 * t**2 - 0.5, lambda t: 2.5 * t**3 - 1.5 * t)
 

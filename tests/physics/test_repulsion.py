@@ -7,11 +7,11 @@ from ase import Atoms
 from ase.data import covalent_radii
 from clusters import flat, small_potential
 
-from iia_calc import storage
-from iia_calc.committee import Committee
-from iia_calc.network import RepulsionSettings
-from search.composition import Composition
-from search.seeds import random_cluster
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.network import RepulsionSettings
+from search.geometry.composition import Composition
+from search.geometry.seeds import random_cluster
 
 FRACTIONS = np.linspace(0.3, 0.8, 26)  # of the sum of covalent radii
 

@@ -8,7 +8,7 @@ import torch
 from clusters import flat, random_cluster, small_potential
 from physics.contract import PotentialContract
 
-from iia_calc.network import NetworkSettings
+from iia_calc.model.network import NetworkSettings
 
 
 class TestSmoothAttention(PotentialContract):

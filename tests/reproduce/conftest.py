@@ -13,4 +13,4 @@ def sets(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def made_level(monkeypatch):
     """GFN1-xTB would find nothing right with made energies."""
-    monkeypatch.setattr("iia_calc.data.against_xtb.XTBLevel", MadeLevel)
+    monkeypatch.setattr("iia_calc.data.xtb_filter.XTBLevel", MadeLevel)

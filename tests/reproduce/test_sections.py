@@ -10,9 +10,10 @@ import pytest
 from clusters import small_potential
 from reproduce.test_verdicts import line
 
-from iia_calc.data import check
-from iia_calc.data.second_opinion import excess_over
-from iia_calc.reproduce import boxes, budget, doubts
+from iia_calc.data import recompute as check
+from iia_calc.data.model_filter import excess_over
+from iia_calc.reproduce import boxes, budget
+from iia_calc.reproduce import label_quality as doubts
 from iia_calc.reproduce.page import make_page
 from iia_calc.reproduce.verdicts import FAILS, HOLDS
 
@@ -52,7 +53,7 @@ def test_box_verdicts_follow_the_numbers():
 
 def test_doubts_are_counted_for_each_set_and_no_energy_leaves(sets, tmp_path, monkeypatch):
     potential = small_potential()
-    monkeypatch.setattr("iia_calc.reproduce.doubts.storage.load", lambda name: potential)
+    monkeypatch.setattr("iia_calc.reproduce.label_quality.storage.load", lambda name: potential)
     out, seen = tmp_path / "out", []
     path = doubts.write(sets, out, out / "cache", lambda *told: seen.append(told))
     assert seen[0] == (0, 8, "SeB16: GFN1-xTB on 0 of 27")
@@ -72,7 +73,7 @@ def test_doubts_are_counted_for_each_set_and_no_energy_leaves(sets, tmp_path, mo
 
 
 def test_what_xtb_rejects_is_recomputed(sets, tmp_path, monkeypatch):
-    monkeypatch.setattr("iia_calc.reproduce.doubts.agrees", lambda found, *_: np.arange(len(found)) % 3 > 0)
+    monkeypatch.setattr("iia_calc.reproduce.label_quality.agrees", lambda found, *_: np.arange(len(found)) % 3 > 0)
 
     def recompute(items, flags, count, path, level, callback):
         assert (len(items[0]), flags[0].sum(), count) == (27, 9, 4)
@@ -80,7 +81,7 @@ def test_what_xtb_rejects_is_recomputed(sets, tmp_path, monkeypatch):
         energies = [(k, flag, 9.0 if k in (0, 3, 4) else 0.0) for k, flag in enumerate(flags[0].tolist()[:12])]
         return [check.Recomputed("x", "SeB16", k, flag, high, 0.0, "") for k, flag, high in energies]
 
-    monkeypatch.setattr("iia_calc.reproduce.doubts.check.recompute", recompute)
+    monkeypatch.setattr("iia_calc.reproduce.label_quality.check.recompute", recompute)
     (row,) = doubts.read(doubts.recompute(sets, tmp_path, tmp_path, 4))
     assert row == {
         "set": "SeB16", "asked": "4", "rejected": "4", "rejected_right": "2", "kept": "8", "kept_right": "7",

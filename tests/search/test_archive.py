@@ -8,7 +8,7 @@ import pytest
 from ase import Atoms
 
 from search import Archive, Composition, Relaxed, Sameness
-from search.scale import LengthScale
+from search.geometry.scale import LengthScale
 
 SCALE = LengthScale(Composition.parse("SeB8"))
 

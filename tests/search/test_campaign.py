@@ -15,8 +15,8 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import METHODS, Archive, LennardJones, find_minima
-from search.ase_relaxer import ASERelaxer
-from search.store import Store
+from search.archive.sqlite import Store
+from search.relaxers.ase import ASERelaxer
 
 LITERATURE = {13: -44.326801, 19: -72.659782}  # Cambridge Cluster Database, ε
 
@@ -108,7 +108,7 @@ def test_an_interrupt_while_storing_waits_until_it_is_stored(tmp_path, monkeypat
         return write(self, *arguments)
 
     monkeypatch.setattr(Store, "write", interrupted_write)
-    monkeypatch.setattr("search.campaign.STORED_EVERY", -1.0)  # each batch
+    monkeypatch.setattr("search.run.STORED_EVERY", -1.0)  # each batch
     result = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path, batch_size=16)
     assert result.stopped_by == "interrupted"
     minima, state = stored(tmp_path)
@@ -129,7 +129,7 @@ class _Interrupting(LennardJones):
 
 
 def test_what_was_not_yet_stored_is_stored_at_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr("search.campaign.STORED_EVERY", 1e9)
+    monkeypatch.setattr("search.run.STORED_EVERY", 1e9)
     result = find_minima("Ar9", _Interrupting(), quenches=160, archive=tmp_path, batch_size=16)
     assert result.stopped_by == "interrupted"
     minima, state = stored(tmp_path)

@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from iia_calc.cluster import dask_executor
+from iia_calc.isomers.dask import dask_executor
 from search import LennardJones
-from search.islands import find_minima_on_islands
+from search.islands.run import find_minima_on_islands
 
 distributed = pytest.importorskip("distributed")
 pytestmark = [
@@ -69,7 +69,7 @@ def test_a_killed_worker_loses_nothing(cluster, tmp_path):
 
 
 def test_a_worker_without_the_package_is_told_of(cluster, monkeypatch):
-    monkeypatch.setattr("iia_calc.cluster.code_version", lambda: "0.0.0")
+    monkeypatch.setattr("iia_calc.isomers.dask.code_version", lambda: "0.0.0")
     message = r"of \d workers lack schnet-iia 0\.0\.0 .*install it"
     with pytest.raises(RuntimeError, match=message), dask_executor(cluster.scheduler_address):
         pass

@@ -11,8 +11,8 @@ import pytest
 from ase import Atoms
 
 from search import Archive, BasinHopping, BasinHoppingSettings, Composition, LennardJones, Sameness
-from search.minimum import sound
-from search.scale import LengthScale
+from search.archive.minimum import sound
+from search.geometry.scale import LengthScale
 from tests.search.test_fingerprint import disguise
 
 pytestmark = pytest.mark.slow

@@ -5,8 +5,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from search import Composition, LennardJones, Sameness
-from search.fingerprint import Fingerprint, align, same
-from search.scale import LengthScale
+from search.geometry.fingerprint import Fingerprint, align, same
+from search.geometry.scale import LengthScale
 
 BORON, SELENIUM = 5, 34
 

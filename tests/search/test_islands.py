@@ -14,15 +14,15 @@ import numpy as np
 import pytest
 
 from search import Archive, BasinHopping, BeeColony, Composition, LennardJones
-from search.epoch import WorkerMismatch, pack_results, run_epoch, unpack_results
-from search.fingerprint import Sameness, same
-from search.islands import Island, default_islands, find_minima_on_islands
-from search.migration import LOWEST, note_bests, welcome
-from search.minimum import sound
-from search.packed import packed, unpacked
-from search.relaxer import Relaxed
-from search.scale import LengthScale
-from search.seeds import KINDS
+from search.archive.encoding import packed, unpacked
+from search.archive.minimum import sound
+from search.geometry.fingerprint import Sameness, same
+from search.geometry.scale import LengthScale
+from search.geometry.seeds import KINDS
+from search.islands.run import Island, default_islands, find_minima_on_islands
+from search.islands.task import WorkerMismatch, pack_results, run_epoch, unpack_results
+from search.relaxers.base import Relaxed
+from search.searchers.exchange import LOWEST, note_bests, welcome
 
 FORMULA, ISLANDS, QUENCHES, EPOCH = "Ar12", 3, 96, 8
 
@@ -255,7 +255,7 @@ def test_going_on_from_any_epoch_is_undisturbed(tmp_path, straight):
 RUN = """
     import sys
     from search import LennardJones
-    from search.islands import find_minima_on_islands
+    from search.islands.run import find_minima_on_islands
     if __name__ == "__main__":
         def show(progress):
             if progress.n_quenches:

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from search import BasinHoppingSettings, BeeColonySettings, Composition, LennardJones
-from search.moves import DEFAULT_SHARES, MOVES, MoveSet, Step, moves_without
-from search.scale import LengthScale
-from search.sites import cap_sites, distinct, dopant_sites
-from search.surface import coordination, fill
+from search.geometry.scale import LengthScale
+from search.geometry.sites import cap_sites, distinct, dopant_sites
+from search.moves.registry import DEFAULT_SHARES, MOVES, MoveSet, Step, moves_without
+from search.moves.surface import coordination, fill
 
 
 @pytest.mark.parametrize("name", MOVES)

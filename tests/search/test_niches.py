@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from search import BasinHopping, BasinHoppingSettings, BeeColony, BeeColonySettings, LennardJones, Relaxed, find_minima
-from search.seeds import KINDS
+from search.geometry.seeds import KINDS
 
 METHODS = {BasinHopping: BasinHoppingSettings(walkers=8), BeeColony: BeeColonySettings(sources=8)}
 

@@ -8,7 +8,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import ASERelaxer, Composition, LennardJones, Relaxer
-from search.scale import LengthScale
+from search.geometry.scale import LengthScale
 
 
 def seeds(formula, n, relaxer=None, seed=0):

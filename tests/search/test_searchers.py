@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from search import BasinHopping, BasinHoppingSettings, BeeColony, BeeColonySettings, LennardJones, Relaxed
-from search.composition import Composition
-from search.scale import LengthScale
-from search.searcher import settings_from
+from search.geometry.composition import Composition
+from search.geometry.scale import LengthScale
+from search.searchers.base import settings_from
 
 METHODS = [BasinHopping, BeeColony]
 RELAXER = LennardJones()

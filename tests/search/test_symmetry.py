@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from search import Composition, LennardJones
-from search.moves import MOVES
-from search.scale import LengthScale
-from search.surface import plane_of
-from search.symmetrise import _Builder, symmetrise
-from search.symmetry import Orbits, group
+from search.geometry.scale import LengthScale
+from search.moves.point_groups import Orbits, group
+from search.moves.registry import MOVES
+from search.moves.surface import plane_of
+from search.moves.symmetrise import _Builder, symmetrise
 
 ORDERS = {
     "C1v": 2, "Ci": 2, "C2": 2, "C3v": 6, "C4h": 8, "S4": 4, "S8": 8, "D2": 4, "D5": 10, "D3h": 12, "D5d": 20,
@@ -52,7 +52,7 @@ def kinds_of_atoms(positions, tolerance):
 
 
 def test_most_results_are_symmetric(monkeypatch):
-    monkeypatch.setattr("search.symmetrise.NOISE", 0.0)
+    monkeypatch.setattr("search.moves.symmetrise.NOISE", 0.0)
     scale = LengthScale.of(Composition.parse("Ar38"), LennardJones())
     rng = np.random.default_rng(0)
     kinds = [kinds_of_atoms(symmetrise(scale.seed(rng, "compact"), scale, rng, 0.0), 0.01) for _ in range(160)]

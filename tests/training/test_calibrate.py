@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from iia_calc.committee import Committee
 from iia_calc.labels.sampling import Start, sample_start
 from iia_calc.labels.xtb import XTBLevel
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
-from iia_calc.relax import forces_std_limit
-from iia_calc.storage import load, save
+from iia_calc.model.committee import Committee
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
+from iia_calc.model.storage import load, save
+from iia_calc.relax.batch import forces_std_limit
 from iia_calc.training.calibrate import BEYOND, calibrate, coverage
 from iia_calc.training.evaluate import is_near_minimum, predict
 

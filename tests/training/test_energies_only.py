@@ -9,9 +9,9 @@ from clusters import ELEMENT_ENERGIES, flat, random_cluster, small_potential
 
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.near_pairs import NearPairs
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.pairs.within_cutoff import NearPairs
+from iia_calc.model.potential import Potential
 from iia_calc.training.fit import TrainingSettings, fit, read_curve
 from iia_calc.training.transfer import carry_over
 

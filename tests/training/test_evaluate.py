@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.training.evaluate import new_structures
-from search.composition import Composition
-from search.seeds import random_cluster
+from search.geometry.composition import Composition
+from search.geometry.seeds import random_cluster
 
 
 def labelled(atoms: Atoms) -> LabelledStructure:

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from iia_calc import storage
 from iia_calc.labels.sampling import Start, sample_start
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.model import storage
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
 from iia_calc.training.build import BuildRequest, build_potential
 from iia_calc.training.dataset import SizeBuckets, data_hash, split_by_start
 from iia_calc.training.evaluate import held_out_errors, predict

@@ -5,10 +5,10 @@ import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
-from iia_calc import storage
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.network.attention import UNLIMITED, AngularInvariants, within
+from iia_calc.model import storage
+from iia_calc.model.network.attention import UNLIMITED, AngularInvariants, within
 from iia_calc.training.limits import lift_limits, measure_limits
 
 DIRECTED = [

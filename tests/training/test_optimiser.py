@@ -8,8 +8,8 @@ import pytest
 import torch
 from clusters import ELEMENT_ENERGIES
 
-from iia_calc.network import NetworkSettings
-from iia_calc.potential import Potential
+from iia_calc.model.network import NetworkSettings
+from iia_calc.model.potential import Potential
 from iia_calc.training.optimiser import MuonAdamW, is_matrix, orthogonalised
 
 

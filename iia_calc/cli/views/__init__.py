@@ -1,0 +1,1 @@
+"""Everything that is printed on a terminal: tables, progress, remarks."""

@@ -1,0 +1,1 @@
+"""What every room uses: devices, structures from outside, files, process pools."""

@@ -1,0 +1,139 @@
+"""A relaxation whose every frame is a stored label, so that nothing costly is ever computed twice."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import numpy as np
+from ase import Atoms
+from ase.optimize import BFGS
+
+from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
+from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.model.hessian import stiffened
+from search import Sameness
+from search.geometry.composition import Composition, bond_lengths
+from search.geometry.fingerprint import Fingerprint, same
+
+ON_THE_WAY, MINIMUM = "confirm-path", "confirm-minimum"
+"""Origins in the store: the frames are labels to train on like any others."""
+CONVERGED, STEP_LIMIT, INTERRUPTED = "converged", "step limit", "interrupted"
+MAX_STEP = 0.15
+"""Å"""
+HARMONIC = 1.0
+"""eV/Å: where forces are larger, the curvature of the place misleads more than it tells."""
+SAME = Sameness(energy_tolerance=0.01)
+"""Wider in energy than a search's, as DFT relaxations end at looser forces."""
+
+
+class StoredRelaxation:
+    """One isomer on its way to the minimum of `level`, each frame stored as it is made.
+
+    Parameters
+    ----------
+    isomer : where it starts. frames : what is stored of it already (it goes on from the last).
+    labels : the store. fmax : largest force of a converged structure, eV/Å.
+    curvature : gives second derivatives [3n, 3n], eV/Å², near those of `level`, to take its first steps by.
+    """
+
+    def __init__(
+        self,
+        isomer: Atoms,
+        frames: list[LabelledStructure],
+        level: LevelOfTheory,
+        labels: LabelStore,
+        fmax: float,
+        curvature: Callable[[Atoms], np.ndarray] | None = None,
+    ) -> None:
+        self.isomer, self.frames, self.level, self.labels, self.fmax = isomer, list(frames), level, labels, fmax
+        self.curvature = curvature
+        self.name = frames[0].start if frames else start_name(isomer)
+
+    @property
+    def converged(self) -> bool:
+        return bool(self.frames) and largest_force(self.frames[-1].label) <= self.fmax
+
+    def run(self, max_steps: int, callback: Callable[[int, float, float], object] | None) -> str:
+        """Go on until converged or stopped; returns "converged", "step limit", "interrupted" or "failed: ..."."""
+        atoms = Atoms(self.isomer.numbers, (self.frames[-1].atoms if self.frames else self.isomer).positions)
+        atoms.calc = LevelCalculator(self.level)
+        try:
+            if not self.frames:
+                self._take(atoms, callback)
+            else:
+                label = self.frames[-1].label
+                atoms.calc.results = {"energy": label.energy, "forces": label.forces}
+                atoms.calc.atoms = atoms.copy()
+            optimizer, told = BFGS(atoms, logfile=None, maxstep=MAX_STEP), self.curvature is None  # type: ignore[arg-type]
+            for _ in range(max_steps):
+                if self.converged:
+                    break
+                if not told and largest_force(self.frames[-1].label) <= HARMONIC:
+                    optimizer, told = self._guided(atoms), True
+                optimizer.step()
+                self._take(atoms, callback)
+        except LabelFailed as error:
+            return f"failed: {error}"
+        except KeyboardInterrupt:
+            return INTERRUPTED
+        return CONVERGED if self.converged else STEP_LIMIT
+
+    def _guided(self, atoms: Atoms) -> BFGS:
+        optimizer = BFGS(atoms, logfile=None, maxstep=MAX_STEP)  # type: ignore[arg-type]
+        assert self.curvature is not None
+        optimizer.H0 = stiffened(self.curvature(atoms))
+        return optimizer
+
+    def _take(self, atoms: Atoms, callback: Callable[[int, float, float], object] | None) -> None:
+        atoms.get_potential_energy()
+        label = atoms.calc.frames[-1][1]
+        origin = MINIMUM if largest_force(label) <= self.fmax else ON_THE_WAY
+        multiplicity = multiplicity_of(atoms, self.level.charge, self.level.multiplicity)
+        frame = LabelledStructure(
+            Atoms(atoms.numbers, atoms.positions), label, self.name, origin, self.level.charge, multiplicity
+        )
+        self.labels.add([frame])
+        self.frames.append(frame)
+        if callback is not None:
+            callback(len(self.frames), label.energy, largest_force(label))
+
+
+def start_name(atoms: Atoms) -> str:
+    """Names an isomer by its formula and a hash of its positions (to 0.001 Å), for the store."""
+    digest = hashlib.sha256(atoms.positions.round(3).tobytes() + atoms.numbers.astype("int64").tobytes())
+    return f"{Composition.parse(atoms).formula}-isomer-{digest.hexdigest()[:12]}"
+
+
+def largest_force(label: Label) -> float:
+    """eV/Å, on any atom."""
+    return float(np.linalg.norm(label.forces, axis=1).max())
+
+
+def stored_paths(labels: LabelStore) -> dict[str, list[LabelledStructure]]:
+    """Relaxations in the store by name, frames in order."""
+    paths: dict[str, list[LabelledStructure]] = {}
+    for item in labels.read():
+        if item.origin in (ON_THE_WAY, MINIMUM):
+            paths.setdefault(item.start, []).append(item)
+    return paths
+
+
+def path_of(isomer: Atoms, paths: dict[str, list[LabelledStructure]]) -> list[LabelledStructure]:
+    """The stored relaxation of this isomer, taken out of `paths`, or an empty list.
+
+    A search that went on may hold a turned copy of what was relaxed, so the first frames are compared.
+    """
+    if (name := start_name(isomer)) in paths:
+        return paths.pop(name)
+    for name, frames in paths.items():
+        first = frames[0].atoms
+        if np.array_equal(first.numbers, isomer.numbers) and alike(first, isomer):
+            return paths.pop(name)
+    return []
+
+
+def alike(a: Atoms, b: Atoms) -> bool:
+    """Whether two structures, atoms in one order of elements, are copies of one another."""
+    bond = float(bond_lengths(a.numbers[:1])[0, 0])
+    return same(Fingerprint(a.positions, a.numbers), Fingerprint(b.positions, b.numbers), bond, SAME)

@@ -1,0 +1,42 @@
+"""A level of theory whose labels are computed in the lane of whoever asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ase import Atoms
+
+from iia_calc.confirm.workers import Lanes
+from iia_calc.labels.dft.electronic import ElectronicState
+from iia_calc.labels.level import Label, LevelOfTheory
+
+
+class InLane:
+    """`level` itself with one lane, in the lane's process with more."""
+
+    def __init__(self, level: LevelOfTheory, pool: Lanes) -> None:
+        self.level, self.pool = level, pool
+        self.charge, self.multiplicity, self.name = level.charge, level.multiplicity, level.name
+
+    def label(self, atoms: Atoms) -> Label:
+        if self.pool.workers == 1:
+            return self.pool.call(self.level.label, atoms)
+        return self.pool.call(_label, self.level, atoms)
+
+    def element_energy(self, symbol: str) -> float:
+        return self.level.element_energy(symbol)
+
+
+_KEPT: dict[str, LevelOfTheory] = {}
+
+
+def _label(level: LevelOfTheory, atoms: Atoms) -> Label:
+    """In a process of its own, which keeps the level: its last density is the next structure's guess."""
+    return _KEPT.setdefault(level.name, level).label(atoms)
+
+
+def state_of(
+    level: Any, atoms: Atoms, multiplicity: int, checked: bool, start: Any, check_start: bool
+) -> ElectronicState:
+    """`level.state` for a lane: a function of a module, and all by position."""
+    return level.state(atoms, multiplicity, check_stability=checked, start=start, check_start=check_start)

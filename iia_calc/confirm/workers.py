@@ -1,0 +1,145 @@
+"""Jobs side by side: each lane is a thread that decides and stores, and a process of its own that computes.
+
+What is computed goes through `call`, so only one place knows about processes, and Ctrl-C ends it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context, resource_tracker
+from typing import Any
+
+from iia_calc.labels.level import LabelFailed
+from iia_calc.labels.workers import worker_environment
+
+
+class Interrupted(KeyboardInterrupt):
+    """Nothing more is computed."""
+
+
+class WorkerLost(LabelFailed):
+    """The process ended by itself; a repetition may go well, so it is not stored."""
+
+
+class Lanes:
+    """`workers` lanes; one computes in this process.
+
+    stopped : True after Ctrl-C; from then on `call` raises Interrupted at once, so jobs still run
+        and take what is stored.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self.workers, self.stopped = workers, False
+        self._context = get_context("spawn")
+        self._ended = self._context.RawValue("b", 0)
+        self._lane = threading.local()
+        self._executors: list[ProcessPoolExecutor] = []
+
+    def call[T](self, function: Callable[..., T], *arguments: Any) -> T:
+        """function(*arguments), in the lane's process."""
+        if self.stopped:
+            raise Interrupted
+        try:
+            if self.workers == 1:
+                return function(*arguments)
+            return self._executor().submit(function, *arguments).result()
+        except KeyboardInterrupt:
+            self.stopped = True
+            raise
+        except BrokenProcessPool as error:
+            self._lane.executor = None  # the next call starts another process
+            if self.stopped:
+                raise Interrupted from error
+            raise WorkerLost("the worker process ended by itself, perhaps for want of memory") from error
+
+    def map[T](self, jobs: Sequence[Callable[[], T]]) -> list[T | None]:
+        """Results in order; None of those that were interrupted. Other errors are raised."""
+        if self.workers == 1 or self.stopped:
+            return [self._or_none(job) for job in jobs]
+        with ThreadPoolExecutor(self.workers, initializer=_leave_signals_to_the_main_thread) as threads:
+            futures = [threads.submit(self._or_none, job) for job in jobs]
+            while True:
+                try:
+                    wait(futures)
+                    return [future.result() for future in futures]
+                except KeyboardInterrupt:
+                    self._end()
+
+    def close(self) -> None:
+        for executor in self._executors:
+            executor.shutdown(wait=True, cancel_futures=True)
+
+    def _executor(self) -> ProcessPoolExecutor:
+        """Of this thread; its process starts with the first call."""
+        if getattr(self._lane, "executor", None) is None:
+            self._lane.executor = ProcessPoolExecutor(
+                1, mp_context=self._context, initializer=_end_when_told, initargs=(os.getpid(), self._ended)
+            )
+            self._executors.append(self._lane.executor)
+        return self._lane.executor
+
+    def _or_none[T](self, job: Callable[[], T]) -> T | None:
+        try:
+            return job()
+        except KeyboardInterrupt:
+            self.stopped = True
+            return None
+
+    def _end(self) -> None:
+        self.stopped = True
+        self._ended.value = 1
+
+
+@contextmanager
+def lanes(workers: int) -> Iterator[Lanes]:
+    """Lanes whose processes end with the block.
+
+    Raises
+    ------
+    ValueError : fewer than one worker.
+    """
+    if workers < 1:
+        raise ValueError(f"there must be at least one worker, not {workers}")
+    found = Lanes(workers)
+    try:
+        if workers == 1:
+            yield found
+        else:
+            with worker_environment():
+                yield found
+    except BaseException:
+        found._end()
+        raise
+    finally:
+        found.close()
+
+
+def cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _leave_signals_to_the_main_thread() -> None:
+    """Processes started from such a thread inherit this: Ctrl-C on a terminal reaches the whole group."""
+    if hasattr(signal, "pthread_sigmask"):
+        resource_tracker.ensure_running()  # it unblocks SIGINT where it starts
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+
+def _end_when_told(parent: int, ended: Any) -> None:
+    """A process amid a long calculation ends at once when it isn't wanted or its parent is gone."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent and not ended.value:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -1,0 +1,1 @@
+"""Labels by density functional theory through PySCF or gpu4pyscf."""

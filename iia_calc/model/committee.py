@@ -1,0 +1,100 @@
+"""Several potentials fitted to the same labels: their spread says where they were not fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import nn
+
+from iia_calc.model.pairs.clusters import Pairs
+from iia_calc.model.potential import Potential
+
+
+class CommitteePrediction(NamedTuple):
+    """Means over the members, as in `Prediction`, and their spread.
+
+    energy_std [n_structures] eV: sample standard deviation (M - 1) of the members' energies.
+    forces_std [n_atoms] eV/Å: root of the summed variances of an atom's three force components,
+    that is the typical distance of a member's force from the mean.
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    atomic_energies: torch.Tensor
+    energy_std: torch.Tensor
+    forces_std: torch.Tensor
+
+
+class Committee(nn.Module):
+    """Two or more potentials of the same elements and cutoff; the first is the leader.
+
+    Searches run on the leader, one member's price, and ask all members about what they found.
+    """
+
+    def __init__(self, members: Sequence[Potential]):
+        super().__init__()
+        if len(members) < 2:
+            raise ValueError(f"a committee needs at least two members, not {len(members)}")
+        first = members[0]
+        for member in members[1:]:
+            if member.element_energies != first.element_energies or member.cutoff != first.cutoff:
+                raise ValueError("the members of a committee must share cutoff, elements and element energies")
+        self._members = nn.ModuleList(members)
+        self.card: Any = None  # the storage.Card of a loaded model
+
+    @property
+    def members(self) -> list[Potential]:
+        return [cast(Potential, member) for member in self._members]
+
+    @property
+    def leader(self) -> Potential:
+        return self.members[0]
+
+    @property
+    def elements(self) -> tuple[str, ...]:
+        return self.leader.elements
+
+    @property
+    def cutoff(self) -> float:
+        """Å"""
+        return self.leader.cutoff
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.leader.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.leader.device
+
+    def freeze(self) -> Committee:
+        for member in self.members:
+            member.freeze()
+        return self.eval()
+
+    def forward(self, Z: torch.Tensor, R: torch.Tensor, batch: torch.Tensor) -> CommitteePrediction:
+        """All members on one batch; arguments and errors as `Potential.forward`."""
+        self.leader.check_elements(Z)
+        return self.spread(self.leader.pairs_of(R, batch), Z, R)
+
+    def spread(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> CommitteePrediction:
+        """All members on a layout made before, without checks."""
+        each = [member.evaluate(pairs, Z, R) for member in self.members]
+        atomic = torch.stack([energies for energies, _ in each]).double()  # [M, n_atoms]
+        forces = torch.stack([f for _, f in each])  # [M, n_atoms, 3]
+        totals = torch.stack([pairs.sum_structures(energies) for energies in atomic])  # [M, n_structures]
+        mean = atomic.mean(0) + self.leader.reference(Z)
+        return CommitteePrediction(
+            energy=pairs.sum_structures(mean),
+            forces=forces.mean(0),
+            atomic_energies=mean,
+            energy_std=totals.std(0),
+            forces_std=forces.var(0).sum(-1).sqrt(),
+        )
+
+    def evaluate(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean atomic interaction energies and forces, as `Potential.evaluate`."""
+        each = [member.evaluate(pairs, Z, R) for member in self.members]
+        return torch.stack([e for e, _ in each]).mean(0), torch.stack([f for _, f in each]).mean(0)

@@ -1,0 +1,86 @@
+"""A potential whose weights stay: energies and forces of clusters, with every derivative written out.
+
+Works on all slots of padded clusters at once, [B, N, N], and on a few clusters at a time: what they need then
+stays in the processor's cache. What depends on the elements alone is kept from one call to the next.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+
+from iia_calc.model.inference.network import Entry, FrozenNetwork
+from iia_calc.model.network.repulsion import PairConstants, Repulsion
+from iia_calc.model.pairs.clusters import ClusterPairs
+
+CACHED_SLOTS = 3600  # of one part on a CPU: about what its caches hold (eight clusters of 21 atoms)
+
+
+class _Part(NamedTuple):
+    """Some of the clusters: their atoms (first, one past the last), layout, and what their elements decide."""
+
+    start: int
+    stop: int
+    pairs: ClusterPairs
+    constants: PairConstants  # [B, N, N]
+    entry: Entry
+    isolated: torch.Tensor  # [n_atoms] eV
+
+
+class FrozenPotential:
+    """Atomic interaction energies and forces by a frozen network and the core repulsion.
+
+    isolated : energy the network gives an isolated atom, by nuclear charge, eV.
+    """
+
+    def __init__(self, network: FrozenNetwork, repulsion: Repulsion, isolated: torch.Tensor):
+        self.network, self.repulsion, self.isolated = network, repulsion, isolated
+        self._last: tuple[ClusterPairs, torch.Tensor, int, list[_Part]] | None = None
+
+    @torch.no_grad()
+    def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Z [n_atoms], R [n_atoms, 3] Å -> [n_atoms] eV, [n_atoms, 3] eV/Å."""
+        parts = self._parts(pairs, Z)
+        if len(parts) == 1:
+            return self._evaluate(parts[0], R)
+        energies, forces = zip(*(self._evaluate(part, R[part.start : part.stop]) for part in parts), strict=True)
+        return torch.cat(energies), torch.cat(forces)
+
+    def _parts(self, pairs, Z):
+        version = 0 if Z.is_inference() else Z._version
+        if self._last is not None and not Z.is_inference():
+            last_pairs, last_Z, last_version, parts = self._last
+            if last_pairs is pairs and last_Z is Z and last_version == version:
+                return parts
+        parts, start = [], 0
+        for part in pairs.parts(CACHED_SLOTS) if Z.device.type == "cpu" else [pairs]:
+            stop = start + sum(part.sizes)
+            z = part.pad(Z[start:stop])  # [A]
+            by_cluster = z.view(part.n_structures, -1)
+            constants = self.repulsion.constants(by_cluster[:, :, None], by_cluster[:, None], self.isolated.dtype)
+            isolated = self.isolated.index_select(0, Z[start:stop])
+            parts.append(_Part(start, stop, part, constants, self.network.entry(z), isolated))
+            start = stop
+        self._last = pairs, Z, version, parts
+        return parts
+
+    def _evaluate(self, part, R):
+        pairs = part.pairs
+        vectors, squared = pairs.all_vectors(R)  # [B, 3, N, N], [B, N, N]
+        distances = squared.clamp_min_(1e-8).sqrt_()
+        inverse = pairs.others(R.dtype).view_as(distances) / distances  # 0 in an atom's own slot
+        directions = vectors.mul_(inverse[:, None])
+        repulsion, pull, seen, seen_slope = self.repulsion.with_slopes(part.constants, distances)
+        energies, gradient = self.network(part.entry, seen, directions, pairs)
+        # each pair has two slots: half the repulsion belongs to each
+        pull = torch.addcmul(pull.mul_(0.5), gradient.distance, seen_slope)  # [B, N, N]
+        if gradient.direction is None:
+            by_vector = directions * pull[:, None]
+        else:  # of dE/d direction what is along the direction changes nothing
+            along = (gradient.direction * directions).sum(1)
+            by_vector = gradient.direction.mul_(inverse[:, None])
+            by_vector.addcmul_(directions, pull.addcmul_(along, inverse, value=-1)[:, None])
+        forces = (by_vector.sum(3) - by_vector.sum(2)).transpose(1, 2)  # [B, N, 3]
+        energies = energies.add_(repulsion.sum(2).view(-1), alpha=0.5)  # [A]
+        return pairs.unpad(energies).sub_(part.isolated), pairs.unpad(forces.reshape(-1, 3))

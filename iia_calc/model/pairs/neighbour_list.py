@@ -1,0 +1,119 @@
+"""The pair layout of one large or periodic structure: matscipy's cell list, as gathers only.
+
+Letters in the shape comments: A atoms, K slots per atom, P pairs, H heads, D and C features.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from matscipy.neighbours import neighbour_list
+
+from iia_calc.model.pairs.clusters import Pairs
+
+
+class _Neighbour(torch.autograd.Function):
+    """Atoms [A, C] -> slots [A K, C]; an empty slot holds its own atom."""
+
+    @staticmethod
+    def forward(ctx, x, pairs):
+        ctx.pairs = pairs
+        return x.index_select(0, pairs.atom_of_slot)
+
+    @staticmethod
+    def backward(ctx, g):
+        return _FromNeighbour.apply(g, ctx.pairs), None
+
+
+class _FromNeighbour(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, g, pairs):
+        ctx.pairs = pairs
+        return g.index_select(0, pairs.opposite_slot).view(-1, pairs.n_slots, g.shape[-1]).sum(1)
+
+    @staticmethod
+    def backward(ctx, gg):
+        return _Neighbour.apply(gg, ctx.pairs), None
+
+
+class NeighbourPairs(Pairs):
+    """Pairs within `cutoff` Å of one structure, periodic or not, by matscipy's cell list.
+
+    The list belongs to the positions it was made from: make a new one when atoms move.
+    """
+
+    def __init__(self, positions, cutoff: float, cell=None, pbc=(False, False, False), device=None):
+        positions = np.ascontiguousarray(positions, dtype=np.float64)
+        n_atoms = len(positions)
+        if not np.isfinite(positions).all():
+            raise ValueError("positions hold NaN or infinity; no neighbour list can be made of them")
+        if np.any(pbc):
+            cell, origin = np.asarray(cell, dtype=np.float64), np.zeros(3)
+        else:  # a box around the cluster, so that any position is inside
+            cell, origin = np.diag(np.ptp(positions, axis=0) + 2 * cutoff), positions.min(axis=0) - cutoff
+        i, j, S = neighbour_list(
+            "ijS",
+            positions=positions - origin,
+            cell=cell,
+            pbc=np.asarray(pbc, bool),
+            cutoff=float(cutoff),
+            numbers=np.ones(n_atoms, dtype=np.int32),
+        )
+        # one of the two directions; a pair of an atom with its own image goes by the first shift that differs
+        lead = np.where(S[:, 0] != 0, S[:, 0], np.where(S[:, 1] != 0, S[:, 1], S[:, 2]))
+        half = (i < j) | ((i == j) & (lead > 0))
+        i, j, S = i[half], j[half], S[half]
+        ends = np.concatenate([i, j])  # [2 P] the atom each direction belongs to
+        order = np.argsort(ends, kind="stable")
+        degree = np.bincount(ends, minlength=n_atoms)
+        n_slots = 1 + int(degree.max(initial=0))  # slot 0 is the atom's own
+        rank = np.empty(len(ends), dtype=np.int64)
+        rank[order] = np.arange(len(ends)) - np.repeat(degree.cumsum() - degree, degree)
+        slot = ends * n_slots + 1 + rank
+
+        def tensor(array):
+            return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64, device=device)
+
+        super().__init__(
+            first=tensor(i),
+            second=tensor(j),
+            slot_forth=tensor(slot[: len(i)]),
+            slot_back=tensor(slot[len(i) :]),
+            atoms=torch.arange(n_atoms, device=device),
+            within=torch.arange(n_atoms, device=device),
+            n_padded=n_atoms,
+            n_slots=n_slots,
+            structure=torch.zeros(n_atoms, dtype=torch.int64, device=device),
+            sizes=(n_atoms,),
+            own_slot=torch.arange(n_atoms, device=device) * n_slots,
+            shifts=torch.as_tensor(S @ cell, dtype=torch.float64, device=device) if np.any(pbc) else None,
+        )
+        own = torch.arange(n_atoms * n_slots, device=device)
+        self.atom_of_slot = own // n_slots  # [A K]
+        self.atom_of_slot[self.slot_forth] = self.second
+        self.atom_of_slot[self.slot_back] = self.first
+        self.opposite_slot = own.clone()  # [A K] the slot that holds the same pair from the other end
+        self.opposite_slot[self.slot_forth] = self.slot_back
+        self.opposite_slot[self.slot_back] = self.slot_forth
+
+    def neighbour(self, x: torch.Tensor) -> torch.Tensor:
+        return _Neighbour.apply(x, self).view(self.n_padded, self.n_slots, -1)  # [A, K, C]
+
+    def terms(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return filters * self.neighbour(x)  # [A, K, F]
+
+    def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        return self.terms(filters, x).sum(1)  # [A, F]
+
+    def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        return centre[..., None] + self.neighbour(other.T).permute(2, 0, 1)  # [H, A, K]
+
+    def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        n_heads, n_atoms, width = h.shape
+        h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
+        return torch.einsum("hak,akhd->had", weights, h_j)
+
+    def attend_directions(self, weights: torch.Tensor, harmonics: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        n_heads, n_atoms, width = h.shape
+        h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
+        return torch.einsum("hak,akc,akhd->cahd", weights, harmonics, h_j).reshape(-1, n_atoms, n_heads * width)

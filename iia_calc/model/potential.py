@@ -1,0 +1,273 @@
+"""The physics contract: nuclear charges and positions in, energies and forces out.
+
+    E = Σ_i ε(Z_i) + u(x_i) - u(x of an isolated atom of Z_i) + ½ Σ_j ZBL(r_ij)
+
+so an isolated atom has its element energy by construction, whatever the weights. Everything is
+smooth to the first derivative (with a smooth attention), conservative and extensive; forces are
+the exact gradient.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from ase.data import atomic_numbers, chemical_symbols
+from torch import nn
+
+from iia_calc.model.inference.network import FrozenNetwork
+from iia_calc.model.inference.potential import FrozenPotential
+from iia_calc.model.network import AtomwiseHead, NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA
+from iia_calc.model.network.repulsion import N_ELEMENTS
+from iia_calc.model.pairs.clusters import ClusterPairs, Pairs
+from iia_calc.model.pairs.neighbour_list import NeighbourPairs
+
+LARGEST_CLUSTER = 64  # atoms; beyond, most pairs lie outside the cutoff and the list is faster
+
+
+class Prediction(NamedTuple):
+    """energy [n_structures] eV, forces [n_atoms, 3] eV/Å, atomic_energies [n_atoms] eV.
+
+    Energies are float64 whatever the potential's own type: with core electrons an element energy
+    has too many digits for float32. Forces have the potential's type.
+    """
+
+    energy: torch.Tensor
+    forces: torch.Tensor
+    atomic_energies: torch.Tensor
+
+
+class Potential(nn.Module):
+    """A SchNet-IIA with element energies and core repulsion.
+
+    Parameters
+    ----------
+    settings : the network.
+    element_energies : eV of the isolated atom of each element, by symbol: the elements it knows.
+    repulsion : the core repulsion.
+    """
+
+    def __init__(
+        self,
+        settings: NetworkSettings | None = None,
+        element_energies: Mapping[str, float] | None = None,
+        repulsion: RepulsionSettings | None = None,
+    ):
+        super().__init__()
+        self.settings = settings or NetworkSettings()
+        self.network = SchNetIIA(self.settings)
+        self.head = AtomwiseHead(self.settings.n_atom_basis)
+        self.repulsion = Repulsion(repulsion)
+        if not element_energies:
+            raise ValueError("a potential needs at least one element energy, for example {'B': -660.1}")
+        self.elements = tuple(sorted(element_energies, key=lambda symbol: atomic_numbers[symbol]))
+        table = torch.full((N_ELEMENTS,), torch.nan, dtype=torch.float64)  # NaN: not fitted for this element
+        for symbol in self.elements:
+            if atomic_numbers[symbol] >= self.settings.n_embedding:
+                raise ValueError(
+                    f"{symbol} has no row in an embedding of {self.settings.n_embedding} rows; raise n_embedding"
+                )
+            table[atomic_numbers[symbol]] = float(element_energies[symbol])
+        # float64 in any potential: they are 10³ eV and more, and float32 keeps 7 digits
+        self._element_energies = table  # not a buffer, so that .to(float32) leaves it alone
+        self._isolated_cache: torch.Tensor | None = None
+        self._frozen_cache: FrozenPotential | None = None
+        self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
+        self.card: Any = None  # the storage.Card of a loaded model
+
+    @property
+    def cutoff(self) -> float:
+        """Å"""
+        return self.settings.cutoff
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self.network.embedding.weight.dtype
+
+    @property
+    def device(self) -> torch.device:
+        return self.network.embedding.weight.device
+
+    @property
+    def element_energies(self) -> dict[str, float]:
+        """eV, by symbol."""
+        return {symbol: float(self._element_energies[atomic_numbers[symbol]]) for symbol in self.elements}
+
+    def freeze(self) -> Potential:
+        """For use, not for training: evaluation mode, no gradients of parameters. Returns itself."""
+        self.requires_grad_(False)
+        return self.eval()
+
+    def forward(self, Z: torch.Tensor, R: torch.Tensor, batch: torch.Tensor) -> Prediction:
+        """Energies and forces of a batch of clusters of any sizes.
+
+        Parameters
+        ----------
+        Z : [n_atoms] int64, nuclear charges.
+        R : [n_atoms, 3] Å.
+        batch : [n_atoms] int64, the structure each atom belongs to: 0, 0, 1, 1, 1, ...
+
+        Raises
+        ------
+        ValueError : an element without an element energy; `batch` unsorted or with gaps; wrong shapes.
+        """
+        self.check_elements(Z)
+        pairs = self.pairs_of(R, batch)
+        interaction, forces = self.evaluate(pairs, Z, R)
+        atomic = interaction.double() + self.reference(Z)
+        return Prediction(pairs.sum_structures(atomic), forces, atomic)
+
+    def evaluate(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Without element energies and without checks, on a layout made before.
+
+        Returns atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, both detached.
+        """
+        R = R.detach().to(self.dtype)
+        if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self._frozen()) is not None:
+            return frozen(pairs, Z, R)
+        with torch.enable_grad():
+            R.requires_grad_(True)
+            energies = self.interaction_energies(pairs, Z, R)
+            (gradient,) = torch.autograd.grad(energies.sum(), R)
+        return energies.detach(), gradient.neg_()
+
+    def _frozen(self) -> FrozenPotential | None:
+        """The network merged for use, once its weights can no longer change; else None."""
+        if self._frozen_cache is None:
+            if not self._is_frozen() or not FrozenNetwork.covers(self.settings):
+                return None
+            closest = self.repulsion.closest_seen([atomic_numbers[symbol] for symbol in self.elements])
+            network = FrozenNetwork(self.network, self.head, closest)
+            self._frozen_cache = FrozenPotential(network, self.repulsion, self._isolated())
+        return self._frozen_cache
+
+    def atomic_energies(
+        self,
+        Z: torch.Tensor,
+        R: torch.Tensor,
+        batch: torch.Tensor,
+        *,
+        references: bool = False,
+        repulsion: bool = True,
+    ) -> torch.Tensor:
+        """Energy of each atom [n_atoms], eV, differentiable by positions and parameters, twice.
+
+        Arguments as in `forward`. Without `references` the isolated atom is zero, which is what a
+        training wants to see; without `repulsion` the network's part alone is left.
+        """
+        energies = self.interaction_energies(self.pairs_of(R, batch), Z, R, repulsion)
+        return energies.double() + self.reference(Z) if references else energies
+
+    def repulsion_energy_and_forces(
+        self, Z: torch.Tensor, R: torch.Tensor, batch: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """The core repulsion alone: [n_structures] eV, [n_atoms, 3] eV/Å, in the type of `R`."""
+        pairs = self.pairs_of(R, batch)
+        with torch.enable_grad():
+            R = R.detach().requires_grad_(True)
+            per_pair = self.repulsion(Z[pairs.first], Z[pairs.second], pairs.distances(R))
+            atomic = 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
+            (gradient,) = torch.autograd.grad(atomic.sum(), R)
+        return pairs.sum_structures(atomic.detach()), -gradient
+
+    def interaction_energies(
+        self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor, repulsion: bool = True
+    ) -> torch.Tensor:
+        """Atomic energies [n_atoms], eV, less those of isolated atoms, on a layout made before."""
+        Z_i, Z_j = Z.index_select(0, pairs.first), Z.index_select(0, pairs.second)  # [P]
+        vectors = pairs.vectors(R)  # [P, 3]
+        distances = vectors.square().sum(-1).clamp_min(1e-8).sqrt()  # [P]
+        seen = self.repulsion.saturate(Z_i, Z_j, distances)  # [P]
+        directions = vectors / distances[:, None] if self.settings.angular else None  # [P, 3]
+        x = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
+        energies = self.head(x.index_select(0, pairs.atoms))  # [n_atoms]
+        energies = energies - self._isolated().index_select(0, Z)
+        if repulsion:
+            per_pair = self.repulsion(Z_i, Z_j, distances)  # [P]
+            energies = energies + 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
+        return energies
+
+    def reference(self, Z: torch.Tensor) -> torch.Tensor:
+        """Element energies [n_atoms], eV, float64; NaN for an element it doesn't know."""
+        if self._element_energies.device != Z.device:
+            self._element_energies = self._element_energies.to(Z.device)
+        return self._element_energies.index_select(0, Z)
+
+    def check_elements(self, Z: torch.Tensor) -> None:
+        """ValueError names the elements of `Z` it doesn't know and lists those it does."""
+        if not bool(torch.isnan(self.reference(Z)).any()):
+            return
+        unknown = [z for z in torch.unique(Z).tolist() if chemical_symbols[z] not in self.elements]
+        raise ValueError(
+            f"this potential was not fitted for {', '.join(chemical_symbols[z] for z in unknown)}; "
+            f"it knows {', '.join(self.elements)}"
+        )
+
+    def pairs_of(self, R: torch.Tensor, batch: torch.Tensor) -> Pairs:
+        """The layout for a flat batch: all pairs of clusters, or the list of one large structure."""
+        if R.ndim != 2 or R.shape[1] != 3 or batch.shape != R.shape[:1]:
+            given = f"{list(R.shape)} and {list(batch.shape)}"
+            raise ValueError(f"R must be [n_atoms, 3] and batch [n_atoms], not {given}")
+        if not len(batch):
+            raise ValueError("there are no atoms")
+        if bool((batch.diff() < 0).any()):
+            raise ValueError("batch must be sorted: the atoms of a structure follow one another")
+        return self.layout(tuple(torch.bincount(batch).tolist()), R)
+
+    def layout(self, sizes: tuple[int, ...], R: torch.Tensor) -> Pairs:
+        """As `pairs_of`, of structures of these sizes, unchecked."""
+        if len(sizes) == 1 and sizes[0] > LARGEST_CLUSTER:
+            return NeighbourPairs(R.detach().cpu().numpy(), self.cutoff, device=R.device)
+        return self.cluster_pairs(sizes, R.device)
+
+    def cluster_pairs(self, sizes: tuple[int, ...], device: torch.device | None = None) -> ClusterPairs:
+        """The layout of clusters of these sizes; the last few are kept, as batches repeat."""
+        device = device or self.device
+        key = (sizes, device)
+        if key in self._pairs:
+            self._pairs.move_to_end(key)
+        else:
+            self._pairs[key] = ClusterPairs(sizes, device)
+            while len(self._pairs) > 16:
+                self._pairs.popitem(last=False)
+        return self._pairs[key]
+
+    def _isolated(self) -> torch.Tensor:
+        """The head's energy of an isolated atom by nuclear charge [N_ELEMENTS], eV; 0 where unknown."""
+        if self._isolated_cache is not None:
+            return self._isolated_cache
+        Z = torch.tensor([atomic_numbers[symbol] for symbol in self.elements], device=self.device)
+        alone = self.cluster_pairs((1,) * len(Z))
+        nothing = torch.empty(0, 3, dtype=self.dtype, device=self.device)
+        x = self.network(Z, nothing[:, 0], alone, nothing)  # [n_elements, F]
+        table = torch.zeros(N_ELEMENTS, dtype=self.dtype, device=self.device).index_put((Z,), self.head(x))
+        if self._is_frozen():
+            self._isolated_cache = table
+        return table
+
+    # whatever may change the weights or where they lie forgets what was computed from them
+
+    def _is_frozen(self):
+        return not self.training and not any(parameter.requires_grad for parameter in self.parameters())
+
+    def _forget(self):
+        self._isolated_cache = self._frozen_cache = None
+
+    def train(self, mode: bool = True) -> Potential:
+        self._forget()
+        return super().train(mode)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Potential:
+        self._forget()
+        return super().requires_grad_(requires_grad)
+
+    def _apply(self, fn, recurse=True):
+        self._forget()
+        self._pairs.clear()
+        return super()._apply(fn, recurse)
+
+    def _load_from_state_dict(self, *args, **kwargs):  # also when a module around this one is loaded
+        self._forget()
+        return super()._load_from_state_dict(*args, **kwargs)

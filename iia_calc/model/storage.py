@@ -1,0 +1,281 @@
+"""A potential on disk: `models/<name>/` with member-0.safetensors, ... and card.json.
+
+The card says what the weights are and what they were fitted to. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
+
+from iia_calc.model.committee import Committee
+from iia_calc.model.network import NetworkSettings, RepulsionSettings
+from iia_calc.model.potential import Potential
+
+FORMAT = 1
+UNITS = {"energy": "eV", "length": "Å", "forces": "eV/Å"}
+PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".model")
+
+
+class ModelError(ValueError):
+    """A folder that is not a model, or not a sound one."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a model is. The first block is derived when it is saved; the second is for the trainer to say.
+
+    Attributes
+    ----------
+    elements, cutoff (Å), units : what it takes and gives.
+    network, repulsion, element_energies (eV) : everything but the weights.
+    members : weights files, leader first, each with its sha256.
+    level_of_theory : of the labels, in full.
+    charge : of every label, e.
+    spin : "lowest" (singlet, or doublet for odd electron counts), or a multiplicity.
+    label_counts : labels by formula.
+    data_hash : sha256 of the labels.
+    held_out_errors : by formula, e.g. {"SeB16": {"energy_mae_meV_per_atom": 31.0, ...}}.
+    calibration : of a committee, what its spread is worth (`training.calibrate.Calibration`).
+    """
+
+    name: str
+    elements: list[str]
+    cutoff: float
+    network: dict
+    repulsion: dict
+    element_energies: dict[str, float]
+    members: list[dict[str, str]]
+    code_version: str
+    level_of_theory: str
+    charge: int = 0
+    spin: str | int = "lowest"
+    label_counts: dict[str, int] = field(default_factory=dict)
+    data_hash: str = ""
+    held_out_errors: dict[str, dict[str, float]] = field(default_factory=dict)
+    calibration: dict = field(default_factory=dict)
+    notes: str = ""
+    units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
+    format: int = FORMAT
+
+    @classmethod
+    def from_dict(cls, data: object, where: str = "card") -> Card:
+        """Read and check; ModelError says which key is wrong and how."""
+        if not isinstance(data, Mapping):
+            raise ModelError(f"{where} is not a JSON object")
+        if data.get("format") != FORMAT:
+            raise ModelError(
+                f"{where} has format {data.get('format')!r}; this version reads format {FORMAT}, another may read it"
+            )
+        names = {f.name for f in fields(cls)}
+        if unknown := sorted(set(data) - names):
+            raise ModelError(f"{where} has unknown keys {', '.join(unknown)}; there are {', '.join(sorted(names))}")
+        if missing := sorted(REQUIRED - set(data)):
+            raise ModelError(f"{where} lacks {', '.join(missing)}")
+        for key, kinds in KINDS.items():
+            if key in data and (not isinstance(data[key], kinds) or isinstance(data[key], bool)):
+                raise ModelError(f"{where}: {key} must be {_words(kinds)}, not {data[key]!r}")
+        if bare := sorted(set(data["elements"]) - set(data["element_energies"])):
+            raise ModelError(f"{where} has no element energy for {', '.join(bare)}")
+        if data.get("units", UNITS) != UNITS:
+            raise ModelError(f"{where}: units must be {UNITS}, not {data['units']}")
+        if not data["members"] or not all(set(m) == {"file", "sha256"} for m in data["members"]):
+            raise ModelError(f"{where}: members must be a list of at least one {{file, sha256}}")
+        return cls(**data)
+
+
+REQUIRED = {
+    "name", "elements", "cutoff", "network", "repulsion", "element_energies", "members", "code_version",
+    "level_of_theory",
+}  # fmt: skip
+KINDS: dict[str, tuple[type, ...]] = {
+    "name": (str,), "elements": (list,), "cutoff": (int, float), "network": (dict,), "repulsion": (dict,),
+    "element_energies": (dict,), "members": (list,), "code_version": (str,), "level_of_theory": (str,),
+    "charge": (int,), "spin": (str, int), "label_counts": (dict,), "data_hash": (str,),
+    "held_out_errors": (dict,), "calibration": (dict,), "notes": (str,), "units": (dict,),
+}  # fmt: skip
+TRAINERS = (
+    "name",
+    "level_of_theory",
+    "charge",
+    "spin",
+    "label_counts",
+    "data_hash",
+    "held_out_errors",
+    "calibration",
+    "notes",
+)
+
+
+def _words(kinds):
+    return " or ".join(kind.__name__ for kind in kinds)
+
+
+def save(path: str | Path, potentials: Potential | Committee | Sequence[Potential], card: Mapping[str, object]) -> Card:
+    """Write a potential, or a committee with its leader first, to the folder `path`.
+
+    `card` is the trainer's part: `level_of_theory`, and as known `name` (else the folder's), `charge`,
+    `spin`, `label_counts`, `data_hash`, `held_out_errors`, `calibration`, `notes`. The rest is taken
+    from the potentials. The card is written last, so a folder with a card is complete.
+    """
+    if isinstance(potentials, Potential):
+        potentials = [potentials]
+    elif isinstance(potentials, Committee):
+        potentials = potentials.members
+    if unknown := sorted(set(card) - set(TRAINERS)):
+        raise ModelError(f"unknown card keys {', '.join(unknown)}; say {', '.join(TRAINERS)}")
+    path, first = Path(path), potentials[0]
+    for other in potentials[1:]:
+        if other.settings != first.settings or other.element_energies != first.element_energies:
+            raise ModelError("the members of a committee must share settings and element energies")
+    path.mkdir(parents=True, exist_ok=True)
+    (path / "card.json").unlink(missing_ok=True)
+    members = []
+    for number, potential in enumerate(potentials):
+        file = path / f"member-{number}.safetensors"
+        weights = {key: value.detach().cpu().contiguous() for key, value in potential.state_dict().items()}
+        file.write_bytes(to_bytes(weights))  # save_file would let nobody but its owner read it
+        members.append({"file": file.name, "sha256": _sha256(file)})
+    full = Card.from_dict(
+        {
+            "name": path.name,
+            **card,
+            "format": FORMAT,
+            "elements": list(first.elements),
+            "cutoff": first.cutoff,
+            "network": first.settings.as_dict(),
+            "repulsion": first.repulsion.settings.as_dict(),
+            "element_energies": first.element_energies,
+            "members": members,
+            "code_version": code_version(),
+        }
+    )
+    part = path / "card.json.part"
+    part.write_text(json.dumps(asdict(full), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, path / "card.json")
+    return full
+
+
+def load(
+    path_or_name: str | Path | None = None,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | str | None = None,
+) -> Potential | Committee:
+    """The potential (or committee) of a folder, of a shipped model's name, or the shipped default.
+
+    It comes frozen, with its card as `.card`.
+
+    Raises
+    ------
+    ModelError : no such model (the shipped ones are listed), a pickle, a damaged or changed file, a card
+        this version cannot read.
+    """
+    path = find(path_or_name)
+    card = read_card(path)
+    try:
+        settings = NetworkSettings.from_dict(card.network)
+        repulsion = RepulsionSettings.from_dict(card.repulsion)
+    except (ValueError, TypeError) as error:
+        raise ModelError(f"{path / 'card.json'}: {error}") from error
+    potentials = []
+    for member in card.members:
+        potential = Potential(settings, {s: card.element_energies[s] for s in card.elements}, repulsion)
+        try:
+            potential.load_state_dict(_weights(path, member["file"], member["sha256"]))
+        except RuntimeError as error:
+            raise ModelError(f"{path / member['file']} does not fit the card's network: {error}") from error
+        potential.card = card
+        potentials.append(potential.to(device=device, dtype=dtype).freeze())
+    if len(potentials) == 1:
+        return potentials[0]
+    committee = Committee(potentials).freeze()
+    committee.card = card
+    return committee
+
+
+def read_card(path: str | Path) -> Card:
+    """The card of a model folder, checked."""
+    file = Path(path) / "card.json"
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ModelError(f"{Path(path)} has no card.json: it is not a model, or was not saved to the end") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ModelError(f"{file} is not JSON: {error}") from error
+    return Card.from_dict(data, str(file))
+
+
+def models_folder() -> Path:
+    """Where the shipped models lie: beside the code in a wheel, in the repository otherwise."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "shipped_models"
+    return shipped if shipped.is_dir() else package.parent / "models"
+
+
+def shipped_models() -> list[str]:
+    """Names of the shipped models."""
+    return sorted(card.parent.name for card in models_folder().glob("*/card.json"))
+
+
+def find(path_or_name: str | Path | None = None) -> Path:
+    """The folder of a model; None for the shipped default, which models/default.txt names."""
+    if path_or_name is None:
+        default = models_folder() / "default.txt"
+        if not default.is_file():
+            raise ModelError(f"no default model: {default} is missing; give a folder or one of {_listed()}")
+        path_or_name = default.read_text(encoding="utf-8").strip()
+    path = Path(path_or_name)
+    if path.is_file() or path.suffix in PICKLES:
+        raise ModelError(
+            f"{path} is a file; give the model's folder, with card.json and safetensors in it. "
+            "Pickled models (.pt, .pth, .pkl, ...) are never read: unpickling runs whatever code they hold"
+        )
+    if path.is_dir():
+        return path
+    named = models_folder() / path
+    if len(path.parts) == 1 and named.is_dir():
+        return named
+    raise ModelError(f"there is no model {str(path_or_name)!r}, neither a folder nor shipped; shipped: {_listed()}")
+
+
+def code_version() -> str:
+    try:
+        return metadata.version("schnet-iia")
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _listed():
+    return ", ".join(shipped_models()) or "none"
+
+
+def _weights(folder: Path, name: str, expected: str) -> dict[str, torch.Tensor]:
+    file = folder / name
+    if file.suffix != ".safetensors" or Path(name).name != name:
+        raise ModelError(f"{name!r} is not a safetensors file of the model's own folder; nothing else is read")
+    if not file.is_file():
+        raise ModelError(f"{file} is missing")
+    found = _sha256(file)
+    if found != expected:
+        raise ModelError(
+            f"{file} is not the file the card describes: sha256 {found[:12]}…, card {expected[:12]}…; "
+            "it was changed or cut short"
+        )
+    try:
+        return load_file(file)
+    except SafetensorError as error:
+        raise ModelError(f"{file} is not a sound safetensors file: {error}") from error
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

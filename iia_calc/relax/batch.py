@@ -1,0 +1,192 @@
+"""Relaxes many clusters at once: L-BFGS on padded tensors, one evaluation for the whole batch.
+
+Clusters that are done leave the batch and waiting ones take their slots. Method: Liu and Nocedal,
+Math. Program. 1989, 45, 503, with a step cap per atom, a curvature gate, and backtracking when the
+energy rises.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.data import covalent_radii
+from scipy.sparse.csgraph import connected_components
+
+from iia_calc.model.committee import Committee
+from iia_calc.model.potential import Potential
+from iia_calc.relax.lbfgs import BatchedLBFGS, End
+from search.relaxers.base import Relaxed
+
+BONDED = 1.3  # times the sum of covalent radii: farther apart is not bonded
+WATCH = 20  # evaluations between two looks at the committee's spread: a tenth of a relaxation's cost with three
+COLLAPSED = 0.72  # times the sum of covalent radii (1.21 Å for B–B): no two atoms of a sound structure are so close
+
+
+class PotentialRelaxer:
+    """A `search.Relaxer` on a potential.
+
+    Parameters
+    ----------
+    potential : a `Potential` or `Committee`, frozen. Of a committee the leader's energy is minimised
+        (or the mean's, with `energy_from="mean"`), and the spread at the result is reported.
+    fmax : eV/Å, largest force on any atom at which a structure is converged.
+    max_steps : evaluations spent on a structure at most.
+    batch_size : clusters relaxed at once; None takes 64 on a CPU and 1024 on a GPU.
+    max_step : Å, longest move of any atom in one step.
+    forces_std_limit : eV/Å; a quench in which the committee's spread of the force on any atom exceeds it ends
+        as "uncertain", for there the energy means nothing. Looked at every 20 evaluations (random starts
+        are strange at first) and at the end. None never looks.
+    """
+
+    def __init__(
+        self,
+        potential: Potential | Committee,
+        fmax: float = 0.01,
+        max_steps: int = 500,
+        batch_size: int | None = None,
+        max_step: float = 0.2,
+        energy_from: str = "leader",
+        forces_std_limit: float | None = None,
+    ):
+        if not fmax > 0 or not max_step > 0 or max_steps < 1:
+            raise ValueError("fmax, max_step and max_steps must be positive")
+        if energy_from not in ("leader", "mean"):
+            raise ValueError(f"energy_from must be leader or mean, not {energy_from!r}")
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+        if forces_std_limit is not None:
+            if not forces_std_limit > 0:
+                raise ValueError(f"forces_std_limit must be positive, not {forces_std_limit}")
+            if not isinstance(potential, Committee):
+                raise ValueError("forces_std_limit needs a committee: one potential alone has no spread")
+        self.forces_std_limit = forces_std_limit
+        self.strayed: deque[Relaxed] = deque(maxlen=1000)  # the last quenches that ended as uncertain
+        self.potential = potential
+        self.committee = potential if isinstance(potential, Committee) else None
+        self.leader = potential.leader if isinstance(potential, Committee) else potential
+        self.surface = potential if energy_from == "mean" else self.leader
+        self.fmax, self.max_steps, self.max_step = fmax, max_steps, max_step
+        self.batch_size = batch_size or (1024 if self.leader.device.type == "cuda" else 64)
+
+    @property
+    def signature(self) -> str:
+        """Ties an archive to these weights and settings: energies of two models must not meet in one ranking."""
+        members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
+        weights = sha256()
+        for member in members:
+            for value in member.state_dict().values():
+                weights.update(value.cpu().numpy().tobytes())
+        surface = "leader" if self.surface is self.leader else "mean"
+        return (
+            f"{len(members)} potentials {weights.hexdigest()[:16]}, {surface}, {self.leader.dtype}, fmax {self.fmax}"
+            + ("" if self.forces_std_limit is None else f", forces_std {self.forces_std_limit:g}")
+        )
+
+    def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
+        """Quench each structure; results in the order of the input, which is left as it was.
+
+        Raises
+        ------
+        ValueError : elements the potential doesn't know, an empty or a periodic structure.
+        """
+        for number, atoms in enumerate(structures):
+            if len(atoms) == 0 or atoms.pbc.any():
+                raise ValueError(f"structure {number} is {'periodic' if len(atoms) else 'empty'}; clusters only")
+        if not structures:
+            return []
+        device = self.leader.device
+        self.leader.check_elements(torch.as_tensor(np.concatenate([a.numbers for a in structures]), device=device))
+        order = sorted(range(len(structures)), key=lambda k: len(structures[k]))  # popped from the end: large first
+        results: dict[int, Relaxed] = {}
+        batch = BatchedLBFGS(self.surface, self.fmax, self.max_steps, self.max_step)
+        while order or len(batch):
+            free = self.batch_size - len(batch)
+            taken = [order.pop() for _ in range(min(free, len(order)))]
+            batch.add(taken, [structures[k].numbers for k in taken], [structures[k].positions for k in taken])
+            for end in [*batch.step(), *self._strayed(batch)]:
+                results[end.key] = self._result(structures[end.key], end)
+        done = [results[k] for k in range(len(structures))]
+        if self.committee is not None:
+            done = self._with_spread(done)
+            self.strayed.extend(r for r in done if r.reason == "uncertain" and np.isfinite(r.energy))
+        return done
+
+    def _result(self, start: Atoms, end: End) -> Relaxed:
+        atoms = Atoms(start.numbers, positions=end.positions, info=dict(start.info))
+        Z = torch.as_tensor(start.numbers, dtype=torch.int64)
+        collapsed, fragmented = soundness(start.numbers, end.positions)
+        reason = "collapsed" if collapsed and end.reason != "non-finite" else end.reason
+        return Relaxed(
+            atoms=atoms,
+            energy=end.energy + float(self.leader.reference(Z.to(self.leader.device)).sum()),
+            fmax=end.fmax,
+            converged=reason == "converged",
+            n_steps=end.n_steps,
+            n_evaluations=end.n_evaluations,
+            fragmented=fragmented,
+            reason=reason,
+        )
+
+    def _strayed(self, batch: BatchedLBFGS) -> list[End]:
+        """Ends of the quenches that have left what the committee agrees on."""
+        if self.forces_std_limit is None or not (rows := batch.due(WATCH)):
+            return []
+        spread = self._spread(batch.frames(rows))
+        return batch.stop(
+            [row for row, (_, forces) in zip(rows, spread, strict=True) if forces > self.forces_std_limit], "uncertain"
+        )
+
+    def _with_spread(self, results: list[Relaxed]) -> list[Relaxed]:
+        """Ask all members about the final structures."""
+        finite = [k for k, result in enumerate(results) if np.isfinite(result.energy)]
+        done = list(results)
+        spread = self._spread([(results[k].atoms.numbers, results[k].atoms.positions) for k in finite])
+        for k, (energy_std, forces_std) in zip(finite, spread, strict=True):
+            measured = replace(done[k], energy_std=energy_std, forces_std=forces_std)
+            done[k] = uncertain_beyond(self.forces_std_limit, measured)
+        return done
+
+    def _spread(self, frames: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, float]]:
+        """Standard deviations of the energy, eV, and of the worst atom's force, eV/Å, of each (numbers, positions)."""
+        committee = self.committee
+        assert committee is not None
+        found: list[tuple[float, float]] = []
+        device, dtype = self.leader.device, self.leader.dtype
+        for start in range(0, len(frames), self.batch_size):
+            part = frames[start : start + self.batch_size]
+            pairs = self.leader.cluster_pairs(tuple(len(numbers) for numbers, _ in part))
+            Z = torch.as_tensor(np.concatenate([z for z, _ in part]), dtype=torch.int64, device=device)
+            R = torch.as_tensor(np.concatenate([r for _, r in part]), dtype=dtype, device=device)
+            spread = committee.spread(pairs, Z, R)
+            largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
+            found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
+        return found
+
+
+def forces_std_limit(potential: Potential | Committee) -> float | None:
+    """Where a loaded model's card says its known region ends, eV/Å; None for one member or an uncalibrated model."""
+    if not isinstance(potential, Committee) or potential.card is None:
+        return None
+    return potential.card.calibration.get("forces_std_limit")
+
+
+def uncertain_beyond(limit: float | None, result: Relaxed) -> Relaxed:
+    """`result`, no longer converged but "uncertain" where its committee's spread of a force exceeds `limit`, eV/Å."""
+    if limit is None or not result.converged or result.forces_std is None or result.forces_std <= limit:
+        return result
+    return replace(result, converged=False, reason="uncertain")
+
+
+def soundness(numbers: np.ndarray, positions: np.ndarray) -> tuple[bool, bool]:
+    """(collapsed, fragmented): two atoms inside one another; not in one piece."""
+    radii = covalent_radii[numbers]
+    relative = np.linalg.norm(positions[:, None] - positions[None], axis=-1) / (radii[:, None] + radii[None])
+    np.fill_diagonal(relative, np.inf)
+    pieces, _ = connected_components(relative < BONDED, directed=False)
+    return bool((relative < COLLAPSED).any()), pieces > 1

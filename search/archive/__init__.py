@@ -1,0 +1,1 @@
+"""The minima that a search has found, kept in a database."""

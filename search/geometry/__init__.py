@@ -1,0 +1,1 @@
+"""Shapes, sizes and identities of clusters: composition, length scales, seeds, fingerprints."""

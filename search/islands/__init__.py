@@ -1,0 +1,1 @@
+"""Many searchers side by side that pass on their best minima."""

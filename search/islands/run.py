@@ -1,0 +1,231 @@
+"""A search on islands: several searchers of different seeds and settings, on any executor, with one archive.
+
+Each island runs in epochs (`search.islands.task`), which go to processes here or to machines elsewhere; what is good
+is passed on around the ring (`search.searchers.exchange`), and all is merged in one order (`search.islands.state`).
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from ase import Atoms
+
+from search.archive.archive import Archive
+from search.archive.minimum import minima_as_atoms
+from search.geometry.composition import Composition
+from search.geometry.scale import LengthScale
+from search.islands.scheduler import Dispatch, IslandProgress
+from search.islands.state import Archipelago
+from search.islands.task import Epoch, relaxer_signature
+from search.moves.registry import DEFAULT_SHARES
+from search.relaxers.base import Relaxed, Relaxer
+from search.result import SearchResult
+from search.run import METHODS, as_relaxer, check_limits, check_whole
+from search.searchers.base import settings_from
+from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
+from search.searchers.bee_colony import BeeColony, BeeColonySettings
+from search.starts import fingerprint, in_order
+
+EPOCH = 32
+"""Quenches of an island between two exchanges, where the batches aren't larger."""
+
+
+@dataclass(frozen=True)
+class Island:
+    """Method and settings (those that differ from the method's defaults) of one island."""
+
+    method: str = BasinHopping.name
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class IslandsResult(SearchResult):
+    """What a search on islands found.
+
+    Attributes
+    ----------
+    islands : of each: method, settings, seed, epochs, quenches, guests (minima taken over), lowest_energy,
+        seconds and seconds_relaxing (of work, all calls), given_up (why, or None).
+    """
+
+    islands: list[dict[str, Any]] = field(default_factory=list)
+
+
+def default_islands(n: int, method: str | None = None) -> list[Island]:
+    """`n` islands that differ: basin hopping as it is, hot and bold, cold and patient, and a bee colony.
+
+    method : only islands of this method.
+
+    Raises
+    ------
+    ValueError : n is below 1, or an unknown method.
+    """
+    check_whole("islands", n, least=1)
+    if method is not None and method not in METHODS:
+        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    hop, bees = BasinHoppingSettings(), BeeColonySettings()
+    bold = {"symmetrise": DEFAULT_SHARES["symmetrise"] / 3}
+    hoppers = [
+        Island(),
+        Island(settings={"temperature": 2 * hop.temperature, "moves": {**hop.moves, **bold}}),
+        Island(settings={"temperature": hop.temperature / 2, "patience": 2 * hop.patience}),
+    ]
+    colonies = [
+        Island(BeeColony.name),
+        Island(BeeColony.name, {"limit": 2 * bees.limit, "selection": bees.selection / 2}),
+        Island(BeeColony.name, {"limit": max(1, bees.limit // 2), "moves": {**bees.moves, **bold}}),
+    ]
+    kinds = {None: [*hoppers, colonies[0]], BasinHopping.name: hoppers, BeeColony.name: colonies}[method]
+    return [kinds[k % len(kinds)] for k in range(n)]
+
+
+def find_minima_on_islands(
+    formula_or_atoms: str | Atoms | Composition,
+    make_relaxer: Callable[[], Any],
+    islands: int | Sequence[Island] = 4,
+    *,
+    quenches: int | None = None,
+    time_limit: float | None = None,
+    seed: int = 0,
+    target_energy: float | None = None,
+    until_found: int | None = None,
+    archive: str | Path | None = None,
+    callback: Callable[[IslandProgress], object] | None = None,
+    shape: Callable[[Atoms], str] | None = None,
+    batch_size: int | None = None,
+    epoch: int | None = None,
+    executor: Executor | None = None,
+    workers: int | Callable[[], int] | None = None,
+    in_step: bool = True,
+    uncertain: Callable[[Sequence[Relaxed]], object] | None = None,
+    like: Relaxer | None = None,
+    starts: Sequence[Atoms] = (),
+) -> IslandsResult:
+    """As `search.find_minima`, on several islands at once. What is not said here is said there.
+
+    A search ended by `quenches` gives the same for the same seed, whatever the workers are and however often
+    it was killed in between. One ended otherwise holds, besides, whatever other islands had finished.
+
+    Parameters
+    ----------
+    make_relaxer : makes the relaxer (or an ASE calculator); pickled, and called on each worker once.
+    islands : how many (of `default_islands`), or which.
+    quenches : of all islands together. time_limit : seconds for this call; epochs under way are finished.
+    epoch : quenches of an island between two exchanges. batch_size : structures an island relaxes at once.
+    executor : where the epochs go, any of `concurrent.futures` or `dask.distributed.Client.get_executor()`.
+        None: `workers` processes on this machine, replaced where they die.
+    workers : how many epochs the executor can do at once, as far as known; of a cluster that grows, a function.
+    in_step : False lets islands take whatever was passed on so far: on unequal workers nobody waits for the
+        slow ones, but two runs will differ.
+    uncertain : called with the quenches that ended as uncertain, before they are counted.
+    like : a relaxer as the workers will make it; None makes one here. Only what it is called and its bond length
+        are read, so that a machine without the workers' device can lead the search.
+    starts : dealt out to the islands, which begin with them; at most as many as their first epochs have quenches.
+
+    Raises
+    ------
+    ValueError, TypeError, BlockingIOError : as `find_minima`. WorkerMismatch : a worker has another model or version.
+    ConnectionError : the executor was lost. RuntimeError : the relaxer failed for every structure, or every island
+        was given up. In all of these what was stored stays, and the same call goes on.
+    """
+    composition = Composition.parse(formula_or_atoms)
+    chosen = default_islands(islands) if isinstance(islands, int | np.integer) else list(islands)
+    if not chosen:
+        raise ValueError("islands is empty; give at least one")
+    check_limits(quenches, time_limit, target_energy, until_found)
+    check_whole("batch_size", batch_size, least=1)
+    check_whole("seed", seed, least=0)
+    check_whole("epoch", epoch, least=1)
+    if isinstance(workers, int) or executor is None:
+        check_whole("workers", workers, least=1)
+    if not callable(make_relaxer):
+        raise TypeError(f"make_relaxer is a {type(make_relaxer).__name__}; give a function or class that makes one")
+    relaxer = as_relaxer(make_relaxer() if like is None else like)
+    if executor is None:
+        _check_pickles(make_relaxer)
+    scale = LengthScale.of(composition, relaxer)
+    epoch = epoch or max(EPOCH, batch_size or 0)
+    plans = [_plan(island, k, seed, batch_size, scale) for k, island in enumerate(chosen)]
+    signature = relaxer_signature(relaxer)
+    starts = in_order(starts, composition)
+    if len(starts) > epoch * len(plans):
+        raise ValueError(f"there are {len(starts)} starting structures, more than {len(plans)} islands relax in their "
+                         f"first epochs ({epoch} each); give fewer, or longer epochs")  # fmt: skip
+    asked = {"islands": plans, "seed": seed, "epoch": epoch, "relaxer": signature, "niches": shape is not None,
+             **({"starts": fingerprint(starts)} if starts else {})}  # fmt: skip
+    with Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)) as store:
+        store.bind(json.dumps(asked, sort_keys=True))
+        archipelago = Archipelago(store, len(plans), epoch, in_step, target_energy, uncertain)
+        search = uuid4().hex
+
+        def task(k: int, attempt: int) -> Epoch:
+            standing = archipelago.standings[k]
+            return Epoch(
+                search=search, island=k, number=standing.finished + 1, attempt=attempt, formula=composition.formula,
+                relaxer=make_relaxer, signature=signature, quenches=archipelago.left(k, quenches),
+                state=standing.state, guests=archipelago.guests(k), shape=shape,
+                bests=standing.bests.get(str(standing.finished), {}), starts=starts[k :: len(plans)], **plans[k],
+            )  # fmt: skip
+
+        dispatch = Dispatch(archipelago, task, executor, workers, callback)
+        stopped_by = dispatch.run(quenches, time_limit, until_found)
+        return _result(archipelago, dispatch, plans, stopped_by, seed)
+
+
+def _plan(island: Island, k: int, seed: int, batch_size: int | None, scale: LengthScale) -> dict[str, Any]:
+    """What distinguishes island k, all of it said."""
+    if island.method not in METHODS:
+        raise ValueError(f"method {island.method!r} is not known; choose one of {', '.join(METHODS)}")
+    kind = METHODS[island.method]
+    settings = settings_from(kind.Settings, island.settings)
+    own_seed = int(np.random.SeedSequence([seed, k]).generate_state(1, np.uint32)[0])
+    batch_size = batch_size or kind(scale, settings).batch_size
+    return {"method": island.method, "settings": asdict(settings), "seed": own_seed, "batch_size": batch_size}
+
+
+def _check_pickles(make_relaxer: Callable[[], Any]) -> None:
+    try:
+        pickle.dumps(make_relaxer)
+    except Exception as error:
+        raise TypeError(
+            f"make_relaxer cannot be sent to another process ({error}); give a class, a function of a module, "
+            "or functools.partial of one"
+        ) from error
+
+
+def _result(
+    archipelago: Archipelago, dispatch: Dispatch, plans: list[dict[str, Any]], stopped_by: str, seed: int
+) -> IslandsResult:
+    counts = asdict(archipelago.tally)
+    del counts["hits"], counts["growth"]
+    standings = archipelago.standings
+    return IslandsResult(
+        minima=minima_as_atoms(archipelago.archive),
+        formula=archipelago.archive.composition.formula,
+        method=f"{len(plans)} islands" if len(plans) > 1 else f"1 island, {plans[0]['method']}",
+        seed=seed,
+        stopped_by=stopped_by,
+        first_hit=archipelago.hit,
+        moves=archipelago.moves(),
+        convergence=archipelago.convergence(),
+        seconds=dispatch.seconds,
+        seconds_relaxing=dispatch.seconds_relaxing,
+        islands=[
+            {
+                **plan, "epochs": standing.finished, "quenches": standing.quenches, "guests": standing.guests,
+                "lowest_energy": standing.lowest[0] if np.isfinite(standing.lowest[0]) else None,
+                "seconds": round(standing.seconds, 3), "seconds_relaxing": round(standing.seconds_relaxing, 3),
+                "given_up": archipelago.given_up.get(k),
+            }
+            for k, (plan, standing) in enumerate(zip(plans, standings, strict=True))
+        ],
+        **counts,
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""Changes of a structure that a search tries."""

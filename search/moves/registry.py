@@ -1,0 +1,256 @@
+"""How the next trial is made from a minimum, and how the shares of the moves follow what has paid.
+
+Each move takes positions [n_atoms, 3] (in the order of the composition) and gives new ones without
+overlaps; the input is left as it was. Lengths come from the `LengthScale`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from search.geometry.composition import Composition
+from search.geometry.scale import LengthScale
+from search.moves.deform import mix, rattle, splice, swap, twist
+from search.moves.surface import interior, refill, relocate, surface
+from search.moves.symmetrise import symmetrise
+
+DEFAULT_SHARES = {
+    "rattle": 0.1,
+    "surface": 0.1,
+    "refill": 0.35,
+    "interior": 0.05,
+    "twist": 0.05,
+    "splice": 0.05,
+    "symmetrise": 0.3,
+    "swap": 0.15,
+    "relocate": 0.15,
+}
+"""Of the tries, to begin with; relative weights."""
+BEE_SHARES = {**DEFAULT_SHARES, "mix": 0.3}
+"""The same in a bee colony."""
+
+
+def moves_without(names: Collection[str], shares: Mapping[str, float] = DEFAULT_SHARES) -> dict[str, float]:
+    """`shares` but those of these names; symmetric starts need "symmetrise" too.
+
+    Raises
+    ------
+    ValueError : one that isn't known, or nothing is left.
+    """
+    if unknown := sorted(set(names) - set(shares)):
+        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(shares)}")
+    left = {name: share for name, share in shares.items() if name not in names}
+    check_shares(left)
+    return left
+
+
+@dataclass(frozen=True)
+class Move:
+    """One kind of move.
+
+    Attributes
+    ----------
+    name : as settings and results call it.
+    change : (positions, scale, rng, step) -> positions, which may overlap.
+    step : first step size (in bond lengths, or in half turns), adapted in a search; None where there is none.
+    min_atoms, min_elements : what a composition must have for the move to make sense.
+    mates : whether `change` takes a second minimum [n_atoms, 3] as well, after the first.
+    """
+
+    name: str
+    change: Callable[..., np.ndarray]
+    step: float | None = None
+    min_atoms: int = 2
+    min_elements: int = 1
+    mates: bool = False
+
+    def applicable(self, composition: Composition) -> bool:
+        return composition.n_atoms >= self.min_atoms and len(composition.counts) >= self.min_elements
+
+    def __call__(
+        self, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float | None = None,
+        mate: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """New positions [n_atoms, 3] without overlaps; without a mate the structure is its own."""
+        size = (self.step or 0.0) if step is None else step
+        if self.mates:
+            return scale.push_apart(self.change(positions.copy(), positions if mate is None else mate, scale, rng))
+        return scale.push_apart(self.change(positions.copy(), scale, rng, size))
+
+
+@dataclass
+class MoveCount:
+    """What a move has done: tries, how many were accepted, how many gave a walker or source a new best."""
+
+    tries: int = 0
+    accepted: int = 0
+    improved: int = 0
+
+
+@dataclass
+class Step:
+    """A step size that follows the acceptance: shorter when too little is accepted, longer when too much."""
+
+    size: float
+    tries: int = 0
+    accepted: int = 0
+
+    def record(self, accepted: bool, target: float, interval: int, largest: float) -> None:
+        self.tries += 1
+        self.accepted += accepted
+        if self.tries >= interval:
+            self.size *= 0.9 if self.accepted < target * self.tries else 1.0 / 0.9
+            self.size = float(np.clip(self.size, 0.02, largest))
+            self.tries = self.accepted = 0
+
+
+@dataclass
+class Payoff:
+    """How often a move has paid of late: tries and improvements, both halved now and then."""
+
+    tries: float = 0.0
+    improved: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Improvements per try; a move that was hardly tried is taken for a good one."""
+        return (self.improved + PRIOR_RATE * PRIOR_TRIES) / (self.tries + PRIOR_TRIES)
+
+    def record(self, improved: bool) -> None:
+        self.tries += 1.0
+        self.improved += improved
+        if self.tries >= MEMORY:
+            self.tries *= 0.5
+            self.improved *= 0.5
+
+
+PRIOR_RATE, PRIOR_TRIES, MEMORY = 0.05, 40.0, 400.0
+FLOOR = 0.25
+"""Part of its first share that no move loses, however little it pays."""
+
+
+@dataclass
+class MoveSet:
+    """The moves of one search, with their shares, step sizes and counts.
+
+    `shares` are those that the search began with (a sum of 1), `current` follows what has paid.
+    """
+
+    shares: dict[str, float]
+    counts: dict[str, MoveCount] = field(default_factory=dict)
+    steps: dict[str, Step] = field(default_factory=dict)
+    payoffs: dict[str, Payoff] = field(default_factory=dict)
+    adapt: bool = True
+
+    @classmethod
+    def of(cls, composition: Composition, shares: dict[str, float], adapt: bool = True) -> MoveSet:
+        """Moves of `shares` (name -> weight) that apply to `composition`, weights brought to a sum of 1.
+
+        Raises
+        ------
+        ValueError : an unknown move, a negative weight, or nothing left.
+        """
+        check_shares(shares)
+        usable = {name: share for name, share in shares.items() if share > 0 and MOVES[name].applicable(composition)}
+        total = sum(usable.values())
+        usable = {name: share / total for name, share in usable.items()}
+        steps = {name: Step(size) for name in usable if (size := MOVES[name].step) is not None}
+        return cls(
+            usable, {name: MoveCount() for name in usable}, steps, {name: Payoff() for name in usable}, adapt
+        )  # fmt: skip
+
+    @property
+    def current(self) -> dict[str, float]:
+        """Name -> share now, a sum of 1."""
+        if not self.adapt:
+            return self.shares
+        paid = {name: share * self.payoffs[name].rate for name, share in self.shares.items()}
+        total = sum(paid.values())
+        return {name: FLOOR * share + (1.0 - FLOOR) * paid[name] / total for name, share in self.shares.items()}
+
+    def draw(self, rng: np.random.Generator) -> str | None:
+        """Name of a move by its share; None where no move applies (a single atom)."""
+        if not self.shares:
+            return None
+        current = self.current
+        ticket = float(rng.random())
+        for name, share in current.items():
+            ticket -= share
+            if ticket < 0:
+                return name
+        return next(reversed(current))  # by rounding
+
+    def apply(
+        self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator,
+        mate: np.ndarray | None = None,
+    ) -> np.ndarray:  # fmt: skip
+        """mate : another minimum [n_atoms, 3], for moves that mix two."""
+        if name is None:
+            return positions.copy()
+        step = self.steps[name].size if name in self.steps else None
+        return MOVES[name](positions, scale, rng, step, mate)
+
+    def mixes(self, name: str | None) -> bool:
+        """Whether a move takes a second minimum."""
+        return name in MOVES and MOVES[name].mates
+
+    def record(
+        self,
+        name: str,
+        accepted: bool,
+        improved: bool,
+        target: float = 0.5,
+        interval: int = 50,
+        largest: float = 0.8,
+    ) -> None:
+        count = self.counts.setdefault(name, MoveCount())
+        count.tries += 1
+        count.accepted += bool(accepted)
+        count.improved += bool(improved)
+        if name in self.payoffs:
+            self.payoffs[name].record(bool(improved))
+        if name in self.steps:
+            self.steps[name].record(accepted, target, interval, largest)
+
+    def state(self) -> dict:
+        return {
+            "counts": {name: dict(vars(count)) for name, count in self.counts.items()},
+            "steps": {name: dict(vars(step)) for name, step in self.steps.items()},
+            "payoffs": {name: dict(vars(payoff)) for name, payoff in self.payoffs.items()},
+        }
+
+    def restore(self, state: dict) -> None:
+        self.counts = {name: MoveCount(**count) for name, count in state["counts"].items()}
+        self.steps = {name: Step(**step) for name, step in state["steps"].items()}
+        self.payoffs = {name: Payoff(**payoff) for name, payoff in state["payoffs"].items()}
+
+
+def check_shares(shares: dict[str, float]) -> None:
+    """Raise a ValueError that names the moves there are, unless `shares` is a weight per move."""
+    unknown = sorted(set(shares) - set(MOVES))
+    if unknown:
+        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(MOVES)}")
+    if any(not share >= 0 for share in shares.values()) or not sum(shares.values()) > 0:
+        raise ValueError(f"move shares are {shares}; they must be 0 or above, and not all 0")
+    if all(MOVES[name].min_elements > 1 for name, share in shares.items() if share > 0):
+        raise ValueError(f"move shares are {shares}; at least one must suit a single element, such as rattle")
+
+
+MOVES = {
+    move.name: move
+    for move in (
+        Move("rattle", rattle, step=0.36, min_atoms=2),
+        Move("surface", surface, min_atoms=3),
+        Move("refill", refill, min_atoms=5),
+        Move("interior", interior, min_atoms=5),
+        Move("twist", twist, step=0.5, min_atoms=4),
+        Move("splice", splice, min_atoms=6, mates=True),
+        Move("mix", mix, min_atoms=2, mates=True),
+        Move("symmetrise", symmetrise, min_atoms=5),
+        Move("swap", swap, min_elements=2),
+        Move("relocate", relocate, min_atoms=3, min_elements=2),
+    )
+}

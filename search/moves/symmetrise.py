@@ -1,0 +1,213 @@
+"""The move that makes a cluster symmetric: its core's own approximate symmetry, carried outwards.
+
+An approximate centre and axes are found in the structure for a point group drawn at random: of some
+frames through atoms, bonds, faces and holes the one is taken in which the operations map the core
+best onto itself (a continuous symmetry measure). The atoms, from the centre outwards, are replaced by
+whole orbits; what is missing comes as orbits on vacant surface sites, and atoms left over break the
+symmetry as little as they can. After Oakley, Johnston & Wales, Phys. Chem. Chem. Phys. 2013, 15, 3965,
+but their way through the orbits is another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from search.geometry.scale import LengthScale
+from search.geometry.sites import cap_sites, closeness, cross, edge_sites, smooth_bonds, squared_distances
+from search.moves.point_groups import Orbits, group, powers
+from search.moves.surface import plane_of
+
+FRAMES, CORE, OPERATIONS = 24, 8, 3
+"""Frames that are compared, atoms and operations that they are judged by."""
+GROUPS = (
+    "C1v", "C2", "C3", "C2v", "C3v", "C4v", "C5v", "C6v", "D2h", "D2d", "D3h", "D3d", "D4h", "D4d",
+    "D5h", "D5d", "D6h", "D6d", "T", "Td", "Th", "O", "Oh", "Ih",
+)  # fmt: skip
+"""Of compact clusters; drawn with equal chance, so high symmetries are no rarity."""
+FLAT_FOLDS = (2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 10)
+FLAT_GROUPS = ("C1v", "C{}", "C{}v", "C{}v")
+NOISE = 0.03
+"""Bond lengths, rattled at the end: a quench that keeps an exact symmetry can end on a saddle."""
+KEEP, GROWN, SCATTER, CUT = (0.1, 1.0), (0.02, 0.25), 0.1, 0.65
+"""Share of the atoms, from the centre outwards, that give orbits, in a move and in a seed; scatter of the bonds of
+vacant sites before they are ranked; least bonds, relative to the best site's, of those filled before sites are
+sought anew."""
+MERGED, CLEAR, TOUCHING = 0.55, 0.75, 1.4
+"""Bond lengths: images closer than the first become one atom, atoms closer than the second overlap, and
+those farther apart than the third don't hold together."""
+
+
+def symmetrise(
+    positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float,
+    keep: tuple[float, float] = KEEP,
+) -> np.ndarray:  # fmt: skip
+    """A structure of a point group drawn at random, or nearly so, with the core of `positions`.
+
+    keep : least and largest share of the atoms, from the centre outwards, that the core may have.
+    """
+    x = positions - positions.sum(0) / len(positions)
+    normal = plane_of(x, scale)
+    ops = group(draw_group(rng, normal is not None))
+    x = _in_best_frame(x, normal, ops, scale, rng)
+    x = _Builder(x, scale, normal is not None, rng).build(ops, keep)
+    return x + NOISE * scale.bond * rng.normal(size=x.shape)
+
+
+def draw_group(rng: np.random.Generator, flat: bool) -> str:
+    """Name of a point group; one that keeps a plane where the cluster is `flat`."""
+    if not flat:
+        return GROUPS[int(rng.integers(len(GROUPS)))]
+    fold = FLAT_FOLDS[int(rng.integers(len(FLAT_FOLDS)))]
+    return FLAT_GROUPS[int(rng.integers(len(FLAT_GROUPS)))].format(fold)
+
+
+def _in_best_frame(
+    x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, scale: LengthScale, rng: np.random.Generator
+) -> np.ndarray:
+    """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
+    i, j = ((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper).nonzero()
+    features = 0.5 * (x.take(i, 0) + x.take(j, 0))  # atoms, middles of bonds and of octahedral holes
+    reach = np.vecdot(x, x).min() ** 0.5 + 0.6 * scale.bond
+    inner = (np.vecdot(features, features) < reach * reach).nonzero()[0]
+    centres = features.take(inner.take(rng.integers(len(inner), size=FRAMES)), 0)  # [f, 3]
+    centres[:4] = 0.0
+    z, across = features.take(rng.integers(len(features), size=(2, FRAMES)), 0) - centres
+    if normal is not None:
+        z = np.broadcast_to(normal, z.shape)
+        centres = centres - (centres @ normal)[:, None] * normal
+    else:
+        z[2:8] = np.linalg.eigh(x.T @ x)[1].T[rng.integers(3, size=6)]
+    frames = _frames(z, across)  # [f, 3, 3]
+    inside = squared_distances(centres, x).argpartition(min(CORE, len(x)) - 1, axis=1)[:, :CORE]
+    core = (x.take(inside, 0) - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
+    tried = ops.take(rng.integers(1, len(ops), size=OPERATIONS), 0)  # [o, 3, 3]
+    images = (core @ tried.reshape(-1, 3).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
+    lengths = np.vecdot(core, core)  # of the images too
+    gaps = (lengths[:, :, None] - 2.0 * core @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
+    best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
+    return (x - centres[best]) @ frames[best].T
+
+
+def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
+    """Orthonormal axes [f, 3, 3] as rows x, y, z: along z [f, 3], x towards `across`."""
+    length = np.sqrt(np.vecdot(z, z))
+    z = z / np.maximum(length, 1e-9)[:, None]
+    z[length < 1e-9] = (0.0, 0.0, 1.0)
+    across = across + 1e-6 * np.array([0.3, 0.5, 0.7])
+    x = across - np.vecdot(across, z)[:, None] * z
+    x /= np.maximum(np.sqrt(np.vecdot(x, x)), 1e-12)[:, None]
+    frames = np.empty((len(z), 3, 3))
+    frames[:, 0], frames[:, 1], frames[:, 2] = x, cross(z, x), z
+    return frames
+
+
+class _Builder:
+    """Puts a cluster together from orbits, keeping to its composition."""
+
+    def __init__(self, x: np.ndarray, scale: LengthScale, flat: bool, rng: np.random.Generator) -> None:
+        """x : [n, 3] about the centre, in the frame of the group."""
+        self.scale, self.flat, self.rng = scale, flat, rng
+        order = np.vecdot(x, x).argsort()
+        self.seeds, self.seed_kinds = x[order], scale.first_of_kind[order]
+        self.left = dict(scale.kinds)
+        self.n = 0  # atoms placed: the first of these
+        self.positions, self.kinds = np.empty((len(x), 3)), np.empty(len(x), dtype=int)
+        self.first_of: list[int] = []  # an atom of each orbit
+        self.broken = False  # whether orbits of a larger group were placed before
+
+    def build(self, ops: np.ndarray, share: tuple[float, float]) -> np.ndarray:
+        """Positions [n, 3] in the order of the composition."""
+        keep = int(np.ceil(len(self.seeds) * self.rng.uniform(*share)))
+        while not self._take(keep, ops):
+            ops = self._subgroup(ops)
+        for _ in range(30):
+            if self.n == len(self.seeds):
+                break
+            before = self.n
+            if self._grow(ops):
+                continue
+            if len(ops) > 1:
+                ops, self.broken = self._subgroup(ops), True
+            elif self.n == before:
+                break
+        result = np.empty_like(self.positions)
+        for kind, missing in self.left.items():
+            mine = self.positions[: self.n][self.kinds[: self.n] == kind]
+            if missing:  # nowhere to go: as they were
+                mine = np.concatenate([mine, self.seeds[self.seed_kinds == kind][-missing:]])
+            result[self.scale.first_of_kind == kind] = mine
+        return result
+
+    def _subgroup(self, ops: np.ndarray) -> np.ndarray:
+        """Powers of one operation, or the identity alone."""
+        cyclic = powers(ops[self.rng.integers(len(ops))].tobytes())
+        return cyclic if len(cyclic) < len(ops) else cyclic[:1]
+
+    def _take(self, n: int, ops: np.ndarray) -> int:
+        """Place the orbits of the n innermost atoms in this order where they fit; how many atoms that were."""
+        kinds = self.seed_kinds[:n]
+        orbits = Orbits(self.seeds[:n], ops, MERGED * self.scale.bond)
+        return self._place(orbits, kinds, range(n), self.scale.squared_bonds[kinds, kinds] / orbits.gaps**2)
+
+    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Sequence[int], closest: np.ndarray) -> int:
+        """Place orbits in this order where they fit; how many atoms that were.
+
+        kinds : [m] of all orbits, though `order`, [o], may have fewer. closest : [m] the greatest (bond length /
+        distance)² from each to what is placed, or within it.
+        """
+        before, last = self.n, len(order) - 1
+        chosen = np.asarray(order)
+        points, closest = orbits.points.take(chosen, 0), closest.take(chosen)
+        norms = np.vecdot(points, points)  # [o]
+        squared_bonds = self.scale.squared_bonds.take(kinds.take(chosen), 0)  # [o, n]
+        for place, k in enumerate(order):
+            kind, size = int(kinds[k]), int(orbits.sizes[k])
+            if closest[place] > CLEAR**-2 or size > self.left[kind] or (self.n and closest[place] < TOUCHING**-2):
+                continue
+            block = orbits.atoms(k)
+            self.first_of.append(self.n)
+            self.positions[self.n : self.n + size], self.kinds[self.n : self.n + size] = block, kind
+            self.n += size
+            self.left[kind] -= size
+            if place == last or self.n == len(self.seeds):
+                break
+            apart = norms + norms[place] - 2.0 * (points @ block.T).max(1)  # to the nearest; an orbit has one radius
+            np.maximum(closest, squared_bonds[:, kind] / np.maximum(apart, 1e-12), out=closest)
+        return self.n - before
+
+    def _grow(self, ops: np.ndarray) -> bool:
+        """Orbits on the best vacant sites; whether more of the sites may take one, by its size."""
+        bonds, more = self.scale.bonds, False
+        for kind in sorted(self.left, reverse=bool(self.rng.random() < 0.5)):
+            if not self.left[kind]:
+                continue
+            placed, kinds = self.positions[: self.n], self.kinds[: self.n]
+            among, lengths = bonds.take(kinds, 0).take(kinds, 1), bonds[kind].take(kinds)
+            # By symmetry one atom of each orbit will do.
+            around = np.array(self.first_of) if len(ops) > 1 and not self.broken else None
+            sites = None if self.flat else cap_sites(placed, among, lengths, around)
+            if sites is None or not len(sites):
+                sites = np.concatenate(list(edge_sites(placed, among, lengths).values()))
+            if not len(sites):
+                continue
+            if self.flat:
+                sites[:, 2] *= 0.5  # or a slight tilt of the rim grows into a bowl
+            orbits = Orbits(sites, ops, MERGED * self.scale.bond)
+            close = closeness(orbits.points, placed, lengths)
+            bound, closest = smooth_bonds(close), close.max(0)
+            if len(ops) > 1:
+                own = bonds[kind, kind] ** 2 / orbits.squares.T  # [order, m]
+                bound += smooth_bonds(own) * orbits.sizes / len(ops)
+                np.maximum(closest, own.max(0), out=closest)
+            # A site drawn onto an axis can overlap atoms; near as it is to them, it would outbid all that are free.
+            bound[(closest > CLEAR**-2) | (orbits.sizes > self.left[kind])] = 0.0
+            bound *= 1.0 + SCATTER * self.rng.normal(size=len(bound))
+            best = (bound > CUT * bound.max()).nonzero()[0]
+            if len(best):
+                best = best.take((-bound.take(best)).argsort())
+                sizes = orbits.sizes[bound > 0]
+                self._place(orbits, np.full(len(sites), kind), best.tolist(), closest)
+                more = more or bool((sizes <= self.left[kind]).any())
+        return more

@@ -1,0 +1,1 @@
+"""Relaxers: what quenches a trial structure to its minimum."""

@@ -1,0 +1,1 @@
+"""Search methods: basin hopping, the artificial bee colony, and the exchange between searchers."""

@@ -1,0 +1,160 @@
+"""Basin hopping: many walkers in step, each a Metropolis walk over minima.
+
+Wales & Doye, J. Phys. Chem. A 1997, 101, 5111.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+
+from search.archive.encoding import from_plain, to_plain
+from search.archive.minimum import sound
+from search.moves.registry import DEFAULT_SHARES, check_shares, moves_without
+from search.relaxers.base import Relaxed
+from search.searchers.base import Searcher, check_at_least
+
+IMPROVED_BY, LONGER, HOTTER = 1e-6, 12, 4.0
+
+
+@dataclass(frozen=True)
+class BasinHoppingSettings:
+    """Settings of basin hopping.
+
+    Attributes
+    ----------
+    walkers : how many walk in step; one batch is one trial of each.
+    temperature : of the Metropolis rule, as an energy (kT), eV or the model's unit.
+    target_acceptance : what step sizes adapt to. interval : tries of a move between two adaptions.
+    largest_step : upper limit of the step sizes (bond lengths; half turns for twist).
+    patience : trials without a new best of its own after which a walker starts again from a random seed. Few
+        are enough from symmetric starts; walkers that get none (niches, or no such move) take 12 times as many.
+    moves : weights of the moves to begin with; those that don't apply to the composition are left out.
+    adapt : whether the shares follow what has paid; each keeps a quarter of its first share.
+    """
+
+    walkers: int = 8
+    temperature: float = 0.3
+    target_acceptance: float = 0.5
+    interval: int = 50
+    largest_step: float = 0.8
+    patience: int = 8
+    adapt: bool = True
+    moves: dict[str, float] = field(default_factory=DEFAULT_SHARES.copy)
+
+    def __post_init__(self) -> None:
+        check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})
+        if not 0 < self.target_acceptance < 1:
+            raise ValueError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
+        check_shares(self.moves)
+
+    @classmethod
+    def without(cls, moves: Collection[str]) -> BasinHoppingSettings:
+        """The default settings, but for these moves.
+
+        Without symmetrising, walks must cross from funnel to funnel by themselves: they are four times as hot
+        (GMIN's plain walks on LJ38 are at 1.0 ε, these at 1.2), and rattling gets that move's share.
+
+        Raises
+        ------
+        ValueError : a move that isn't known, or none is left.
+        """
+        shares = moves_without(moves)
+        if "symmetrise" in shares:
+            return cls(moves=shares)
+        if "rattle" in shares:
+            shares["rattle"] += DEFAULT_SHARES["symmetrise"]
+        return cls(temperature=HOTTER * cls.temperature, moves=shares)
+
+
+@dataclass
+class Walker:
+    """Where one walk stands; `positions` [n_atoms, 3] is None until its first sound minimum.
+
+    home : whether that minimum has the shape of the walker's niche.
+    """
+
+    positions: np.ndarray | None = None
+    energy: float = float("inf")
+    best: float = float("inf")
+    stalled: int = 0
+    starts: int = 0
+    home: bool = False
+
+
+class BasinHopping(Searcher):
+    """Walkers that move, are relaxed together, and accept by Metropolis; failed quenches are refused."""
+
+    name = "basin-hopping"
+    Settings = BasinHoppingSettings
+
+    def __init__(
+        self, composition: Any, settings: BasinHoppingSettings | None = None, seed: int = 0,
+        shape: Callable[[Atoms], str] | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(composition, settings, seed, shape)
+        self.walkers = [Walker() for _ in range(self.settings.walkers)]
+        self._next = 0
+
+    @property
+    def batch_size(self) -> int:
+        return len(self.walkers)
+
+    def _propose(self) -> tuple[tuple[int, str | None, int | None], np.ndarray]:
+        k, self._next = self._next, (self._next + 1) % len(self.walkers)
+        walker = self.walkers[k]
+        if walker.positions is None:
+            return (k, None, None), self._seed(k)
+        move = self.moves.draw(self.rng)
+        others = [j for j, w in enumerate(self.walkers) if j != k and w.positions is not None]
+        mate = others[int(self.rng.integers(len(others)))] if self.moves.mixes(move) and others else None
+        second = None if mate is None else self.walkers[mate].positions
+        return (k, move, mate), self.moves.apply(move, walker.positions, self.scale, self.rng, second)
+
+    def _learn(self, ticket: tuple[int, str | None, int | None], relaxed: Relaxed) -> None:
+        k, move, mate = ticket
+        walker = self.walkers[k]
+        accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
+        home = sound(relaxed) and self.in_niche(k, relaxed.atoms)
+        if home and not walker.home:  # arrived, at whatever height
+            accepted, walker.best = True, float("inf")
+        elif walker.home and not home:
+            accepted = False
+        improved = accepted and relaxed.energy < walker.best - IMPROVED_BY
+        if sound(relaxed):
+            self.lowest.tell(float(relaxed.energy), k, mate)
+        if accepted:
+            walker.positions, walker.energy = relaxed.atoms.positions.copy(), float(relaxed.energy)
+            walker.home = home
+            if mate is not None:
+                self.lowest.mixed(k, mate)
+        walker.stalled = 0 if improved else walker.stalled + 1
+        walker.best = min(walker.best, walker.energy)
+        if move is not None:
+            settings = self.settings
+            self.moves.record(
+                move, accepted, improved, settings.target_acceptance, settings.interval, settings.largest_step
+            )
+        if walker.stalled >= self.settings.patience * (1 if self.starts_symmetric(k) else LONGER):
+            self.walkers[k] = Walker(starts=walker.starts + 1)
+            self.lowest.restarted(k)
+
+    def _accepts(self, walker: Walker, energy: float) -> bool:
+        """Metropolis; no random number where the energy falls."""
+        rise = energy - walker.energy
+        if walker.positions is None or rise <= 0:
+            return True
+        temperature = self.settings.temperature
+        return temperature > 0 and bool(self.rng.random() < np.exp(-rise / temperature))
+
+    def _own_state(self) -> dict:
+        walkers = [{**vars(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
+        return {"walkers": walkers, "next": self._next}
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        self.walkers = [Walker(**{**w, "positions": from_plain(w["positions"])}) for w in state["walkers"]]
+        self._next = state["next"]
