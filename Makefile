@@ -17,6 +17,7 @@ test: $(READY)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/mypy
 
 bench: $(READY)

@@ -74,9 +74,12 @@ def main() -> None:
             potential = Potential(settings, energies)
             begin = time.process_time()
             wanted = TrainingSettings(
-                epochs=options.epochs, batch_size=options.batch_size, seed=seed, validation_share=0.05,
+                epochs=options.epochs,
+                batch_size=options.batch_size,
+                seed=seed,
+                validation_share=0.05,
                 optimiser=optimiser,
-            )  # fmt: skip
+            )
             fit(potential, train, folder, wanted, progress=False)
             spent = time.process_time() - begin
             path = folder / "cpu_seconds"

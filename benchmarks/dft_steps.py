@@ -36,9 +36,13 @@ def main() -> None:
         folder = Path(name)
         for formula in options.formulas:
             found = search_isomers(
-                formula, out=folder / formula, quenches=options.quenches, seed=options.seed, model=options.model,
+                formula,
+                out=folder / formula,
+                quenches=options.quenches,
+                seed=options.seed,
+                model=options.model,
                 drawn=False,
-            )  # fmt: skip
+            )
             for isomer in found.isomers[: options.dft]:
                 row = []
                 for how in (None, curvature):

@@ -73,9 +73,16 @@ def ase(formula: str, model: str | None, seed: int, limit: int) -> np.ndarray:
     atoms = random_cluster(Composition.parse(formula), np.random.default_rng(seed))
     atoms.calc = IIACalculator(model)
     hopping = Noting(
-        atoms, temperature=0.8, dr=0.4, fmax=0.02, optimizer=Limited, optimizer_logfile=None, logfile=None,
-        trajectory=None, local_minima_trajectory=None,
-    )  # fmt: skip
+        atoms,
+        temperature=0.8,
+        dr=0.4,
+        fmax=0.02,
+        optimizer=Limited,
+        optimizer_logfile=None,
+        logfile=None,
+        trajectory=None,
+        local_minima_trajectory=None,
+    )
     hopping.run(limit - 1)
     return np.minimum.accumulate(hopping.found[:limit])
 
@@ -106,8 +113,9 @@ def main() -> None:
             lines += [f"{formula},{who},{k},{c},{h}" for k, (c, h) in enumerate(zip(costs, hits, strict=True))]
             print(
                 f"| {formula} | {who} | {found.n_hits} of {found.n_runs} | {found.mean.value:.0f} "
-                f"({found.mean.low:.0f}–{found.mean.high:.0f}) | {found.median.value:.0f} |", flush=True,
-            )  # fmt: skip
+                f"({found.mean.low:.0f}–{found.mean.high:.0f}) | {found.median.value:.0f} |",
+                flush=True,
+            )
     if options.csv:
         options.csv.write_text("\n".join(lines) + "\n", encoding="utf-8")
 

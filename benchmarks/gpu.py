@@ -55,8 +55,9 @@ def potentials(name: str | None, items: list[LabelledStructure]) -> None:
         forces = max(np.abs(a.forces - b.forces).max() for a, b in pairs)
         print(
             f"| {str(dtype).removeprefix('torch.')} | {1e3 * energy:.2g} | {1e3 * forces:.2g} | {spent['cpu']:.2f} "
-            f"| {spent['cuda']:.2f} |", flush=True,
-        )  # fmt: skip
+            f"| {spent['cuda']:.2f} |",
+            flush=True,
+        )
     largest = max(items, key=lambda item: len(item.atoms)).atoms
     for device in ("cpu", "cuda"):
         atoms = largest.copy()

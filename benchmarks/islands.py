@@ -61,9 +61,16 @@ def measured(system: str, workers: int, options: argparse.Namespace) -> tuple[fl
         noting = Noting(pool)
         cpu = time.process_time()
         result = find_minima_on_islands(
-            formula, make, options.islands, quenches=options.quenches, seed=options.seed, executor=noting,
-            workers=workers, shape=shape, in_step=not options.asynchronous,
-        )  # fmt: skip
+            formula,
+            make,
+            options.islands,
+            quenches=options.quenches,
+            seed=options.seed,
+            executor=noting,
+            workers=workers,
+            shape=shape,
+            in_step=not options.asynchronous,
+        )
         return result.seconds, time.process_time() - cpu, noting.costs
     finally:
         end(pool)
@@ -110,8 +117,9 @@ def main() -> None:
             gain = first / seconds
             print(
                 f"| {system} | {workers} | {seconds:.1f} | {gain:.2f} | {gain / workers:.0%} | "
-                f"{1e3 * leading / options.quenches:.2f} |", flush=True,
-            )  # fmt: skip
+                f"{1e3 * leading / options.quenches:.2f} |",
+                flush=True,
+            )
     print("\n| system | workers | efficiency in step | asynchronous | ms per quench |\n|---|---|---|---|---|")
     for system, table in costs.items():
         total = sum(table.values())

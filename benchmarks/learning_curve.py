@@ -51,9 +51,12 @@ def main() -> None:
         for kind in ("pretrained", "from nothing"):
             potential = initial(options.pretrained, energies, pretrained=kind == "pretrained")
             settings = TrainingSettings(
-                epochs=max(1, round(10 * options.updates / count)), batch_size=10, validation_share=0.1,
-                learning_rate=rates[kind == "pretrained"], optimiser=options.optimiser,
-            )  # fmt: skip
+                epochs=max(1, round(10 * options.updates / count)),
+                batch_size=10,
+                validation_share=0.1,
+                learning_rate=rates[kind == "pretrained"],
+                optimiser=options.optimiser,
+            )
             fit(potential, items[:count], options.out / f"{kind.replace(' ', '-')}-{count}", settings, progress=False)
             error = held_out_errors(potential, test)["all"]
             rows.append((kind, count, error.count, round(error.energy, 2), round(error.forces, 4)))

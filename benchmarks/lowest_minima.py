@@ -105,14 +105,22 @@ def gather(best: list[Lowest], element_energies: dict[str, float], level: str, o
 def search_and_confirm(formula: str, options: argparse.Namespace) -> str:
     """Search one formula and relax its lowest isomers by DFT, into its folder of `options.runs`; says what came out."""
     found = search_isomers(
-        formula, out=options.runs / formula, quenches=options.quenches, seed=options.seed, model=options.model,
+        formula,
+        out=options.runs / formula,
+        quenches=options.quenches,
+        seed=options.seed,
+        model=options.model,
         starts=known_starts(Composition.parse(formula)) if options.known else (),
-    )  # fmt: skip
+    )
     curvature = partial(second_derivatives, storage.load(options.model))
     done = confirm_search(
-        found, options.dft, dft_level(formula), workers=options.workers, curvature=curvature,
+        found,
+        options.dft,
+        dft_level(formula),
+        workers=options.workers,
+        curvature=curvature,
         each_shape=options.shapes,
-    )  # fmt: skip
+    )
     return " ".join([formula, *(f"{c.energy:.4f}" if c.energy is not None else c.reason for c in done)])
 
 

@@ -79,9 +79,16 @@ def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[At
     trajectory = folder / f"{formula}-xtb.traj"
     try:
         hopping = Hopping(
-            atoms, temperature=0.8, dr=0.4, fmax=0.05, optimizer=Limited, optimizer_logfile=None, logfile=None,
-            trajectory=str(folder / f"{formula}-lowest.traj"), local_minima_trajectory=str(trajectory),
-        )  # fmt: skip
+            atoms,
+            temperature=0.8,
+            dr=0.4,
+            fmax=0.05,
+            optimizer=Limited,
+            optimizer_logfile=None,
+            logfile=None,
+            trajectory=str(folder / f"{formula}-lowest.traj"),
+            local_minima_trajectory=str(trajectory),
+        )
         hopping.run(10**9)
     except TimeIsOver:
         pass
@@ -135,8 +142,9 @@ def compete_all(options: argparse.Namespace, pool: Executor) -> None:
         for row in rows:
             print(
                 f"| {formula} | {row['who']} | {row['search']:.0f} | {row['dft']:.0f} | {row['energy']:.4f} | "
-                f"{1e3 * (row['energy'] - lowest):.0f} | {row['gfn2']:.3f} |", flush=True,
-            )  # fmt: skip
+                f"{1e3 * (row['energy'] - lowest):.0f} | {row['gfn2']:.3f} |",
+                flush=True,
+            )
 
 
 def compete(formula: str, who: str, limit: float, options: argparse.Namespace) -> dict:

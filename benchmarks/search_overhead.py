@@ -78,8 +78,9 @@ def main() -> None:
         share, rest, total = np.median(found, axis=0)
         print(
             f"LJ{arguments.atoms}, relaxer {name}: {100 * share:.1f} % of the time outside it "
-            f"({rest:.2f} of {total:.2f} ms per quench)", flush=True,
-        )  # fmt: skip
+            f"({rest:.2f} of {total:.2f} ms per quench)",
+            flush=True,
+        )
     for size, cost in storing(arguments.atoms, sorted(arguments.minima)).items():
         print(f"archive of {size} minima: {cost:.2f} ms per quench to look up, enter and commit")
 

@@ -92,18 +92,21 @@ def spk_calculator(ours: Potential, repulsion: bool, device: str = "cpu") -> Spk
     """SchNetPack's calculator with its own SchNet, holding the weights of `ours` (a plain one)."""
     s = ours.settings
     network = schnetpack.representation.SchNet(
-        s.n_atom_basis, s.n_interactions, schnetpack.nn.GaussianRBF(s.n_rbf, s.cutoff),
+        s.n_atom_basis,
+        s.n_interactions,
+        schnetpack.nn.GaussianRBF(s.n_rbf, s.cutoff),
         schnetpack.nn.CosineCutoff(s.cutoff),
-    )  # fmt: skip
+    )
     network.load_state_dict(ours.network.state_dict(), strict=False)
     head = schnetpack.atomistic.Atomwise(s.n_atom_basis, output_key="energy")
     for theirs, mine in zip(head.outnet, [m for m in ours.head.layers if hasattr(m, "weight")], strict=True):
         theirs.load_state_dict(mine.state_dict())
     extra = [PairRepulsion(ours.repulsion)] if repulsion else []
     model = schnetpack.model.NeuralNetworkPotential(
-        network, input_modules=[schnetpack.atomistic.PairwiseDistances()],
+        network,
+        input_modules=[schnetpack.atomistic.PairwiseDistances()],
         output_modules=[head, *extra, schnetpack.atomistic.Forces()],
-    )  # fmt: skip
+    )
     return SpkCalculator(model, MatScipyNeighborList(s.cutoff), energy_unit="eV", device=device)
 
 

@@ -37,10 +37,14 @@ def start_cluster(options):
 
     processes = 1 if options.gpu else options.processes
     cluster = SLURMCluster(
-        queue=options.partition, cores=processes, processes=processes, memory=f"{4 * processes}GB",
-        walltime=options.walltime, job_script_prologue=["export OMP_NUM_THREADS=1"],
+        queue=options.partition,
+        cores=processes,
+        processes=processes,
+        memory=f"{4 * processes}GB",
+        walltime=options.walltime,
+        job_script_prologue=["export OMP_NUM_THREADS=1"],
         job_extra_directives=["--gres=gpu:1"] if options.gpu else [],
-    )  # fmt: skip
+    )
     cluster.scale(jobs=options.jobs)
     return cluster
 
@@ -52,7 +56,12 @@ if __name__ == "__main__":  # LocalCluster starts processes that import this fil
     with start_cluster(options) as cluster, dask_executor(cluster.scheduler_address) as (executor, workers):
         print(f"scheduler at {cluster.scheduler_address}")
         found = search_isomers_on_islands(
-            options.formula, options.islands, quenches=options.quenches, model=options.model,
-            executor=executor, workers=workers, callback=lambda p: print(f"  {p.n_quenches} quenches", end="\r"),
-        )  # fmt: skip
+            options.formula,
+            options.islands,
+            quenches=options.quenches,
+            model=options.model,
+            executor=executor,
+            workers=workers,
+            callback=lambda p: print(f"  {p.n_quenches} quenches", end="\r"),
+        )
     print(f"{summary(found)}\n{found.folder}: isomers.extxyz, isomers.png, archive.db, run.json")

@@ -165,9 +165,14 @@ def run_dynamics(
     drift, fluctuation = energy_drift(moments, len(atoms)) if settings.ensemble == "nve" else (None, None)
     half = [m.temperature for m in moments[len(moments) // 2 :]]
     return DynamicsResult(
-        done, time.perf_counter() - start, float(np.mean(half)) if half else float("nan"), drift, fluctuation,
-        stopped_by, message,
-    )  # fmt: skip
+        done,
+        time.perf_counter() - start,
+        float(np.mean(half)) if half else float("nan"),
+        drift,
+        fluctuation,
+        stopped_by,
+        message,
+    )
 
 
 def energy_drift(moments: list[Moment], n_atoms: int) -> tuple[float | None, float | None]:
@@ -190,9 +195,13 @@ def _integrator(atoms: Atoms, settings: DynamicsSettings, rng: np.random.Generat
 def _look(atoms: Atoms, step: int, settings: DynamicsSettings, seconds: float) -> Moment:
     potential = float(atoms.get_potential_energy())
     return Moment(
-        step, step * settings.timestep, float(atoms.get_temperature()), potential,
-        potential + float(atoms.get_kinetic_energy()), seconds,
-    )  # fmt: skip
+        step,
+        step * settings.timestep,
+        float(atoms.get_temperature()),
+        potential,
+        potential + float(atoms.get_kinetic_energy()),
+        seconds,
+    )
 
 
 class _Frames:

@@ -60,13 +60,23 @@ class Run:
 def lennard_jones_run(n_atoms: int, seed: int, method: str, max_quenches: int, settings: Any = None) -> Run:
     """From a random start to the lowest known minimum of n_atoms, or to `max_quenches`."""
     result = find_minima(
-        f"Ar{n_atoms}", LennardJones(), method, quenches=max_quenches, seed=seed, settings=settings,
+        f"Ar{n_atoms}",
+        LennardJones(),
+        method,
+        quenches=max_quenches,
+        seed=seed,
+        settings=settings,
         target_energy=lennard_jones_energies()[n_atoms],
-    )  # fmt: skip
+    )
     return Run(
-        n_atoms, seed, result.first_hit is not None, result.first_hit or result.n_quenches, result.n_evaluations,
-        round(result.seconds, 3), round(result.seconds_relaxing, 3),
-    )  # fmt: skip
+        n_atoms,
+        seed,
+        result.first_hit is not None,
+        result.first_hit or result.n_quenches,
+        result.n_evaluations,
+        round(result.seconds, 3),
+        round(result.seconds_relaxing, 3),
+    )
 
 
 def lennard_jones_runs(
@@ -127,9 +137,14 @@ def read_runs(path: Path) -> list[Run]:
     runs = []
     for row in csv.DictReader(lines):
         run = Run(
-            int(row["n_atoms"]), int(row["seed"]), row["hit"] == "True", int(row["quenches"]),
-            int(row["evaluations"]), float(row["seconds"]), float(row["seconds_relaxing"]),
-        )  # fmt: skip
+            int(row["n_atoms"]),
+            int(row["seed"]),
+            row["hit"] == "True",
+            int(row["quenches"]),
+            int(row["evaluations"]),
+            float(row["seconds"]),
+            float(row["seconds_relaxing"]),
+        )
         runs.append(run)
     return runs if lines and lines[0].strip().split(",") == names else []
 

@@ -94,10 +94,14 @@ def find_minima(
     batch_size = batch_size or kind(scale, settings).batch_size
     starts = in_order(starts, composition)
     asked = {
-        "method": method, "seed": seed, "batch_size": batch_size, "settings": asdict(settings),
-        "relaxer": getattr(relaxer, "signature", type(relaxer).__name__), "niches": shape is not None,
+        "method": method,
+        "seed": seed,
+        "batch_size": batch_size,
+        "settings": asdict(settings),
+        "relaxer": getattr(relaxer, "signature", type(relaxer).__name__),
+        "niches": shape is not None,
         **({"starts": fingerprint(starts)} if starts else {}),
-    }  # fmt: skip
+    }
     if isinstance(archive, Archive):
         store, own = archive, False
     else:
@@ -151,9 +155,14 @@ class _Campaign:
         self._unstored: dict | None = None  # the state that what was entered since then leads to
 
     def run(
-        self, batch_size: int, quenches: int | None, time_limit: float | None, target: float | None,
-        until_found: int | None, callback: Callable[[Progress], object] | None,
-    ) -> str:  # fmt: skip
+        self,
+        batch_size: int,
+        quenches: int | None,
+        time_limit: float | None,
+        target: float | None,
+        until_found: int | None,
+        callback: Callable[[Progress], object] | None,
+    ) -> str:
         """Batches until something stops them; what that was."""
         start, before = time.perf_counter(), self.tally.n_quenches
         if target is not None and str(float(target)) not in self.tally.hits:
@@ -260,9 +269,14 @@ class _Campaign:
     def _progress(self, rate: float) -> Progress:
         best = self.archive.best
         return Progress(
-            self.tally.n_quenches, self.tally.n_evaluations, None if best is None else best.energy,
-            len(self.archive), rate, self.seconds, self._convergence(),
-        )  # fmt: skip
+            self.tally.n_quenches,
+            self.tally.n_evaluations,
+            None if best is None else best.energy,
+            len(self.archive),
+            rate,
+            self.seconds,
+            self._convergence(),
+        )
 
 
 @contextmanager

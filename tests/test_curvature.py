@@ -16,9 +16,7 @@ from iia_calc.confirm.vibrations import central_differences
 from iia_calc.model import storage
 from iia_calc.model.hessian import second_derivatives, stiffened
 
-CLUSTER = Atoms(
-    "B4Se", [[0, 0, 0], [1.6, 0, 0], [0.8, 1.4, 0.1], [2.4, 1.4, 0], [1.6, 2.9, -0.2]]
-)  # fmt: skip
+CLUSTER = Atoms("B4Se", [[0, 0, 0], [1.6, 0, 0], [0.8, 1.4, 0.1], [2.4, 1.4, 0], [1.6, 2.9, -0.2]])
 
 
 def of_lennard_jones(atoms: Atoms) -> np.ndarray:

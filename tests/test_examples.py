@@ -32,9 +32,13 @@ def test_example(name, tmp_path):
             pytest.importorskip("distributed")
         options = ["--quick", "--model", fitted.model()]
     done = subprocess.run(
-        [sys.executable, EXAMPLES / name, *options], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True,
+        [sys.executable, EXAMPLES / name, *options],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
         timeout=300,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr
     for words in SAYS[name]:
         assert words in done.stdout

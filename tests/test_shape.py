@@ -51,9 +51,9 @@ def icosahedron() -> np.ndarray:
 def seam(n: int) -> np.ndarray:
     """A closed chain of atoms that winds around a sphere: hollow, but no wall."""
     t = np.linspace(0, 2 * np.pi, 20 * n + 1)
-    curve = np.column_stack([
-        0.75 * np.cos(t) + 0.25 * np.cos(3 * t), 0.75 * np.sin(t) - 0.25 * np.sin(3 * t), 0.87 * np.sin(2 * t)
-    ])  # fmt: skip
+    curve = np.column_stack(
+        [0.75 * np.cos(t) + 0.25 * np.cos(3 * t), 0.75 * np.sin(t) - 0.25 * np.sin(3 * t), 0.87 * np.sin(2 * t)]
+    )
     length = np.append(0, np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1)))
     places = np.interp(np.arange(n) * length[-1] / n, length, t)
     chain = np.column_stack([np.interp(places, t, curve[:, k]) for k in range(3)])

@@ -91,8 +91,12 @@ def test_stopped_anywhere_it_goes_on(counting, tmp_path, monkeypatch):
         assert (c.rank, c.reason) == (None, "interrupted")
     assert c.rank == 1
     assert [name for name in done if name != "label"] == [
-        "hessian", "state 3-21G 1", "state 6-31G 1", "state 3-21G 3", "state 6-31G 3",
-    ]  # fmt: skip
+        "hessian",
+        "state 3-21G 1",
+        "state 6-31G 1",
+        "state 3-21G 3",
+        "state 6-31G 3",
+    ]
     assert c.final_energy == pytest.approx(whole.final_energy, abs=1e-3)
 
 

@@ -13,9 +13,12 @@ from iia_calc.cli import audit, bench, evaluate, improve, info, join, label, md,
 from iia_calc.cli.errors import FriendlyGroup
 
 app = typer.Typer(
-    cls=FriendlyGroup, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False,
+    cls=FriendlyGroup,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-)  # fmt: skip
+)
 for command in (search, relax, md, label, join, train, evaluate, improve, info, audit, reproduce, bench):
     command.register(app)
 

@@ -90,10 +90,15 @@ def audit(
             level = checks.check_level(check_level)
             with Live("check", None) as live:
                 rows = checks.recompute(
-                    [a.item for a in found.sets], [a.failed for a in found.sets], check, out / "check.csv", seed,
-                    level, workers,
+                    [a.item for a in found.sets],
+                    [a.failed for a in found.sets],
+                    check,
+                    out / "check.csv",
+                    seed,
+                    level,
+                    workers,
                     callback=lambda done, total: live.update(done, f"{done} of {total} structures", total=total),
-                )  # fmt: skip
+                )
             checked = checks.judge(rows)
     if as_json:
         plain = report.as_plain(found)

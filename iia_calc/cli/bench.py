@@ -74,7 +74,7 @@ def lj(
         with nullcontext() if workers == 1 else processes(workers) as executor:
             found = lennard_jones_runs(
                 folder, chosen, runs, seed, method, max_quenches, settings, executor=executor, callback=show
-            )  # fmt: skip
+            )
     results = {}
     for n in chosen:
         mine = [run for run in found if run.n_atoms == n]
@@ -86,9 +86,7 @@ def lj(
     _write_table(folder / "first_hits.csv", results)
     _draw(folder / "first_hits.png", found, chosen, method)
     if as_json:
-        finite = {
-            n: {unit: _finite(asdict(hits)) for unit, hits in units.items()} for n, units in results.items()
-        }  # fmt: skip
+        finite = {n: {unit: _finite(asdict(hits)) for unit, hits in units.items()} for n, units in results.items()}
         print_json({"method": method, "max_quenches": max_quenches, "folder": str(folder), "sizes": finite})
         return
     console = output()
@@ -111,9 +109,11 @@ def _table(results: dict[int, dict[str, FirstHits]]) -> Table:
     for n, units in results.items():
         for unit, hits in units.items():
             table.add_row(
-                str(n), f"{hits.n_hits}/{hits.n_runs}", "calls" if unit == "evaluations" else unit,
+                str(n),
+                f"{hits.n_hits}/{hits.n_runs}",
+                "calls" if unit == "evaluations" else unit,
                 *(_text(figure) for figure in (hits.mean, hits.median, hits.quantile_90)),
-            )  # fmt: skip
+            )
     return table
 
 

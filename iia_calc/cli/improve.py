@@ -78,11 +78,20 @@ def improve(
             wanted = LoopSettings.read(settings)
         elif names:
             wanted = LoopSettings(
-                formulas=names, level=level, functional=functional, basis=basis, charge=charge,
-                multiplicity=multiplicity, start_from=start_from, labels=tuple(map(str, labels or ())),
-                test=tuple(map(str, test or ())), quenches=quenches, labels_per_round=labels_per_round,
-                members=members, seed=seed,
-            )  # fmt: skip
+                formulas=names,
+                level=level,
+                functional=functional,
+                basis=basis,
+                charge=charge,
+                multiplicity=multiplicity,
+                start_from=start_from,
+                labels=tuple(map(str, labels or ())),
+                test=tuple(map(str, test or ())),
+                quenches=quenches,
+                labels_per_round=labels_per_round,
+                members=members,
+                seed=seed,
+            )
         with Live("labels", None) as live:
             began = clock.monotonic()
 

@@ -66,9 +66,14 @@ def md(
         from iia_calc.isomers.search import first_structure
 
         settings = DynamicsSettings(
-            temperature, 1000 if steps is None else steps, timestep, "langevin" if langevin else "nve", friction, seed,
+            temperature,
+            1000 if steps is None else steps,
+            timestep,
+            "langevin" if langevin else "nve",
+            friction,
+            seed,
             every,
-        )  # fmt: skip
+        )
         target = out or Path(f"{Path(start).stem}-md.traj")
         if target.exists() and not overwrite:
             raise ValueError(f"{target} is there already; give another file with --out, or --overwrite")
@@ -76,11 +81,14 @@ def md(
         atoms = first_structure(start, model=model, device=device, seed=seed)
         with Live(str(atoms.symbols), settings.steps) as live:
             result = run_dynamics(
-                atoms, IIACalculator(model, device=device, dtype=dtype), settings, target,
+                atoms,
+                IIACalculator(model, device=device, dtype=dtype),
+                settings,
+                target,
                 lambda m: live.update(
                     m.step, f"{m.time:.0f} fs · {m.temperature:.0f} K · E {m.total:.4f} eV", m.seconds
                 ),
-            )  # fmt: skip
+            )
     if as_json:
         print_json({"trajectory": str(target), **asdict(result)})
     else:

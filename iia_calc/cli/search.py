@@ -178,17 +178,41 @@ def search(
 
                 with computing(dask) as (executor, slots):
                     found = search_isomers_on_islands(
-                        formula, islands, out=out, method=method, quenches=quenches, time_limit=time_limit, seed=seed,
-                        model=model, device=device, batch_size=batch_size, fmax=fmax, until_found=until_found,
-                        threads=threads, executor=executor, workers=slots or workers or min(islands, cores()),
-                        in_step=not asynchronous, callback=show_progress, starts=given,
-                    )  # fmt: skip
+                        formula,
+                        islands,
+                        out=out,
+                        method=method,
+                        quenches=quenches,
+                        time_limit=time_limit,
+                        seed=seed,
+                        model=model,
+                        device=device,
+                        batch_size=batch_size,
+                        fmax=fmax,
+                        until_found=until_found,
+                        threads=threads,
+                        executor=executor,
+                        workers=slots or workers or min(islands, cores()),
+                        in_step=not asynchronous,
+                        callback=show_progress,
+                        starts=given,
+                    )
             else:
                 found = search_isomers(
-                    formula, out=out, method=method or "basin-hopping", quenches=quenches, time_limit=time_limit,
-                    seed=seed, model=model, device=device, batch_size=batch_size, fmax=fmax, until_found=until_found,
-                    callback=show_progress, starts=given,
-                )  # fmt: skip
+                    formula,
+                    out=out,
+                    method=method or "basin-hopping",
+                    quenches=quenches,
+                    time_limit=time_limit,
+                    seed=seed,
+                    model=model,
+                    device=device,
+                    batch_size=batch_size,
+                    fmax=fmax,
+                    until_found=until_found,
+                    callback=show_progress,
+                    starts=given,
+                )
         interrupted = found.result.stopped_by == "interrupted"
         if level is not None and not interrupted:
             from functools import partial
@@ -202,9 +226,15 @@ def search(
                     live.update(step.done, f"isomer {step.model_rank}, {step.text}", total=step.total)
 
                 confirmed = confirm_search(
-                    found, dft, level, checks=checks, workers=dft_workers, callback=show_step,
-                    curvature=partial(second_derivatives, storage.load(model, device="cpu")), each_shape=dft_shapes,
-                )  # fmt: skip
+                    found,
+                    dft,
+                    level,
+                    checks=checks,
+                    workers=dft_workers,
+                    callback=show_step,
+                    curvature=partial(second_derivatives, storage.load(model, device="cpu")),
+                    each_shape=dft_shapes,
+                )
             interrupted = any(c.reason in ("interrupted", "not started") for c in confirmed)
     if as_json:
         print_json(report.as_plain(found, confirmed, found.run.get("dft")))

@@ -23,9 +23,17 @@ from iia_calc.labels.store import LabelStore
 from search.geometry.composition import Composition
 
 __all__ = [
-    "Checks", "Confirmed", "Step", "as_plain", "confirm", "confirm_search", "dft_level", "moved", "rank_correlation",
+    "Checks",
+    "Confirmed",
+    "Step",
+    "as_plain",
+    "confirm",
+    "confirm_search",
+    "dft_level",
+    "moved",
+    "rank_correlation",
     "write_confirmed",
-]  # fmt: skip
+]
 
 
 def confirm(
@@ -150,9 +158,15 @@ def confirm_search(
         workers = max(1, min(cores(), len(isomers)))
     store = store_for(found.folder, level)
     confirmed = confirm(
-        isomers, level, store, checks=checks, workers=workers, callback=callback, curvature=curvature,
+        isomers,
+        level,
+        store,
+        checks=checks,
+        workers=workers,
+        callback=callback,
+        curvature=curvature,
         ranks=[isomer.rank for isomer in chosen],
-    )  # fmt: skip
+    )
     if any(c.energy is not None for c in confirmed):
         write_confirmed(confirmed, found.folder / "confirmed.extxyz")
         comments = {c.model_rank: {f"dft_{name}": value for name, value in comment(c).items()} for c in confirmed}
@@ -187,7 +201,7 @@ def draw(found: IsomerSearch, confirmed: Sequence[Confirmed]) -> None:
     isomers = found.isomers
     draw_isomers(
         [i.atoms for i in isomers], [i.energy for i in isomers], found.folder / "isomers.png", confirmed=ladder
-    )  # fmt: skip
+    )
 
 
 def as_plain(
@@ -205,14 +219,20 @@ def as_plain(
         "ranked_by": level.name if final is None else final,
         "charge": level.charge,
         "multiplicity": None if not confirmed else confirmed[0].multiplicity,
-        "settings": None if checks is None else {
-            "basis": checks.basis, "next_multiplicity": checks.next_multiplicity, "stability": checks.stability,
-            "frequencies": checks.frequencies, "descend": checks.descend, "workers": workers,
+        "settings": None
+        if checks is None
+        else {
+            "basis": checks.basis,
+            "next_multiplicity": checks.next_multiplicity,
+            "stability": checks.stability,
+            "frequencies": checks.frequencies,
+            "descend": checks.descend,
+            "workers": workers,
         },
         "store": None if store is None else store.name,
         "rank_correlation": None if correlation is None else correlation._asdict(),
         "isomers": [described(c) for c in confirmed],
-    }  # fmt: skip
+    }
 
 
 def confirmed_level(confirmed: Sequence[Confirmed]) -> str | None:

@@ -149,9 +149,7 @@ def merged(relaxed: Sequence[tuple[float, Atoms]]) -> list[int]:
     kept: list[int] = []
     for k in sorted(range(len(relaxed)), key=lambda k: relaxed[k][0]):
         energy, atoms = relaxed[k]
-        twins = [
-            r for r in kept if energy - relaxed[r][0] < SAME.energy_tolerance and alike(relaxed[r][1], atoms)
-        ]  # fmt: skip
+        twins = [r for r in kept if energy - relaxed[r][0] < SAME.energy_tolerance and alike(relaxed[r][1], atoms)]
         if twins:
             representative[k] = twins[0]
         else:
@@ -183,26 +181,53 @@ def _final(c: Confirmed) -> float:
 def described(c: Confirmed) -> dict[str, Any]:
     """Everything about one isomer but its structure, as plain data; energies in eV, lengths in Å."""
     return {
-        "rank": c.rank, "model_rank": c.model_rank, "charge": c.charge, "multiplicity": c.multiplicity,
-        "energy": c.energy, "final_energy": c.final_energy, "relative_energy": c.relative,
+        "rank": c.rank,
+        "model_rank": c.model_rank,
+        "charge": c.charge,
+        "multiplicity": c.multiplicity,
+        "energy": c.energy,
+        "final_energy": c.final_energy,
+        "relative_energy": c.relative,
         "final_multiplicity": None if c.state is None else c.state.multiplicity,
-        "next_multiplicity_above": c.gap, "stability": c.stability,
+        "next_multiplicity_above": c.gap,
+        "stability": c.stability,
         "s_squared": None if c.state is None else c.state.s_squared,
         "ideal_s_squared": None if c.state is None else c.state.ideal_s_squared,
         "states": [state.as_plain() for state in c.states],
         "n_imaginary": None if c.vibrations is None else c.vibrations.n_imaginary,
         "vibrations": None if c.vibrations is None else c.vibrations.as_plain(),
-        "left_saddle": c.left_saddle, "converged": c.converged, "reason": c.reason, "fmax": c.fmax,
-        "steps": c.steps, "moved": c.rmsd, "same_as_model_rank": c.same_as, "notes": c.notes,
-    }  # fmt: skip
+        "left_saddle": c.left_saddle,
+        "converged": c.converged,
+        "reason": c.reason,
+        "fmax": c.fmax,
+        "steps": c.steps,
+        "moved": c.rmsd,
+        "same_as_model_rank": c.same_as,
+        "notes": c.notes,
+    }
 
 
 def comment(c: Confirmed) -> dict[str, Any]:
     """The numbers of `described` that go on the comment line of an extended XYZ frame; what is None is left out."""
     plain = described(c)
-    names = ("rank", "model_rank", "charge", "multiplicity", "final_energy", "relative_energy", "final_multiplicity",
-             "next_multiplicity_above", "stability", "s_squared", "ideal_s_squared", "n_imaginary", "left_saddle",
-             "converged", "moved", "same_as_model_rank")  # fmt: skip
+    names = (
+        "rank",
+        "model_rank",
+        "charge",
+        "multiplicity",
+        "final_energy",
+        "relative_energy",
+        "final_multiplicity",
+        "next_multiplicity_above",
+        "stability",
+        "s_squared",
+        "ideal_s_squared",
+        "n_imaginary",
+        "left_saddle",
+        "converged",
+        "moved",
+        "same_as_model_rank",
+    )
     found = {name: plain[name] for name in names if plain[name] is not None}
     for state in c.states:
         found[f"energy_{state.basis}_multiplicity_{state.multiplicity}"] = state.energy

@@ -48,17 +48,26 @@ class Vibrations:
     def as_plain(self) -> dict[str, Any]:
         """For JSON; frequencies in cm⁻¹, the zero-point energy in eV."""
         return {
-            "frequencies": [round(f, 2) for f in self.frequencies], "n_imaginary": self.n_imaginary,
-            "zero_point_energy": self.zero_point_energy, "softest": np.round(self.softest, 6).tolist(),
-            "method": self.method, "level": self.level, "charge": self.charge, "multiplicity": self.multiplicity,
-        }  # fmt: skip
+            "frequencies": [round(f, 2) for f in self.frequencies],
+            "n_imaginary": self.n_imaginary,
+            "zero_point_energy": self.zero_point_energy,
+            "softest": np.round(self.softest, 6).tolist(),
+            "method": self.method,
+            "level": self.level,
+            "charge": self.charge,
+            "multiplicity": self.multiplicity,
+        }
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> Vibrations:
         return Vibrations(
-            tuple(plain["frequencies"]), np.array(plain["softest"]), plain["method"], plain["level"],
-            plain["charge"], plain["multiplicity"],
-        )  # fmt: skip
+            tuple(plain["frequencies"]),
+            np.array(plain["softest"]),
+            plain["method"],
+            plain["level"],
+            plain["charge"],
+            plain["multiplicity"],
+        )
 
 
 def normal_modes(atoms: Atoms, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

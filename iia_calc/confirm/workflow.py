@@ -248,9 +248,12 @@ class Verification:
 
     def _key(self, case: _Case, about: dict[str, Any], level: Any, multiplicity: int) -> dict[str, Any]:
         return {
-            **about, "structure": start_name(case.final), "level": level.name, "charge": level.charge,
+            **about,
+            "structure": start_name(case.final),
+            "level": level.name,
+            "charge": level.charge,
             "multiplicity": multiplicity,
-        }  # fmt: skip
+        }
 
     def _evaluated(self, case: _Case, n: int, energy: float, force: float) -> None:
         self._tell(case, f"evaluation {n}: {energy:.3f} eV, largest force {force:.3f} eV/Å")
@@ -267,18 +270,40 @@ class Verification:
         frames = case.relaxation.frames
         if not frames:
             return Confirmed(
-                case.model_rank, None, case.start.copy(), charge, multiplicity, None, None, None, 0, 0.0, None,
+                case.model_rank,
+                None,
+                case.start.copy(),
+                charge,
+                multiplicity,
+                None,
+                None,
+                None,
+                0,
+                0.0,
+                None,
                 case.reason,
-            )  # fmt: skip
+            )
         label = frames[-1].label
         final = case.final.copy()
         final.calc = SinglePointCalculator(final, energy=label.energy, forces=label.forces)
         return Confirmed(
-            case.model_rank, None, final, charge, multiplicity, label.energy, None, largest_force(label),
-            case.steps_before + len(frames), moved(case.start, final), case.same_as, self._reason(case),
-            tuple(case.states[key] for key in sorted(case.states)), case.vibrations, case.left_saddle,
+            case.model_rank,
+            None,
+            final,
+            charge,
+            multiplicity,
+            label.energy,
+            None,
+            largest_force(label),
+            case.steps_before + len(frames),
+            moved(case.start, final),
+            case.same_as,
+            self._reason(case),
+            tuple(case.states[key] for key in sorted(case.states)),
+            case.vibrations,
+            case.left_saddle,
             tuple(case.failures),
-        )  # fmt: skip
+        )
 
     def _reason(self, case: _Case) -> str:
         """Where a check that ranks is missing, that is why it ends unranked."""

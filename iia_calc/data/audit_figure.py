@@ -82,7 +82,7 @@ def _draw_panel(axes, members: Sequence[AuditedSet]) -> None:
         inside = energies[(energies >= low - reach) & (energies <= high + reach)]
         boxes.append(
             {"q1": low, "med": middle, "q3": high, "whislo": inside.min(), "whishi": inside.max(), "fliers": []}
-        )  # fmt: skip
+        )
         beyond = (energies > high + reach) | (energies < low - reach)
         for mask, color in ((beyond & ~failed, SOUND), (failed & beyond, FAILED)):
             axes.plot(np.full(mask.sum(), place), energies[mask], "o", ms=2, mew=0, alpha=0.5, color=color, zorder=1)

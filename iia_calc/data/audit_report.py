@@ -63,8 +63,18 @@ def table(audit: Audit) -> Table:
     shown = Table(box=None, header_style="bold", pad_edge=False)
     shown.add_column("set", no_wrap=True)
     shown.add_column("holds")
-    for heading in ("n", "unit", "median, eV", "highest, eV", "failed", "> atoms", "copies", "in pieces",
-                    "planar", "unrelaxed"):  # fmt: skip
+    for heading in (
+        "n",
+        "unit",
+        "median, eV",
+        "highest, eV",
+        "failed",
+        "> atoms",
+        "copies",
+        "in pieces",
+        "planar",
+        "unrelaxed",
+    ):
         shown.add_column(heading, justify="right")
     for a in audit.sets:
         line, n = summary(a), len(a.item)
@@ -120,11 +130,18 @@ def _write_structures(audit: Audit, path: Path) -> None:
             for k in range(len(a.item)):
                 writer.writerow(
                     [
-                        a.item.name, file_of(a, k), a.item.indices[k], a.item.formula, _short(energies[k]),
-                        _short(a.energy.excess[k]), a.geometry.fragments[k], f"{a.geometry.shortest[k]:.4f}",
-                        group[k], " ".join(a.reasons(k)),
+                        a.item.name,
+                        file_of(a, k),
+                        a.item.indices[k],
+                        a.item.formula,
+                        _short(energies[k]),
+                        _short(a.energy.excess[k]),
+                        a.geometry.fragments[k],
+                        f"{a.geometry.shortest[k]:.4f}",
+                        group[k],
+                        " ".join(a.reasons(k)),
                     ]
-                )  # fmt: skip
+                )
 
 
 def file_of(a: AuditedSet, k: int) -> str:

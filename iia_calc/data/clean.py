@@ -54,9 +54,15 @@ def write_clean(audit: Audit, target: Path, drop: Sequence[str] = DROPPED) -> tu
             why = a.reasons(int(k), names)
             reasons.update(why)
             rows.append(
-                [file_of(a, int(k)), int(a.item.indices[k]), a.item.formula, f"{energies[k]:.6f}", " ".join(why),
-                 "; ".join(FLAGS[name] for name in why)]
-            )  # fmt: skip
+                [
+                    file_of(a, int(k)),
+                    int(a.item.indices[k]),
+                    a.item.formula,
+                    f"{energies[k]:.6f}",
+                    " ".join(why),
+                    "; ".join(FLAGS[name] for name in why),
+                ]
+            )
     if not kept:
         raise ValueError(f"every structure is {', '.join(names)}: nothing is left to write")
     count = write_sets(kept, target)

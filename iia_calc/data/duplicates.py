@@ -58,9 +58,7 @@ def find_copies(sets: Sequence[StructureSet]) -> Copies:
     used = 0
     for members in compositions.values():
         numbers = np.sort(sets[members[0]].numbers)
-        positions = np.concatenate(
-            [sets[s].positions[:, np.argsort(sets[s].numbers, kind="stable")] for s in members]
-        )  # fmt: skip
+        positions = np.concatenate([sets[s].positions[:, np.argsort(sets[s].numbers, kind="stable")] for s in members])
         label = _groups(numbers, positions) + used
         used = int(label.max()) + 1
         ends = np.cumsum([len(sets[s]) for s in members])
@@ -89,9 +87,7 @@ def _groups(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
     reach = 2.0 * SAME.displacement_tolerance * bond
     columns = np.unique(np.linspace(0, sorted_distances.shape[1] - 1, 24).astype(int))
     pairs = cKDTree(sorted_distances[:, columns]).query_pairs(reach, p=np.inf, output_type="ndarray")
-    near = [
-        pair for pair in pairs if np.abs(sorted_distances[pair[0]] - sorted_distances[pair[1]]).max() <= reach
-    ]  # fmt: skip
+    near = [pair for pair in pairs if np.abs(sorted_distances[pair[0]] - sorted_distances[pair[1]]).max() <= reach]
     prints = {k: Fingerprint(positions[k], numbers) for k in {int(k) for pair in near for k in pair}}
     label, equal = np.arange(n), []
     for a, b in sorted((int(a), int(b)) for a, b in near):

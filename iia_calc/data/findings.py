@@ -58,11 +58,12 @@ def _same_files(audited: Sequence[AuditedSet], copies: Copies) -> list[Finding]:
             if shared and (shared, t) >= (copies.shared(t, s), s):
                 found.append(
                     Finding(
-                        "overlap", (a.item.name, b.item.name),
+                        "overlap",
+                        (a.item.name, b.item.name),
                         f"{shared} of {len(a.item)} structures of {display_name(a.item)} are in "
                         f"{display_name(b.item)}, too",
                     )
-                )  # fmt: skip
+                )
     return found
 
 
@@ -120,11 +121,17 @@ def _energies(audited: Sequence[AuditedSet]) -> list[Finding]:
         failed, flags = int(a.failed.sum()), a.flags
         if not failed:
             continue
-        parts = [f"{flags[name].sum()} {text}" for name, text in (
-            ("too-high", "far above what their bonds explain"), ("above-free-atoms", "above the atoms apart"),
-            ("too-low", "far below what their bonds explain"), ("unconverged", "not converged by their source's word"),
-            ("no-energy", "missing"),
-        ) if flags[name].any()]  # fmt: skip
+        parts = [
+            f"{flags[name].sum()} {text}"
+            for name, text in (
+                ("too-high", "far above what their bonds explain"),
+                ("above-free-atoms", "above the atoms apart"),
+                ("too-low", "far below what their bonds explain"),
+                ("unconverged", "not converged by their source's word"),
+                ("no-energy", "missing"),
+            )
+            if flags[name].any()
+        ]
         text = f"{display_name(a.item)}: {failed} of {len(a.item)} energies ({failed / len(a.item):.1%}) can't be used"
         found.append(Finding("energy", (a.item.name,), f"{text}: {', '.join(parts)}"))
     return found

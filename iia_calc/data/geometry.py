@@ -54,11 +54,14 @@ class Geometry:
             skeletons = (skeletons - skeletons.mean(1, keepdims=True)) / bonds[host][:, host].max()
             parts.append(
                 (
-                    distances.min((1, 2)), nearest.min(1), nearest.max(1), count_pieces(relative < BONDED),
+                    distances.min((1, 2)),
+                    nearest.min(1),
+                    nearest.max(1),
+                    count_pieces(relative < BONDED),
                     np.array([is_planar(skeleton) for skeleton in skeletons]),
                     np.broadcast_to(height / np.sqrt(len(numbers)) < FLAT, len(x)),
                 )
-            )  # fmt: skip
+            )
         return cls(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 

@@ -164,11 +164,19 @@ def _grouped(
         name = short_name(source)
         files = tuple(str(record.file) for record in members) if members[0].file is not None else ()
         built = StructureSet(
-            name, numbers, np.array([record.atoms.positions for record in members]), energies, chosen, source,
+            name,
+            numbers,
+            np.array([record.atoms.positions for record in members]),
+            energies,
+            chosen,
+            source,
             forces=np.array([record.forces for record in members]) if with_forces else None,
             converged=np.array([record.converged for record in members], dtype=bool) if told else None,
-            indices=np.array([record.index for record in members]), labelled=labelled, remarks=remarks, files=files,
-        )  # fmt: skip
+            indices=np.array([record.index for record in members]),
+            labelled=labelled,
+            remarks=remarks,
+            files=files,
+        )
         sets.append(built if len(groups) == 1 else replace(built, name=f"{name}:{built.formula}"))
     return sets
 

@@ -159,9 +159,16 @@ def recompute(
             item, k, flagged = jobs[job]
             energy, bound, error = job.result()
             row = Recomputed(
-                str(item.source), item.formula, int(item.indices[k]), flagged, float(item.energies_in("eV")[k]),
-                energy, level.name, error, bound,
-            )  # fmt: skip
+                str(item.source),
+                item.formula,
+                int(item.indices[k]),
+                flagged,
+                float(item.energies_in("eV")[k]),
+                energy,
+                level.name,
+                error,
+                bound,
+            )
             writer.writerow(asdict(row))
             file.flush()
             found.append(row)
@@ -192,9 +199,16 @@ def _rows(path: Path) -> Iterator[Recomputed]:
             raise ValueError(f"{path} is no table of recomputed energies; name another file")
         for row in reader:
             yield Recomputed(
-                row["source"], row["formula"], int(row["index"]), row["flagged"] == "True", float(row["published"]),
-                float(row["recomputed"]), row["level"], row["error"] or "", row.get("bound") == "True",
-            )  # fmt: skip
+                row["source"],
+                row["formula"],
+                int(row["index"]),
+                row["flagged"] == "True",
+                float(row["published"]),
+                float(row["recomputed"]),
+                row["level"],
+                row["error"] or "",
+                row.get("bound") == "True",
+            )
 
 
 @dataclass(frozen=True)

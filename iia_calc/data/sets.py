@@ -85,9 +85,13 @@ class StructureSet:
             if value is not None and np.shape(value) != shape:
                 raise ValueError(f"{where}: {name} have shape {np.shape(value)}; it must be {shape}")
         changes = {
-            "numbers": numbers.astype(np.int64), "positions": positions, "energies": energies, "indices": indices,
-            "unit": check_unit(self.unit), "source": Path(self.source),
-        }  # fmt: skip
+            "numbers": numbers.astype(np.int64),
+            "positions": positions,
+            "energies": energies,
+            "indices": indices,
+            "unit": check_unit(self.unit),
+            "source": Path(self.source),
+        }
         for key, changed in changes.items():
             object.__setattr__(self, key, changed)
 

@@ -231,9 +231,13 @@ class Loop:
                 tell = self._teller(missing, len(store))
                 with self._pool() as executor:
                     run_structures(
-                        store, structures, self.level, origin=origin, executor=executor,
+                        store,
+                        structures,
+                        self.level,
+                        origin=origin,
+                        executor=executor,
                         on_progress=tell,
-                    )  # fmt: skip
+                    )
         prefix = f"-round{number}-"
         return [item for item in store.read() if prefix in item.start]
 
@@ -243,12 +247,18 @@ class Loop:
         self.say(f"training {self.settings.members} members on {len(self._training_labels())} labels")
         build_potential(
             BuildRequest(
-                labels=labels, out=out, test=self._held_out(), start_from=start_from, members=self.settings.members,
-                network=self.settings.network, training=self.settings.training, workers=self.workers,
+                labels=labels,
+                out=out,
+                test=self._held_out(),
+                start_from=start_from,
+                members=self.settings.members,
+                network=self.settings.network,
+                training=self.settings.training,
+                workers=self.workers,
                 device=self.device,
             ),
             progress=False,
-        )  # fmt: skip
+        )
 
     # tools
 
@@ -291,9 +301,15 @@ class Loop:
         self.say(f"{path.name}: {n} labels of {level.name}, {len(store)} are there")
         with self._pool() as executor:
             run_starts(
-                store, plan, level, n_labels=n, executor=executor, workers=self.workers,
-                on_progress=self._teller(n), **how,
-            )  # fmt: skip
+                store,
+                plan,
+                level,
+                n_labels=n,
+                executor=executor,
+                workers=self.workers,
+                on_progress=self._teller(n),
+                **how,
+            )
 
     def _pool(self):
         from contextlib import nullcontext

@@ -94,9 +94,12 @@ class LoopSettings:
     @property
     def _request(self) -> LabelRequest:
         return LabelRequest(
-            level=self.level, functional=self.functional, basis=self.basis, charge=self.charge,
+            level=self.level,
+            functional=self.functional,
+            basis=self.basis,
+            charge=self.charge,
             multiplicity=self.multiplicity,
-        )  # fmt: skip
+        )
 
     @property
     def level_of_theory(self) -> LevelOfTheory:

@@ -112,15 +112,25 @@ def search_isomers_on_islands(
     relaxer, described = model_relaxer(composition, path, "cpu", fmax)  # here it only says what it is
     folder = search_folder(composition, out)
     settings = {
-        "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
-        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found, "in_step": in_step,
+        "formula": composition.formula,
+        "method": method,
+        "quenches": quenches,
+        "time_limit": time_limit,
+        "seed": seed,
+        "batch_size": batch_size,
+        "fmax": fmax,
+        "until_found": until_found,
+        "in_step": in_step,
         "starts": len(starts),
         "islands": [asdict(island) for island in chosen],
-    }  # fmt: skip
+    }
     described = {
-        **described, "device": used, "threads": threads,
-        "settings": settings, "versions": versions(),
-    }  # fmt: skip
+        **described,
+        "device": used,
+        "threads": threads,
+        "settings": settings,
+        "versions": versions(),
+    }
     record = RunRecord(folder / "run.json", described)
 
     def after_epoch(progress: IslandProgress) -> None:
@@ -134,13 +144,25 @@ def search_isomers_on_islands(
     shipped = path.resolve().parent == models_folder().resolve()
     result = find_minima_on_islands(
         composition,
-        ModelRelaxer(composition.formula, path.name if shipped else str(path.resolve()), device, fmax, threads,
-                     code_version()),
-        chosen, quenches=quenches, time_limit=time_limit, seed=seed, until_found=until_found,
-        archive=folder / "archive.db", callback=after_epoch, shape=shape_of, batch_size=batch_size,
-        executor=executor, workers=workers, in_step=in_step, uncertain=keep_uncertain, like=relaxer,
+        ModelRelaxer(
+            composition.formula, path.name if shipped else str(path.resolve()), device, fmax, threads, code_version()
+        ),
+        chosen,
+        quenches=quenches,
+        time_limit=time_limit,
+        seed=seed,
+        until_found=until_found,
+        archive=folder / "archive.db",
+        callback=after_epoch,
+        shape=shape_of,
+        batch_size=batch_size,
+        executor=executor,
+        workers=workers,
+        in_step=in_step,
+        uncertain=keep_uncertain,
+        like=relaxer,
         starts=starts,
-    )  # fmt: skip
+    )
     found = write_search(result, record, drawn=drawn)
     run: dict[str, Any] = {**found.run, "islands": result.islands}
     write_json(record.path, run)

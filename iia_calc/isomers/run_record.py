@@ -42,19 +42,24 @@ class RunRecord:
         """The whole record, written and returned."""
         counts = {"n_minima": len(result.minima)} | {name: getattr(result, name) for name in COUNTS}
         call = {
-            "began": self.began, "seconds": round(result.seconds, 3),
-            "seconds_relaxing": round(result.seconds_relaxing, 3), "n_quenches": result.n_quenches,
+            "began": self.began,
+            "seconds": round(result.seconds, 3),
+            "seconds_relaxing": round(result.seconds_relaxing, 3),
+            "n_quenches": result.n_quenches,
             "stopped_by": result.stopped_by,
-        }  # fmt: skip
+        }
         return self._write(counts, call, {"moves": result.moves, "convergence": result.convergence.as_plain()})
 
     def _write(self, counts: dict, call: dict, more: dict | None = None) -> dict[str, Any]:
         if self._earlier is None:
             self._earlier = earlier_calls(self.path)
         run = {
-            **self.described, "counts": counts, **(more or {}), "calls": [*self._earlier, call],
+            **self.described,
+            "counts": counts,
+            **(more or {}),
+            "calls": [*self._earlier, call],
             "stopped_by": call["stopped_by"],
-        }  # fmt: skip
+        }
         write_json(self.path, run)
         return run
 

@@ -122,9 +122,16 @@ def search_isomers(
         relaxer, described = model_relaxer(composition, model, device, fmax)
     folder = search_folder(composition, out)
     settings = {
-        "formula": composition.formula, "method": method, "quenches": quenches, "time_limit": time_limit,
-        "seed": seed, "batch_size": batch_size, "fmax": fmax, "until_found": until_found, "starts": len(starts),
-    }  # fmt: skip
+        "formula": composition.formula,
+        "method": method,
+        "quenches": quenches,
+        "time_limit": time_limit,
+        "seed": seed,
+        "batch_size": batch_size,
+        "fmax": fmax,
+        "until_found": until_found,
+        "starts": len(starts),
+    }
     record = RunRecord(folder / "run.json", {**described, "settings": settings, "versions": versions()})
 
     def after_batch(progress: Progress) -> None:
@@ -133,10 +140,19 @@ def search_isomers(
             callback(progress)
 
     result = find_minima(
-        composition, relaxer, method, quenches=quenches, time_limit=time_limit, seed=seed,
-        archive=folder / "archive.db", callback=after_batch, batch_size=batch_size,
-        until_found=until_found, shape=shape_of, starts=starts,
-    )  # fmt: skip
+        composition,
+        relaxer,
+        method,
+        quenches=quenches,
+        time_limit=time_limit,
+        seed=seed,
+        archive=folder / "archive.db",
+        callback=after_batch,
+        batch_size=batch_size,
+        until_found=until_found,
+        shape=shape_of,
+        starts=starts,
+    )
     return write_search(result, record, getattr(relaxer, "strayed", ()), drawn=drawn)
 
 
@@ -193,11 +209,15 @@ def model_relaxer(
     weights = [member["sha256"] for member in card.members]
     return relaxer, {
         "model": {
-            "name": card.name, "sha256": weights, "level_of_theory": card.level_of_theory,
-            "data_hash": card.data_hash, "energy_factor": card.calibration.get("energy_factor"),
+            "name": card.name,
+            "sha256": weights,
+            "level_of_theory": card.level_of_theory,
+            "data_hash": card.data_hash,
+            "energy_factor": card.calibration.get("energy_factor"),
         },
-        "device": used, "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both
-    }  # fmt: skip
+        "device": used,
+        "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both
+    }
 
 
 def rank_isomers(minima: Sequence[Atoms], energy_factor: float | None = None) -> list[Isomer]:
@@ -213,13 +233,19 @@ def rank_isomers(minima: Sequence[Atoms], energy_factor: float | None = None) ->
     energies = [atoms.get_potential_energy() for atoms in minima]
     return [
         Isomer(
-            rank=k + 1, atoms=atoms, energy=energies[k], relative=energies[k] - energies[0],
-            shape=shape_of(atoms), bonds=tuple(dopant_bonds(atoms)), deviation=atoms.info.get("energy_std"),
+            rank=k + 1,
+            atoms=atoms,
+            energy=energies[k],
+            relative=energies[k] - energies[0],
+            shape=shape_of(atoms),
+            bonds=tuple(dopant_bonds(atoms)),
+            deviation=atoms.info.get("energy_std"),
             error=error(atoms),
-            times_found=int(atoms.info["times_found"]), first_quench=int(atoms.info["first_quench"]),
+            times_found=int(atoms.info["times_found"]),
+            first_quench=int(atoms.info["first_quench"]),
         )
         for k, atoms in enumerate(minima)
-    ]  # fmt: skip
+    ]
 
 
 def write_isomers(isomers: Sequence[Isomer], path: Path, more: Mapping[int, dict[str, Any]] | None = None) -> None:

@@ -95,15 +95,35 @@ class Card:
 
 
 REQUIRED = {
-    "name", "elements", "cutoff", "network", "repulsion", "element_energies", "members", "code_version",
+    "name",
+    "elements",
+    "cutoff",
+    "network",
+    "repulsion",
+    "element_energies",
+    "members",
+    "code_version",
     "level_of_theory",
-}  # fmt: skip
+}
 KINDS: dict[str, tuple[type, ...]] = {
-    "name": (str,), "elements": (list,), "cutoff": (int, float), "network": (dict,), "repulsion": (dict,),
-    "element_energies": (dict,), "members": (list,), "code_version": (str,), "level_of_theory": (str,),
-    "charge": (int,), "spin": (str, int), "label_counts": (dict,), "data_hash": (str,),
-    "held_out_errors": (dict,), "calibration": (dict,), "notes": (str,), "units": (dict,),
-}  # fmt: skip
+    "name": (str,),
+    "elements": (list,),
+    "cutoff": (int, float),
+    "network": (dict,),
+    "repulsion": (dict,),
+    "element_energies": (dict,),
+    "members": (list,),
+    "code_version": (str,),
+    "level_of_theory": (str,),
+    "charge": (int,),
+    "spin": (str, int),
+    "label_counts": (dict,),
+    "data_hash": (str,),
+    "held_out_errors": (dict,),
+    "calibration": (dict,),
+    "notes": (str,),
+    "units": (dict,),
+}
 TRAINERS = (
     "name",
     "level_of_theory",

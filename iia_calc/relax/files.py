@@ -62,9 +62,12 @@ def write_relaxed(results: Sequence[Relaxed], target: Path) -> None:
     for result in results:
         atoms = result.atoms.copy()
         atoms.info.update(
-            converged=result.converged, fmax=result.fmax, steps=result.n_steps, fragmented=result.fragmented,
+            converged=result.converged,
+            fmax=result.fmax,
+            steps=result.n_steps,
+            fragmented=result.fragmented,
             reason=result.reason,
-        )  # fmt: skip
+        )
         if result.energy_std is not None:
             atoms.info.update(energy_std=result.energy_std, forces_std=result.forces_std)
         atoms.calc = SinglePointCalculator(atoms, energy=result.energy)
@@ -84,9 +87,13 @@ def table(results: Sequence[Relaxed]) -> Table:
     for k, result in enumerate(results):
         state = result.reason + (", in pieces" if result.fragmented else "")
         rows.add_row(
-            str(k + 1), f"{result.energy:.4f}", f"{result.fmax:.4f}", str(result.n_steps),
-            Composition.parse(result.atoms).formula, state,
-        )  # fmt: skip
+            str(k + 1),
+            f"{result.energy:.4f}",
+            f"{result.fmax:.4f}",
+            str(result.n_steps),
+            Composition.parse(result.atoms).formula,
+            state,
+        )
     return rows
 
 
@@ -98,12 +105,17 @@ def as_plain(results: Sequence[Relaxed]) -> list[dict]:
 
     return [
         {
-            "formula": Composition.parse(result.atoms).formula, "energy": number(result.energy),
-            "fmax": number(result.fmax), "converged": result.converged, "steps": result.n_steps,
-            "fragmented": result.fragmented, "reason": result.reason,
-            "committee_deviation": number(result.energy_std), "committee_force_deviation": number(result.forces_std),
+            "formula": Composition.parse(result.atoms).formula,
+            "energy": number(result.energy),
+            "fmax": number(result.fmax),
+            "converged": result.converged,
+            "steps": result.n_steps,
+            "fragmented": result.fragmented,
+            "reason": result.reason,
+            "committee_deviation": number(result.energy_std),
+            "committee_force_deviation": number(result.forces_std),
             "symbols": result.atoms.get_chemical_symbols(),
             "positions": [[number(x) for x in row] for row in result.atoms.positions],
         }
         for result in results
-    ]  # fmt: skip
+    ]

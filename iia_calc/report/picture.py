@@ -65,9 +65,16 @@ def draw_isomers(
     figure = Figure(figsize=(1.9 + wide + 1.6 * columns, max(3.0, 0.45 + tall * rows)))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
-        rows, columns + 1, width_ratios=[1.1 + wide] + [1.6] * columns,
-        left=0.62 / figure.get_figwidth(), right=0.99, bottom=0.08, top=0.88, wspace=0.08, hspace=0.3,
-    )  # fmt: skip
+        rows,
+        columns + 1,
+        width_ratios=[1.1 + wide] + [1.6] * columns,
+        left=0.62 / figure.get_figwidth(),
+        right=0.99,
+        bottom=0.08,
+        top=0.88,
+        wspace=0.08,
+        hspace=0.3,
+    )
     ladder = figure.add_subplot(grid[:, 0])
     _draw_ladder(ladder, relative[:WINDOW], len(shown), confirmed or {})
     ladder.set_title(title or subscripted(Composition.parse(shown[0]).formula), fontsize=11, pad=8)
@@ -78,8 +85,16 @@ def draw_isomers(
         axes.set_title(rf"$\mathbf{{{k + 1}}}$    {relative[k]:.2f} eV{better}", fontsize=9, color=INK, pad=3)
         bonds = dopant_bonds(atoms)
         bound = f"  ·  {bonds[0].symbol} {len(bonds[0].lengths)}-fold" if len(bonds) == 1 else ""
-        axes.text(0.5, -0.02, shape_of(atoms) + bound, transform=axes.transAxes, fontsize=7.5, color="#666666",
-                  ha="center", va="top")  # fmt: skip
+        axes.text(
+            0.5,
+            -0.02,
+            shape_of(atoms) + bound,
+            transform=axes.transAxes,
+            fontsize=7.5,
+            color="#666666",
+            ha="center",
+            va="top",
+        )
     path = Path(path)
     partial = path.with_name(f".{path.name}.part")
     figure.savefig(partial, dpi=300, format="png")
@@ -116,8 +131,9 @@ def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, 
         colour = COLOURS.get(symbol, jmol_colors[atoms.numbers[i]])
         radius = 0.46 * np.sqrt(covalent_radii[atoms.numbers[i]] / covalent_radii[5])
         middle = float(x[i, 0]), float(x[i, 1])
-        axes.add_patch(Circle(middle, radius, fc=_faded(colour, nearness[i]), ec=_faded(INK, nearness[i]),
-                              lw=0.7, zorder=x[i, 2]))  # fmt: skip
+        axes.add_patch(
+            Circle(middle, radius, fc=_faded(colour, nearness[i]), ec=_faded(INK, nearness[i]), lw=0.7, zorder=x[i, 2])
+        )
         shine = tuple(0.45 + 0.55 * channel for channel in _faded(colour, nearness[i]))
         glint = middle[0] - 0.3 * radius, middle[1] + 0.3 * radius
         axes.add_patch(Circle(glint, 0.3 * radius, fc=shine, ec="none", zorder=x[i, 2] + 1e-4))

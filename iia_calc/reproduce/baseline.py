@@ -65,11 +65,15 @@ def verdicts(rows: list[dict[str, str]]) -> list[Verdict]:
     rise = of["SeB20"] / of["SeB19"]
     return [
         Verdict(
-            "plain SchNet's error on SeB20 says something of the network", f"{given}",
-            f"a constant gets {of['SeB20']:.3f} hartree/atom", FAILS if abs(of["SeB20"] / given - 1) < 0.15 else HOLDS,
+            "plain SchNet's error on SeB20 says something of the network",
+            f"{given}",
+            f"a constant gets {of['SeB20']:.3f} hartree/atom",
+            FAILS if abs(of["SeB20"] / given - 1) < 0.15 else HOLDS,
         ),
         Verdict(
-            "the rise of the error from SeB19 to SeB20 is the network's difficulty with larger clusters", "Fig. 4",
-            f"a constant's error rises × {rise:.2f}, too", FAILS if rise > 1.2 else HOLDS,
+            "the rise of the error from SeB19 to SeB20 is the network's difficulty with larger clusters",
+            "Fig. 4",
+            f"a constant's error rises × {rise:.2f}, too",
+            FAILS if rise > 1.2 else HOLDS,
         ),
-    ]  # fmt: skip
+    ]

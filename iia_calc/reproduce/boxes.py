@@ -72,9 +72,16 @@ def write(data: Path, folder: Path) -> Path:
         reach = 1.5 * (q3 - q1)
         beyond = (energies > q3 + reach) | (energies < q1 - reach)
         box = Box(
-            name, n, len(energies), round(q1, 2), round(median, 2), round(q3, 2), int(beyond.sum()),
-            int((beyond & ~good).sum()), int((~good).sum()),
-        )  # fmt: skip
+            name,
+            n,
+            len(energies),
+            round(q1, 2),
+            round(median, 2),
+            round(q3, 2),
+            int(beyond.sum()),
+            int((beyond & ~good).sum()),
+            int((~good).sum()),
+        )
         panels.setdefault(n, []).append((box, energies, good))
     _draw(panels, folder / "fig5.png")
     path = folder / "fig5.csv"
@@ -95,9 +102,12 @@ def _draw(panels: dict[int, list[tuple[Box, np.ndarray, np.ndarray]]], path: Pat
     for place, (n, boxes) in enumerate(panels.items()):
         axes = figure.add_subplot(rows, 4, place + 1)
         axes.boxplot(
-            [energies for _, energies, _ in boxes], positions=range(len(boxes)), widths=0.6, showfliers=False,
+            [energies for _, energies, _ in boxes],
+            positions=range(len(boxes)),
+            widths=0.6,
+            showfliers=False,
             medianprops={"color": "#1f4e79"},
-        )  # fmt: skip
+        )
         for at, (box, energies, good) in enumerate(boxes):
             reach = 1.5 * (box.q3 - box.q1)
             beyond = (energies > box.q3 + reach) | (energies < box.q1 - reach)
@@ -125,11 +135,18 @@ def read(path: Path) -> list[Box]:
         rows = list(csv.DictReader(file))
     return [
         Box(
-            row["set"], int(row["n"]), int(row["structures"]), float(row["q1"]), float(row["median"]),
-            float(row["q3"]), int(row["outliers"]), int(row["outliers_failed"]), int(row["failed"]),
+            row["set"],
+            int(row["n"]),
+            int(row["structures"]),
+            float(row["q1"]),
+            float(row["median"]),
+            float(row["q3"]),
+            int(row["outliers"]),
+            int(row["outliers_failed"]),
+            int(row["failed"]),
         )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 def verdicts(boxes: Sequence[Box]) -> list[Verdict]:
@@ -145,19 +162,24 @@ def verdicts(boxes: Sequence[Box]) -> list[Verdict]:
     failed = sum(box.outliers_failed for box in plain_ones)
     return [
         Verdict(
-            "energies of SeB_n scatter more than those of SeB_n-O", "seen in all figures",
-            f"wider boxes for {wider} of {len(pairs)} sizes", HOLDS if wider == len(pairs) else FAILS,
+            "energies of SeB_n scatter more than those of SeB_n-O",
+            "seen in all figures",
+            f"wider boxes for {wider} of {len(pairs)} sizes",
+            HOLDS if wider == len(pairs) else FAILS,
         ),
         Verdict(
-            "and have a larger share of outliers", "seen in all figures",
-            f"for {more} of {len(pairs)} sizes", HOLDS if more == len(pairs) else FAILS,
+            "and have a larger share of outliers",
+            "seen in all figures",
+            f"for {more} of {len(pairs)} sizes",
+            HOLDS if more == len(pairs) else FAILS,
         ),
         Verdict(
-            "the outliers of SeB_n are high-energy structures", "stated",
+            "the outliers of SeB_n are high-energy structures",
+            "stated",
             f"{failed} of {outliers} are energies that their geometries can't have",
             FAILS if failed > 0.5 * outliers else HOLDS,
         ),
-    ]  # fmt: skip
+    ]
 
 
 def section(boxes: Sequence[Box]) -> str:

@@ -46,9 +46,16 @@ class Plan:
         """As published: Table 1's rate, constant, squared error. As corrected: settings that converge."""
         if self.treatment == "published":
             return TrainingSettings(
-                epochs=self.epochs, batch_size=printed.BATCH, learning_rate=1e-5, weight_decay=0.01, energy_weight=1.0,
-                force_weight=0.0, gradient_clip=1e6, schedule="constant", loss="squared",
-            )  # fmt: skip
+                epochs=self.epochs,
+                batch_size=printed.BATCH,
+                learning_rate=1e-5,
+                weight_decay=0.01,
+                energy_weight=1.0,
+                force_weight=0.0,
+                gradient_clip=1e6,
+                schedule="constant",
+                loss="squared",
+            )
         return TrainingSettings(
             epochs=self.epochs, batch_size=printed.BATCH, learning_rate=1e-3, energy_weight=1.0, force_weight=0.0
         )
@@ -148,6 +155,10 @@ EXPERIMENTS: dict[str, Callable[[Plan], Experiment]] = {
     "best": best,
 }
 ALIASES = {
-    "fig2": "continuous", "fig6": "table2", "fig7": "table3", "tableS4": "table2", "tableS5": "table3",
-}  # fmt: skip
+    "fig2": "continuous",
+    "fig6": "table2",
+    "fig7": "table3",
+    "tableS4": "table2",
+    "tableS5": "table3",
+}
 """Figures and tables that come out of the runs of another."""

@@ -73,10 +73,17 @@ def write(data: Path, folder: Path, cache: Path, show: Callable[[int, int, str],
         doubted = above > check.EXCESS
         rows.append(
             Doubt(
-                name, int(found.numbers.sum()), len(found), len(passed), int(kept.sum()), int((doubted & ~kept).sum()),
-                int((doubted & kept).sum()), _scatter(above), _scatter(above[kept]),
+                name,
+                int(found.numbers.sum()),
+                len(found),
+                len(passed),
+                int(kept.sum()),
+                int((doubted & ~kept).sum()),
+                int((doubted & kept).sum()),
+                _scatter(above),
+                _scatter(above[kept]),
             )
-        )  # fmt: skip
+        )
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "doubts.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
@@ -124,10 +131,15 @@ def recompute(
         writer.writerow(("set", "asked", "rejected", "rejected_right", "kept", "kept_right", "unknown"))
         writer.writerow(
             (
-                DFT_CHECKED, count, result.flagged, result.flagged_right, result.passed, result.passed_right,
+                DFT_CHECKED,
+                count,
+                result.flagged,
+                result.flagged_right,
+                result.passed,
+                result.passed_right,
                 result.not_recomputed,
             )
-        )  # fmt: skip
+        )
     return path
 
 

@@ -55,7 +55,7 @@ NOTES = {
         "pretrained on GFN1-xTB labels (the last one then on PBE0/3-21G labels), which may favour them a little; plain "
         "SchNet and the row from nothing have no such start. No published energy is among those labels."
     ),
-}  # fmt: skip
+}
 """What a reader has to know of one table."""
 
 

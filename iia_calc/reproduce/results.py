@@ -14,10 +14,25 @@ from iia_calc.reproduce.runner import Outcome, Runner
 from iia_calc.reproduce.runs import Experiment, Row
 
 NUMBERS = (
-    "seed", "mae_eV_per_atom", "rmse_eV_per_atom", "mae_hartree_per_atom", "rmse_hartree_per_atom",
-    "constant_mae_eV_per_atom", "epochs", "best_epoch", "n_train", "n_validation", "n_test", "structures", "seconds",
-    "cpu_seconds", "parameters", "embedding_shift", "printed_mae", "printed_rmse",
-)  # fmt: skip
+    "seed",
+    "mae_eV_per_atom",
+    "rmse_eV_per_atom",
+    "mae_hartree_per_atom",
+    "rmse_hartree_per_atom",
+    "constant_mae_eV_per_atom",
+    "epochs",
+    "best_epoch",
+    "n_train",
+    "n_validation",
+    "n_test",
+    "structures",
+    "seconds",
+    "cpu_seconds",
+    "parameters",
+    "embedding_shift",
+    "printed_mae",
+    "printed_rmse",
+)
 COLUMNS = ("experiment", "treatment", "key", "label", "target", "run", *NUMBERS)
 CURVE_COLUMNS = ("experiment", "treatment", "key", "seed", "epoch", "loss", "energy_mae", "seconds")
 Show = Callable[[int, int, str], object]
@@ -106,15 +121,29 @@ def write_results(experiment: Experiment, treatment: str, runner: Runner, folder
 def _numbers(found: Outcome, row: Row) -> dict[str, object]:
     mae, rmse = row.printed or ("", "")
     return {
-        "mae_eV_per_atom": f"{found.mae:.5f}", "rmse_eV_per_atom": f"{found.rmse:.5f}",
-        "mae_hartree_per_atom": f"{found.mae / Hartree:.6f}", "rmse_hartree_per_atom": f"{found.rmse / Hartree:.6f}",
-        "constant_mae_eV_per_atom": f"{found.constant_mae:.5f}", "printed_mae": mae, "printed_rmse": rmse,
-        "seconds": f"{found.seconds:.1f}", "cpu_seconds": f"{found.cpu_seconds:.1f}",
+        "mae_eV_per_atom": f"{found.mae:.5f}",
+        "rmse_eV_per_atom": f"{found.rmse:.5f}",
+        "mae_hartree_per_atom": f"{found.mae / Hartree:.6f}",
+        "rmse_hartree_per_atom": f"{found.rmse / Hartree:.6f}",
+        "constant_mae_eV_per_atom": f"{found.constant_mae:.5f}",
+        "printed_mae": mae,
+        "printed_rmse": rmse,
+        "seconds": f"{found.seconds:.1f}",
+        "cpu_seconds": f"{found.cpu_seconds:.1f}",
         "embedding_shift": f"{found.embedding_shift:.5f}",
-        **{name: str(getattr(found, name)) for name in (
-            "epochs", "best_epoch", "n_train", "n_validation", "n_test", "structures", "parameters",
-        )},
-    }  # fmt: skip
+        **{
+            name: str(getattr(found, name))
+            for name in (
+                "epochs",
+                "best_epoch",
+                "n_train",
+                "n_validation",
+                "n_test",
+                "structures",
+                "parameters",
+            )
+        },
+    }
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
@@ -147,13 +176,24 @@ def read_results(path: Path) -> list[Line]:
 
         lines.append(
             Line(
-                first["experiment"], first["treatment"], key, first["label"], first["target"],
-                tuple(int(row["seed"]) for row in mine), column("mae_eV_per_atom"), column("rmse_eV_per_atom"),
-                column("constant_mae_eV_per_atom"), column("best_epoch"), int(column("epochs").max()),
-                int(first["n_train"]), column("structures"), column("cpu_seconds"), column("embedding_shift"),
+                first["experiment"],
+                first["treatment"],
+                key,
+                first["label"],
+                first["target"],
+                tuple(int(row["seed"]) for row in mine),
+                column("mae_eV_per_atom"),
+                column("rmse_eV_per_atom"),
+                column("constant_mae_eV_per_atom"),
+                column("best_epoch"),
+                int(column("epochs").max()),
+                int(first["n_train"]),
+                column("structures"),
+                column("cpu_seconds"),
+                column("embedding_shift"),
                 (float(first["printed_mae"]), float(first["printed_rmse"])) if first["printed_mae"] else None,
             )
-        )  # fmt: skip
+        )
     return lines
 
 

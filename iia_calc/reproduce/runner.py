@@ -154,15 +154,24 @@ class Runner:
         after = potential.network.embedding.weight.detach()
         shift = (after - before)[numbers].norm(dim=1) / before[numbers].norm(dim=1)
         return Outcome(
-            id=self.identity(run), target=run.target, treatment=run.treatment, seed=run.seed,
-            mae=float(np.abs(error).mean()), rmse=float(np.sqrt((error**2).mean())),
+            id=self.identity(run),
+            target=run.target,
+            treatment=run.treatment,
+            seed=run.seed,
+            mae=float(np.abs(error).mean()),
+            rmse=float(np.sqrt((error**2).mean())),
             constant_mae=float(np.abs((labels - middle) / sizes).mean() * task.ev_per_unit),
-            epochs=len(curve), best_epoch=int(chosen["epoch"]) + 1,
-            n_train=len(task.train), n_validation=len(task.validation), n_test=len(task.test),
-            structures=len(task.train) * len(curve), seconds=float(curve[-1]["seconds"]),
+            epochs=len(curve),
+            best_epoch=int(chosen["epoch"]) + 1,
+            n_train=len(task.train),
+            n_validation=len(task.validation),
+            n_test=len(task.test),
+            structures=len(task.train) * len(curve),
+            seconds=float(curve[-1]["seconds"]),
             cpu_seconds=float((self.place(run) / "cpu_seconds").read_text()),
-            parameters=sum(p.numel() for p in potential.parameters()), embedding_shift=float(shift.mean()),
-        )  # fmt: skip
+            parameters=sum(p.numel() for p in potential.parameters()),
+            embedding_shift=float(shift.mean()),
+        )
 
 
 @torch.no_grad()

@@ -155,11 +155,13 @@ class Library:
         unknown = np.full((found.n_atoms, 3), np.nan)
         return [
             LabelledStructure(
-                Atoms(found.numbers, found.positions[k]), Label(float(energies[k]), unknown),
-                f"{name}-{found.indices[k]}", "published",
+                Atoms(found.numbers, found.positions[k]),
+                Label(float(energies[k]), unknown),
+                f"{name}-{found.indices[k]}",
+                "published",
             )
             for k in chosen.tolist()
-        ]  # fmt: skip
+        ]
 
     def content(self, name: str) -> str:
         """A hash of the structures of a set that count, and of how they are grouped."""

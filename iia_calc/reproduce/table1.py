@@ -50,9 +50,11 @@ def search(
     name = f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}"
     study = optuna.create_study(
         study_name=name,
-        storage=f"sqlite:///{folder / 'table1.db'}", load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=0), pruner=optuna.pruners.MedianPruner(5, max(1, plan.epochs // 4)),
-    )  # fmt: skip
+        storage=f"sqlite:///{folder / 'table1.db'}",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.MedianPruner(5, max(1, plan.epochs // 4)),
+    )
     values = choices(plan)
     if not study.trials:
         for point in one_at_a_time(values) if method == "grid" else [bold(values)]:

@@ -17,9 +17,29 @@ from ase.data import atomic_numbers, chemical_symbols
 from search.geometry.composition import Composition
 
 SUBSHELLS = (
-    "1s", "2s", "2p", "3s", "3p", "4s", "3d", "4p", "5s", "4d", "5p", "6s", "4f", "5d", "6p", "7s", "5f", "6d",
-    "vs", "vp", "vd", "vf",
-)  # fmt: skip
+    "1s",
+    "2s",
+    "2p",
+    "3s",
+    "3p",
+    "4s",
+    "3d",
+    "4p",
+    "5s",
+    "4d",
+    "5p",
+    "6s",
+    "4f",
+    "5d",
+    "6p",
+    "7s",
+    "5f",
+    "6d",
+    "vs",
+    "vp",
+    "vd",
+    "vf",
+)
 """Columns of SchNetPack's table after the charge; vs ... vf are the valence electrons."""
 
 

@@ -98,9 +98,12 @@ def table2(lines: Lines) -> Iterable[Verdict | None]:
         yield beyond_constant(lines["none"])
     for source in ("SeB19", "SeB19-O"):
         yield _gain(
-            f"with embeddings from {source} the best epoch comes earlier (S4)", lines, "none", f"{source} embeddings",
+            f"with embeddings from {source} the best epoch comes earlier (S4)",
+            lines,
+            "none",
+            f"{source} embeddings",
             "best_epoch",
-        )  # fmt: skip
+        )
 
 
 def table3(lines: Lines) -> Iterable[Verdict | None]:
@@ -120,9 +123,11 @@ def unit_of_errors(line: Line) -> Verdict:
     ev, hartree = float(line.mae.mean()), float(line.mae.mean() / Hartree)
     nearer_ev = abs(np.log(ev / numbers[0])) < abs(np.log(hartree / numbers[0]))
     return Verdict(
-        "the tables' errors are in eV/atom", f"{numbers[0]} eV/atom", f"{ev:.3f} eV/atom = {hartree:.3f} hartree/atom",
+        "the tables' errors are in eV/atom",
+        f"{numbers[0]} eV/atom",
+        f"{ev:.3f} eV/atom = {hartree:.3f} hartree/atom",
         HOLDS if nearer_ev else FAILS,
-    )  # fmt: skip
+    )
 
 
 def rmse_near_mae(line: Line) -> Verdict:
@@ -130,9 +135,11 @@ def rmse_near_mae(line: Line) -> Verdict:
     numbers = line.printed or printed.TABLE_2[None]
     ratio, given = float((line.rmse / line.mae).mean()), numbers[1] / numbers[0]
     return Verdict(
-        "the RMSE is all but equal to the MAE", f"RMSE / MAE = {given:.2f}", f"{ratio:.2f}",
+        "the RMSE is all but equal to the MAE",
+        f"RMSE / MAE = {given:.2f}",
+        f"{ratio:.2f}",
         FAILS if ratio > 1 + 3 * (given - 1) else HOLDS,
-    )  # fmt: skip
+    )
 
 
 def beyond_constant(line: Line) -> Verdict:
@@ -143,10 +150,11 @@ def beyond_constant(line: Line) -> Verdict:
     if going_on:
         reach += f"; still learning at the last of {line.epochs} epochs"
     return Verdict(
-        "a SchNet trained so predicts energies (better than one constant for all)", "taken for granted",
+        "a SchNet trained so predicts energies (better than one constant for all)",
+        "taken for granted",
         f"constant {line.constant.mean():.2f} eV/atom, SchNet {line.mae.mean():.2f}: {100 * gain:+.1f} %{reach}",
         HOLDS if low > LEARNT else FAILS if (high < 2 * LEARNT or gain < 0) and not going_on else OPEN,
-    )  # fmt: skip
+    )
 
 
 def fig4(lines: Lines) -> Iterable[Verdict | None]:
@@ -157,15 +165,18 @@ def fig4(lines: Lines) -> Iterable[Verdict | None]:
     spread = float(large.constant.mean() / small.constant.mean())
     a, b = large.paired(small)
     yield Verdict(
-        "from SeB19 to SeB20 the MAE rises sharply", "read off Fig. 4",
-        f"× {rise:.2f}; the error of a constant × {spread:.2f}", judge_gain(a, b, 0.05),
-    )  # fmt: skip
+        "from SeB19 to SeB20 the MAE rises sharply",
+        "read off Fig. 4",
+        f"× {rise:.2f}; the error of a constant × {spread:.2f}",
+        judge_gain(a, b, 0.05),
+    )
     if small.treatment == "published":
         yield Verdict(
-            "because larger clusters are harder to fit", "stated",
+            "because larger clusters are harder to fit",
+            "stated",
             f"the spread of the labels alone rises × {spread:.2f}: failed SCF solutions",
             FAILS if spread > 0.8 * rise else OPEN,
-        )  # fmt: skip
+        )
 
 
 def continuous(lines: Lines) -> Iterable[Verdict | None]:
@@ -179,18 +190,21 @@ def continuous(lines: Lines) -> Iterable[Verdict | None]:
             chain = sum(float(lines[step].structures.mean()) for step in steps)
             ratio = chain / float(lines[f"SeB{n}"].structures.mean())
             yield Verdict(
-                f"a SeB{n} by continuous transfer costs 1.2 direct trainings of it", f"× {printed.CHAIN_COST}",
+                f"a SeB{n} by continuous transfer costs 1.2 direct trainings of it",
+                f"× {printed.CHAIN_COST}",
                 f"× {ratio:.2f} (structures times epochs, every step counted{equal})",
                 HOLDS if ratio <= 1.1 * printed.CHAIN_COST else FAILS,
-            )  # fmt: skip
+            )
     if sizes[-1] == 23:
         direct = sum(float(lines[f"SeB{n}"].structures.mean()) for n in sizes)
         whole = sum(float(lines[f"chain SeB{n}"].structures.mean()) for n in sizes[1:])
         ratio = (whole + float(lines["SeB16"].structures.mean())) / direct
         yield Verdict(
-            "where every size from 16 to 23 is wanted, it costs at most 1.2 times as much as training each", "× 1.2",
-            f"× {ratio:.2f}", HOLDS if ratio <= 1.1 * printed.CHAIN_COST else FAILS,
-        )  # fmt: skip
+            "where every size from 16 to 23 is wanted, it costs at most 1.2 times as much as training each",
+            "× 1.2",
+            f"× {ratio:.2f}",
+            HOLDS if ratio <= 1.1 * printed.CHAIN_COST else FAILS,
+        )
     for n in sizes[1:]:
         yield _gain(f"continuous transfer lowers the MAE of SeB{n}", lines, f"SeB{n}", f"chain SeB{n}")
 
@@ -207,14 +221,21 @@ def best(lines: Lines) -> Iterable[Verdict | None]:
     mean, seeds = float(line.mae.mean()), len(line.mae)
     spread = f" ± {line.mae.std(ddof=1):.3f}" if seeds > 1 else ""
     yield Verdict(
-        f"our goal: at most {printed.BEST_GOAL} eV/atom ({line.label})", f"{printed.BEST_GOAL} eV/atom",
-        f"{mean:.3f}{spread} eV/atom", HOLDS if mean <= printed.BEST_GOAL else FAILS,
-    )  # fmt: skip
+        f"our goal: at most {printed.BEST_GOAL} eV/atom ({line.label})",
+        f"{printed.BEST_GOAL} eV/atom",
+        f"{mean:.3f}{spread} eV/atom",
+        HOLDS if mean <= printed.BEST_GOAL else FAILS,
+    )
 
 
 JUDGES: dict[str, Callable[[Lines], Iterable[Verdict | None]]] = {
-    "table2": table2, "table3": table3, "fig4": fig4, "continuous": continuous, "tableS3": tables3, "best": best,
-}  # fmt: skip
+    "table2": table2,
+    "table3": table3,
+    "fig4": fig4,
+    "continuous": continuous,
+    "tableS3": tables3,
+    "best": best,
+}
 
 
 def verdicts(experiment: str, lines: Sequence[Line]) -> list[Verdict]:

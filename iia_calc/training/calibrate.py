@@ -98,9 +98,11 @@ def _ratios(committee: Committee, labelled: Sequence[LabelledStructure]) -> Iter
         item, std = told.item, spread[id(told.item)]
         error = np.linalg.norm(told.forces - item.label.forces, axis=1)  # [n_atoms]
         yield _Ratios(
-            item, abs(told.energy - item.label.energy) / max(std.energy_std, 1e-9),
-            error / np.maximum(std.forces_std, 1e-9), float(std.forces_std.max()),
-        )  # fmt: skip
+            item,
+            abs(told.energy - item.label.energy) / max(std.energy_std, 1e-9),
+            error / np.maximum(std.forces_std, 1e-9),
+            float(std.forces_std.max()),
+        )
 
 
 def _coverage(halves: Sequence[np.ndarray]) -> tuple[float, float]:

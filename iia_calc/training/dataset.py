@@ -142,10 +142,15 @@ class LabelDataModule(AtomsDataModule):
     ) -> None:
         batch_size = min(batch_size, len(train))
         super().__init__(
-            str(path), batch_size=batch_size, val_batch_size=4 * batch_size, num_workers=0, split_file=None,
-            transforms=[CastTo32()], train_sampler_cls=SizeBuckets,
+            str(path),
+            batch_size=batch_size,
+            val_batch_size=4 * batch_size,
+            num_workers=0,
+            split_file=None,
+            transforms=[CastTo32()],
+            train_sampler_cls=SizeBuckets,
             train_sampler_args={"sizes": sizes[train], "batch_size": batch_size, "seed": seed},
-        )  # fmt: skip
+        )
         order = validation[np.argsort(sizes[validation], kind="stable")]
         self.train_idx, self.val_idx = train.tolist(), order.tolist()
         self.test_idx: list[int] = []

@@ -144,10 +144,16 @@ def fit(
     potential.requires_grad_(True).train()
     lift_limits(potential)
     task = PotentialTask(
-        potential, learning_rate=settings.learning_rate, weight_decay=settings.weight_decay, total_steps=steps,
-        energy_weight=settings.energy_weight, force_weight=settings.force_weight,
-        schedule=settings.schedule, loss=settings.loss, optimiser=settings.optimiser,
-    )  # fmt: skip
+        potential,
+        learning_rate=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        total_steps=steps,
+        energy_weight=settings.energy_weight,
+        force_weight=settings.force_weight,
+        schedule=settings.schedule,
+        loss=settings.loss,
+        optimiser=settings.optimiser,
+    )
     best = _KeepBest(folder, potential, on_epoch)
     last = folder / "last.ckpt"
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
@@ -239,11 +245,12 @@ class _KeepBest:
         def after_validation(trainer, task) -> None:
             values = trainer.callback_metrics
             row = {
-                "epoch": trainer.current_epoch, "loss": float(values["val_loss"]),
+                "epoch": trainer.current_epoch,
+                "loss": float(values["val_loss"]),
                 "energy": float(values[f"val_{ENERGY}_MAE"]),
                 "forces": float(values.get(f"val_{FORCES}_MAE", math.nan)),
                 "seconds": spent + time.monotonic() - began,
-            }  # fmt: skip
+            }
             rows = [r for r in read_curve(self.curve) if r["epoch"] < row["epoch"]]
             if not rows or row["loss"] < min(r["loss"] for r in rows):
                 partial = self.path.with_suffix(".partial")

@@ -71,14 +71,24 @@ class PotentialTask(AtomisticTask):
     """SchNetPack's task with AdamW or Muon, a one-cycle schedule by step or none, and checkpoints of plain tensors."""
 
     def __init__(
-        self, potential: Potential, *, learning_rate: float, weight_decay: float, total_steps: int,
-        energy_weight: float, force_weight: float, schedule: str = "one-cycle", loss: str = "robust",
+        self,
+        potential: Potential,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        total_steps: int,
+        energy_weight: float,
+        force_weight: float,
+        schedule: str = "one-cycle",
+        loss: str = "robust",
         optimiser: str = "adamw",
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(
-            schnetpack_model(potential, forces=force_weight > 0), outputs(energy_weight, force_weight, loss),
-            optimizer_cls=torch.optim.AdamW, optimizer_args={"lr": learning_rate, "weight_decay": weight_decay},
-        )  # fmt: skip
+            schnetpack_model(potential, forces=force_weight > 0),
+            outputs(energy_weight, force_weight, loss),
+            optimizer_cls=torch.optim.AdamW,
+            optimizer_args={"lr": learning_rate, "weight_decay": weight_decay},
+        )
         self.total_steps, self.schedule, self.optimiser = total_steps, schedule, optimiser
 
     def configure_optimizers(self):

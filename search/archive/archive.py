@@ -229,10 +229,16 @@ class Archive:
         for row in self._store.rows():
             pairs = row.key_value_pairs
             entry = Minimum(
-                np.array(row.positions), np.array(row.numbers), row.energy, pairs["residual_force"],
-                int(pairs["times_found"]), int(pairs["first_quench"]),
-                pairs.get("energy_std"), pairs.get("forces_std"), row.id,
-            )  # fmt: skip
+                np.array(row.positions),
+                np.array(row.numbers),
+                row.energy,
+                pairs["residual_force"],
+                int(pairs["times_found"]),
+                int(pairs["first_quench"]),
+                pairs.get("energy_std"),
+                pairs.get("forces_std"),
+                row.id,
+            )
             self._insert(entry)
             self.n_once += entry.times_found == 1
 

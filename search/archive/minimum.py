@@ -64,10 +64,18 @@ class Minimum:
     def database_row(self) -> AtomsRow:
         """What ASE makes of `atoms` when it stores them, without the way there."""
         row = {
-            "numbers": self.numbers, "positions": self.positions, "cell": np.zeros((3, 3)), "pbc": np.zeros(3, bool),
-            "unique_id": uuid4().hex, "calculator": "unknown", "calculator_parameters": {}, "energy": self.energy,
-            "mtime": now(), "ctime": now(), "user": os.getenv("USER"),
-        }  # fmt: skip
+            "numbers": self.numbers,
+            "positions": self.positions,
+            "cell": np.zeros((3, 3)),
+            "pbc": np.zeros(3, bool),
+            "unique_id": uuid4().hex,
+            "calculator": "unknown",
+            "calculator_parameters": {},
+            "energy": self.energy,
+            "mtime": now(),
+            "ctime": now(),
+            "user": os.getenv("USER"),
+        }
         return AtomsRow(row)
 
     @property

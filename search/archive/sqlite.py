@@ -142,10 +142,13 @@ class _Pattern:
     def insert(self, connection: sqlite3.Connection, minimum: AtomsRow, pairs: dict[str, float]) -> int:
         """The id of a new row with the positions, the energy and the key-value pairs of this minimum."""
         changed = {
-            "unique_id": minimum["unique_id"], "ctime": minimum["ctime"], "mtime": minimum["mtime"],
-            "positions": self.blob(minimum.positions), "energy": float(minimum["energy"]),
+            "unique_id": minimum["unique_id"],
+            "ctime": minimum["ctime"],
+            "mtime": minimum["mtime"],
+            "positions": self.blob(minimum.positions),
+            "energy": float(minimum["energy"]),
             "key_value_pairs": encode(pairs),
-        }  # fmt: skip
+        }
         row = connection.execute(self.insertion, list({**self.values, **changed}.values())).lastrowid
         assert row is not None
         self.inserted.append((row, pairs))

@@ -169,9 +169,15 @@ def _superimposable(a: Fingerprint, b: Fingerprint, rmsd: float, displacement: f
 
 
 def _some_match(
-    a: Fingerprint, b: Fingerprint, rotations: np.ndarray, forbidden: np.ndarray, rmsd: float, displacement: float,
-    mirror: bool, most: int | None = None,
-) -> bool:  # fmt: skip
+    a: Fingerprint,
+    b: Fingerprint,
+    rotations: np.ndarray,
+    forbidden: np.ndarray,
+    rmsd: float,
+    displacement: float,
+    mirror: bool,
+    most: int | None = None,
+) -> bool:
     """Whether one of `rotations` [c, 3, 3] (the best `most` of them) begins a superposition within the tolerances."""
     n, turned = len(a.numbers), b.positions @ rotations  # [c, n, 3]
     squares = _squares(a.positions, turned)

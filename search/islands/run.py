@@ -157,10 +157,18 @@ def find_minima_on_islands(
     signature = relaxer_signature(relaxer)
     starts = in_order(starts, composition)
     if len(starts) > epoch * len(plans):
-        raise ValueError(f"there are {len(starts)} starting structures, more than {len(plans)} islands relax in their "
-                         f"first epochs ({epoch} each); give fewer, or longer epochs")  # fmt: skip
-    asked = {"islands": plans, "seed": seed, "epoch": epoch, "relaxer": signature, "niches": shape is not None,
-             **({"starts": fingerprint(starts)} if starts else {})}  # fmt: skip
+        raise ValueError(
+            f"there are {len(starts)} starting structures, more than {len(plans)} islands relax in their "
+            f"first epochs ({epoch} each); give fewer, or longer epochs"
+        )
+    asked = {
+        "islands": plans,
+        "seed": seed,
+        "epoch": epoch,
+        "relaxer": signature,
+        "niches": shape is not None,
+        **({"starts": fingerprint(starts)} if starts else {}),
+    }
     with Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)) as store:
         store.bind(json.dumps(asked, sort_keys=True))
         archipelago = Archipelago(store, len(plans), epoch, in_step, target_energy, uncertain)
@@ -169,11 +177,21 @@ def find_minima_on_islands(
         def task(k: int, attempt: int) -> Epoch:
             standing = archipelago.standings[k]
             return Epoch(
-                search=search, island=k, number=standing.finished + 1, attempt=attempt, formula=composition.formula,
-                relaxer=make_relaxer, signature=signature, quenches=archipelago.left(k, quenches),
-                state=standing.state, guests=archipelago.guests(k), shape=shape,
-                bests=standing.bests.get(str(standing.finished), {}), starts=starts[k :: len(plans)], **plans[k],
-            )  # fmt: skip
+                search=search,
+                island=k,
+                number=standing.finished + 1,
+                attempt=attempt,
+                formula=composition.formula,
+                relaxer=make_relaxer,
+                signature=signature,
+                quenches=archipelago.left(k, quenches),
+                state=standing.state,
+                guests=archipelago.guests(k),
+                shape=shape,
+                bests=standing.bests.get(str(standing.finished), {}),
+                starts=starts[k :: len(plans)],
+                **plans[k],
+            )
 
         dispatch = Dispatch(archipelago, task, executor, workers, callback)
         stopped_by = dispatch.run(quenches, time_limit, until_found)
@@ -220,12 +238,16 @@ def _result(
         seconds_relaxing=dispatch.seconds_relaxing,
         islands=[
             {
-                **plan, "epochs": standing.finished, "quenches": standing.quenches, "guests": standing.guests,
+                **plan,
+                "epochs": standing.finished,
+                "quenches": standing.quenches,
+                "guests": standing.guests,
                 "lowest_energy": standing.lowest[0] if np.isfinite(standing.lowest[0]) else None,
-                "seconds": round(standing.seconds, 3), "seconds_relaxing": round(standing.seconds_relaxing, 3),
+                "seconds": round(standing.seconds, 3),
+                "seconds_relaxing": round(standing.seconds_relaxing, 3),
                 "given_up": archipelago.given_up.get(k),
             }
             for k, (plan, standing) in enumerate(zip(plans, standings, strict=True))
         ],
         **counts,
-    )  # fmt: skip
+    )

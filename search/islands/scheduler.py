@@ -46,9 +46,13 @@ class Dispatch:
     """One call: who computes what. See `find_minima_on_islands` for the parameters."""
 
     def __init__(
-        self, archipelago: Archipelago, task: Callable[[int, int], Epoch], executor: Executor | None,
-        workers: int | Callable[[], int] | None, callback: Callable[[IslandProgress], object] | None,
-    ) -> None:  # fmt: skip
+        self,
+        archipelago: Archipelago,
+        task: Callable[[int, int], Epoch],
+        executor: Executor | None,
+        workers: int | Callable[[], int] | None,
+        callback: Callable[[IslandProgress], object] | None,
+    ) -> None:
         self.archipelago, self.task, self.callback = archipelago, task, callback
         self.executor, self.workers = executor, workers
         self.pool_size = None if executor is not None else workers if isinstance(workers, int) else 1
@@ -198,10 +202,19 @@ class Dispatch:
         tally = islands.tally
         self.callback(
             IslandProgress(
-                tally.n_quenches, tally.n_evaluations, None if best is None else best.energy, len(islands.archive),
-                (tally.n_quenches - self.before) / max(seconds, 1e-9), seconds, islands.convergence(),
-                n_islands=len(done), n_workers=self.slots, n_running=len(self.flights),
-                n_waiting=len(islands.waiting), epochs=(min(done), max(done)), n_given_up=len(islands.given_up),
+                tally.n_quenches,
+                tally.n_evaluations,
+                None if best is None else best.energy,
+                len(islands.archive),
+                (tally.n_quenches - self.before) / max(seconds, 1e-9),
+                seconds,
+                islands.convergence(),
+                n_islands=len(done),
+                n_workers=self.slots,
+                n_running=len(self.flights),
+                n_waiting=len(islands.waiting),
+                epochs=(min(done), max(done)),
+                n_given_up=len(islands.given_up),
                 retries=sum(self.attempts.values()),
             )
-        )  # fmt: skip
+        )

@@ -64,9 +64,14 @@ class Archipelago:
     """
 
     def __init__(
-        self, archive: Archive, n_islands: int, epoch: int, in_step: bool = True, target: float | None = None,
+        self,
+        archive: Archive,
+        n_islands: int,
+        epoch: int,
+        in_step: bool = True,
+        target: float | None = None,
         uncertain: Callable[[Sequence[Relaxed]], object] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.archive, self.epoch, self.in_step = archive, epoch, in_step
         self.target, self.uncertain = target, uncertain
         stored: Mapping[str, Any] = archive.state or {}
@@ -101,9 +106,10 @@ class Archipelago:
     def ready(self, quenches: int | None, busy: set[int]) -> list[int]:
         """Islands that can begin an epoch, those that are behind first; busy : islands with one under way."""
         islands = [
-            k for k in range(len(self.standings))
+            k
+            for k in range(len(self.standings))
             if k not in busy and k not in self.given_up and self.left(k, quenches) and self._fed(k, quenches)
-        ]  # fmt: skip
+        ]
         return sorted(islands, key=lambda k: (self.standings[k].finished, k))
 
     def guests(self, k: int) -> Bests:

@@ -26,8 +26,17 @@ from search.searchers.base import settings_from
 from search.searchers.exchange import Bests, note_bests, welcome
 from search.starts import begin
 
-_COLUMNS = ("energy", "fmax", "converged", "n_steps", "n_evaluations", "fragmented", "reason", "energy_std",
-            "forces_std")  # fmt: skip
+_COLUMNS = (
+    "energy",
+    "fmax",
+    "converged",
+    "n_steps",
+    "n_evaluations",
+    "fragmented",
+    "reason",
+    "energy_std",
+    "forces_std",
+)
 _own = threading.local()
 
 
@@ -108,15 +117,22 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
         note_bests(bests, done, epoch.shape)
         results += done
     return {
-        "island": epoch.island, "number": epoch.number, "results": pack_results(results), "state": searcher.state(),
-        "bests": bests, "guests": taken, "seconds": time.perf_counter() - start, "seconds_relaxing": relaxing,
+        "island": epoch.island,
+        "number": epoch.number,
+        "results": pack_results(results),
+        "state": searcher.state(),
+        "bests": bests,
+        "guests": taken,
+        "seconds": time.perf_counter() - start,
+        "seconds_relaxing": relaxing,
         "seconds_cpu": time.thread_time() - cpu,
-        "lowest": [searcher.lowest.energy, searcher.lowest.times], "worker": f"{socket.gethostname()}:{os.getpid()}",
+        "lowest": [searcher.lowest.energy, searcher.lowest.times],
+        "worker": f"{socket.gethostname()}:{os.getpid()}",
         "moves": {
             name: {**asdict(count), "share": searcher.moves.current.get(name, 0.0)}
             for name, count in searcher.moves.counts.items()
         },
-    }  # fmt: skip
+    }
 
 
 def pack_results(results: Sequence[Relaxed]) -> dict[str, Any]:

@@ -47,9 +47,14 @@ def _generators(name: str) -> list[np.ndarray]:
         raise ValueError(f"point group {name!r} is not known; write for example C3v, D5h, S8, Ci, Td, Oh or Ih")
     main, between = rotation([0, 0, 1], fold), rotation([0, 0, 1], 2 * fold)
     return {
-        "C": [main], "Cv": [main, upright], "Ch": [main, level], "S": [level @ main],
-        "D": [main, half], "Dh": [main, half, level], "Dd": [level @ between, half],
-    }[kind + ending]  # fmt: skip
+        "C": [main],
+        "Cv": [main, upright],
+        "Ch": [main, level],
+        "S": [level @ main],
+        "D": [main, half],
+        "Dh": [main, half, level],
+        "Dd": [level @ between, half],
+    }[kind + ending]
 
 
 _AXIAL = {("C", ""), ("C", "v"), ("C", "h"), ("S", ""), ("D", ""), ("D", "h"), ("D", "d")}

@@ -71,9 +71,13 @@ class Move:
         return composition.n_atoms >= self.min_atoms and len(composition.counts) >= self.min_elements
 
     def __call__(
-        self, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float | None = None,
+        self,
+        positions: np.ndarray,
+        scale: LengthScale,
+        rng: np.random.Generator,
+        step: float | None = None,
         mate: np.ndarray | None = None,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         """New positions [n_atoms, 3] without overlaps; without a mate the structure is its own."""
         size = (self.step or 0.0) if step is None else step
         if self.mates:
@@ -158,9 +162,7 @@ class MoveSet:
         total = sum(usable.values())
         usable = {name: share / total for name, share in usable.items()}
         steps = {name: Step(size) for name in usable if (size := MOVES[name].step) is not None}
-        return cls(
-            usable, {name: MoveCount() for name in usable}, steps, {name: Payoff() for name in usable}, adapt
-        )  # fmt: skip
+        return cls(usable, {name: MoveCount() for name in usable}, steps, {name: Payoff() for name in usable}, adapt)
 
     @property
     def current(self) -> dict[str, float]:
@@ -184,9 +186,13 @@ class MoveSet:
         return next(reversed(current))  # by rounding
 
     def apply(
-        self, name: str | None, positions: np.ndarray, scale: LengthScale, rng: np.random.Generator,
+        self,
+        name: str | None,
+        positions: np.ndarray,
+        scale: LengthScale,
+        rng: np.random.Generator,
         mate: np.ndarray | None = None,
-    ) -> np.ndarray:  # fmt: skip
+    ) -> np.ndarray:
         """mate : another minimum [n_atoms, 3], for moves that mix two."""
         if name is None:
             return positions.copy()

@@ -22,9 +22,31 @@ from search.moves.surface import plane_of
 FRAMES, CORE, OPERATIONS = 24, 8, 3
 """Frames that are compared, atoms and operations that they are judged by."""
 GROUPS = (
-    "C1v", "C2", "C3", "C2v", "C3v", "C4v", "C5v", "C6v", "D2h", "D2d", "D3h", "D3d", "D4h", "D4d",
-    "D5h", "D5d", "D6h", "D6d", "T", "Td", "Th", "O", "Oh", "Ih",
-)  # fmt: skip
+    "C1v",
+    "C2",
+    "C3",
+    "C2v",
+    "C3v",
+    "C4v",
+    "C5v",
+    "C6v",
+    "D2h",
+    "D2d",
+    "D3h",
+    "D3d",
+    "D4h",
+    "D4d",
+    "D5h",
+    "D5d",
+    "D6h",
+    "D6d",
+    "T",
+    "Td",
+    "Th",
+    "O",
+    "Oh",
+    "Ih",
+)
 """Of compact clusters; drawn with equal chance, so high symmetries are no rarity."""
 FLAT_FOLDS = (2, 2, 3, 3, 4, 5, 5, 6, 7, 8, 9, 10)
 FLAT_GROUPS = ("C1v", "C{}", "C{}v", "C{}v")
@@ -40,9 +62,12 @@ those farther apart than the third don't hold together."""
 
 
 def symmetrise(
-    positions: np.ndarray, scale: LengthScale, rng: np.random.Generator, step: float,
+    positions: np.ndarray,
+    scale: LengthScale,
+    rng: np.random.Generator,
+    step: float,
     keep: tuple[float, float] = KEEP,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """A structure of a point group drawn at random, or nearly so, with the core of `positions`.
 
     keep : least and largest share of the atoms, from the centre outwards, that the core may have.

@@ -81,9 +81,15 @@ class ASERelaxer:
         if self.bond_length is not None:
             reach *= self.bond_length / bond_lengths(final.numbers)[0, 0]
         return Relaxed(
-            final, energy, fmax, reason == "converged", steps, atoms.calc.evaluations,
-            fragmented(last, reach), reason,
-        )  # fmt: skip
+            final,
+            energy,
+            fmax,
+            reason == "converged",
+            steps,
+            atoms.calc.evaluations,
+            fragmented(last, reach),
+            reason,
+        )
 
 
 class _Counting:

@@ -43,9 +43,12 @@ class Searcher(ABC):
     Settings: ClassVar[type[Any]]
 
     def __init__(
-        self, composition: str | Composition | LengthScale, settings: Any = None, seed: int = 0,
+        self,
+        composition: str | Composition | LengthScale,
+        settings: Any = None,
+        seed: int = 0,
         shape: Callable[[Atoms], str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         if not isinstance(composition, LengthScale):
             composition = LengthScale.of(Composition.parse(composition))
         settings = self.Settings() if settings is None else settings
@@ -122,9 +125,11 @@ class Searcher(ABC):
 
     @classmethod
     def from_state(
-        cls, state: Mapping[str, Any], composition: str | Composition | LengthScale,
+        cls,
+        state: Mapping[str, Any],
+        composition: str | Composition | LengthScale,
         shape: Callable[[Atoms], str] | None = None,
-    ) -> Self:  # fmt: skip
+    ) -> Self:
         """The searcher whose `state()` this was.
 
         Raises

@@ -93,9 +93,12 @@ class BasinHopping(Searcher):
     Settings = BasinHoppingSettings
 
     def __init__(
-        self, composition: Any, settings: BasinHoppingSettings | None = None, seed: int = 0,
+        self,
+        composition: Any,
+        settings: BasinHoppingSettings | None = None,
+        seed: int = 0,
         shape: Callable[[Atoms], str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(composition, settings, seed, shape)
         self.walkers = [Walker() for _ in range(self.settings.walkers)]
         self._next = 0

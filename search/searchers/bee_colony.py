@@ -75,9 +75,12 @@ class BeeColony(Searcher):
     Settings = BeeColonySettings
 
     def __init__(
-        self, composition: Any, settings: BeeColonySettings | None = None, seed: int = 0,
+        self,
+        composition: Any,
+        settings: BeeColonySettings | None = None,
+        seed: int = 0,
         shape: Callable[[Atoms], str] | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         super().__init__(composition, settings, seed, shape)
         self.sources = [Source() for _ in range(self.settings.sources)]
         self._jobs: list[int] = []

@@ -34,8 +34,19 @@ def iia(tmp_path, monkeypatch):
 def searched(tmp_path_factory, model):
     """(folder, JSON) of one search of SeB4, shared by the tests that only read it."""
     folder = tmp_path_factory.mktemp("searched")
-    command = [*IIA, "search", "SeB4", "--quenches", "32", "--model", model, "--out", str(folder / "SeB4"),
-               "--no-known", "--json"]  # fmt: skip
+    command = [
+        *IIA,
+        "search",
+        "SeB4",
+        "--quenches",
+        "32",
+        "--model",
+        model,
+        "--out",
+        str(folder / "SeB4"),
+        "--no-known",
+        "--json",
+    ]
     done = subprocess.run(command, cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder / "SeB4", json.loads(done.stdout)

@@ -20,8 +20,14 @@ from search.islands.task import WorkerMismatch
 def test_folder_and_going_on(model, tmp_path):
     def iia(quenches, workers):
         command = [*IIA, "search", "SeB3", "--islands", "2", "-j", str(workers), "-n", str(quenches), "--json"]
-        done = subprocess.run([*command, "--model", model, "--out", "out"], cwd=tmp_path, env=ENVIRONMENT,
-                              capture_output=True, text=True, timeout=500)  # fmt: skip
+        done = subprocess.run(
+            [*command, "--model", model, "--out", "out"],
+            cwd=tmp_path,
+            env=ENVIRONMENT,
+            capture_output=True,
+            text=True,
+            timeout=500,
+        )
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout), done.stderr
 

@@ -111,8 +111,24 @@ def test_ctrl_c_shows_what_was_found_and_kill_loses_nothing(model, tmp_path):
 @pytest.mark.slow
 def test_dft_ranks_anew_and_goes_on(iia, model, tmp_path):
     pytest.importorskip("pyscf")
-    command = ("search", "SeB2", "--quenches", 20, "--model", model, "--out", tmp_path / "o", "--dft", 1,
-               "--dft-workers", 1, "--dft-basis", "def2-SVP", "--stability", "relaxation")  # fmt: skip
+    command = (
+        "search",
+        "SeB2",
+        "--quenches",
+        20,
+        "--model",
+        model,
+        "--out",
+        tmp_path / "o",
+        "--dft",
+        1,
+        "--dft-workers",
+        1,
+        "--dft-basis",
+        "def2-SVP",
+        "--stability",
+        "relaxation",
+    )
     first = json.loads(iia(*command, "--json").stdout)["confirmed"]
     assert "PBE0/3-21G" in first["level_of_theory"]
     assert "PBE0/def2-SVP" in first["ranked_by"]

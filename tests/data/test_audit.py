@@ -142,8 +142,14 @@ class TestCopies:
 
     def test_copies_across_sets_with_atoms_in_another_order(self):
         made = replace(boron_set(4), numbers=np.array([5] * 7 + [34]))
-        other = replace(made, name="other", numbers=made.numbers[::-1], positions=made.positions[:2, ::-1],
-                        energies=made.energies[:2], indices=np.arange(2))  # fmt: skip
+        other = replace(
+            made,
+            name="other",
+            numbers=made.numbers[::-1],
+            positions=made.positions[:2, ::-1],
+            energies=made.energies[:2],
+            indices=np.arange(2),
+        )
         copies = find_copies([made, other])
         assert (copies.shared(0, 1), copies.shared(1, 0)) == (2, 2)
 
@@ -160,11 +166,18 @@ class TestCopies:
 @pytest.mark.parametrize(
     ("path", "formula"),
     [
-        ("SeBn/B=21.npz", "SeB21"), ("SeBn-O/B=21.npz", "SeB21"), ("Bn/B=16.npz", "B16"), ("AlCn/C=20.npz", "AlC20"),
-        ("Ta2Nn-/Ta2N3-.npz", "Ta2N3"), ("any/SeB16-start-3.log", "SeB16"), ("any/B=21.npz", None),
-        ("any/No.npz", None), ("any/labels.db", None), ("any/Sample2.db", None),
+        ("SeBn/B=21.npz", "SeB21"),
+        ("SeBn-O/B=21.npz", "SeB21"),
+        ("Bn/B=16.npz", "B16"),
+        ("AlCn/C=20.npz", "AlC20"),
+        ("Ta2Nn-/Ta2N3-.npz", "Ta2N3"),
+        ("any/SeB16-start-3.log", "SeB16"),
+        ("any/B=21.npz", None),
+        ("any/No.npz", None),
+        ("any/labels.db", None),
+        ("any/Sample2.db", None),
     ],
-)  # fmt: skip
+)
 def test_what_a_name_promises(path, formula):
     assert formula_in_name(Path(path)) == formula
 

@@ -36,8 +36,11 @@ def test_table_findings_and_files(iia, npz, tmp_path):
     assert "Bn/B=8" in text
     assert "• Bn/B=8.npz: 20 of 200 energies (10.0%) can't be used" in text
     assert sorted(path.name for path in (tmp_path / "audit").iterdir()) == [
-        "audit.csv", "audit.json", "audit.png", "structures.csv",
-    ]  # fmt: skip
+        "audit.csv",
+        "audit.json",
+        "audit.png",
+        "structures.csv",
+    ]
 
 
 def test_json_alone_with_clean_and_check(iia, npz, tmp_path):

@@ -38,8 +38,14 @@ def row(index: int, flagged: bool, published: float, recomputed: float) -> Recom
 
 
 def test_verdicts_are_judged_after_the_sets_shift():
-    rows = [row(0, False, 10.0, 0.0), row(1, False, 10.5, 0.0), row(2, False, 19.0, 0.0),
-            row(3, True, 30.0, 0.0), row(4, True, 11.0, 0.0), row(5, True, 99.0, float("nan"))]  # fmt: skip
+    rows = [
+        row(0, False, 10.0, 0.0),
+        row(1, False, 10.5, 0.0),
+        row(2, False, 19.0, 0.0),
+        row(3, True, 30.0, 0.0),
+        row(4, True, 11.0, 0.0),
+        row(5, True, 99.0, float("nan")),
+    ]
     result = judge(rows)
     assert (result.flagged, result.flagged_right, result.passed, result.passed_right) == (2, 1, 3, 2)
     assert result.not_recomputed == 1

@@ -12,12 +12,19 @@ from iia_calc.labels.store import LabelStore
 from iia_calc.model import storage
 
 SETTINGS = {
-    "formulas": ["AlC2", "AlC3"], "level": "gfn2", "pretraining_labels": 40, "first_labels": 12, "test_labels": 8,
-    "quenches": 16, "labels_per_round": 6, "members": 2, "wall_labels": 5,
+    "formulas": ["AlC2", "AlC3"],
+    "level": "gfn2",
+    "pretraining_labels": 40,
+    "first_labels": 12,
+    "test_labels": 8,
+    "quenches": 16,
+    "labels_per_round": 6,
+    "members": 2,
+    "wall_labels": 5,
     "network": {"n_atom_basis": 16, "n_interactions": 2, "angular": 1, "n_rbf": 10, "n_heads": 2},
     "pretraining": {"epochs": 1, "batch_size": 10},
     "training": {"epochs": 1, "batch_size": 10, "validation_share": 0.2},
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,11 @@ def test_labels_that_were_too_high_are_replaced_once(tmp_path):
     assert found.n_tested == 3
     items = {item.start: item for item in LabelStore(store.path).read()}
     assert [items[name].label.stability for name in ("good", "lower", "unstable", "singlet")] == [
-        STABLE, ALREADY_LOWER, FOLLOWED, ""]  # fmt: skip
+        STABLE,
+        ALREADY_LOWER,
+        FOLLOWED,
+        "",
+    ]
     assert items["good"].label.energy == good.energy
     assert np.array_equal(items["good"].label.forces, good.forces)
     assert items["lower"].label.energy == good.energy - 1.0

@@ -35,8 +35,9 @@ def test_sets_are_known_by_what_they_hold(sets, tmp_path):
     shutil.copy(sets / "SeBn/B=23.npz", folder / "B=22.npz")
     shutil.copy(sets / "SeBn/B=23.npz", folder / "B=23.npz")
     assert {name: item.source.name for name, item in boxes.by_size(tmp_path).items()} == {
-        "SeB22-O": "B=21.npz", "SeB23-O": "B=22.npz",
-    }  # fmt: skip
+        "SeB22-O": "B=21.npz",
+        "SeB23-O": "B=22.npz",
+    }
     shutil.rmtree(folder)
     with pytest.raises(FileNotFoundError, match="no sets in"):
         boxes.write(tmp_path, tmp_path / "out")
@@ -84,9 +85,14 @@ def test_what_xtb_rejects_is_recomputed(sets, tmp_path, monkeypatch):
     monkeypatch.setattr("iia_calc.reproduce.label_quality.check.recompute", recompute)
     (row,) = doubts.read(doubts.recompute(sets, tmp_path, tmp_path, 4))
     assert row == {
-        "set": "SeB16", "asked": "4", "rejected": "4", "rejected_right": "2", "kept": "8", "kept_right": "7",
+        "set": "SeB16",
+        "asked": "4",
+        "rejected": "4",
+        "rejected_right": "2",
+        "kept": "8",
+        "kept_right": "7",
         "unknown": "0",
-    }  # fmt: skip
+    }
     text = doubts.dft_sentence(row)
     assert "doubts --check 4" in text
     assert "2 of 4 that GFN1-xTB rejects" in text

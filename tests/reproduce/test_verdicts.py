@@ -14,12 +14,23 @@ from iia_calc.reproduce.verdicts import FAILS, HOLDS, OPEN, gain_interval, judge
 def line(key, mae, *, constant=3.0, printed=None, best=10, rmse=None, **other):
     mae = np.array(mae, dtype=float)
     settings = {
-        "experiment": "x", "treatment": "published", "key": key, "label": key, "target": "SeB20",
-        "seeds": tuple(range(len(mae))), "mae": mae, "rmse": mae if rmse is None else np.array(rmse),
-        "constant": np.full(len(mae), constant), "best_epoch": np.full(len(mae), float(best)), "epochs": 20,
-        "n_train": 100, "structures": np.full(len(mae), 2000.0), "cpu_seconds": mae, "embedding_shift": 0 * mae,
+        "experiment": "x",
+        "treatment": "published",
+        "key": key,
+        "label": key,
+        "target": "SeB20",
+        "seeds": tuple(range(len(mae))),
+        "mae": mae,
+        "rmse": mae if rmse is None else np.array(rmse),
+        "constant": np.full(len(mae), constant),
+        "best_epoch": np.full(len(mae), float(best)),
+        "epochs": 20,
+        "n_train": 100,
+        "structures": np.full(len(mae), 2000.0),
+        "cpu_seconds": mae,
+        "embedding_shift": 0 * mae,
         "printed": printed,
-    }  # fmt: skip
+    }
     return Line(**(settings | other))
 
 

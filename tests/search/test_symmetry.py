@@ -11,9 +11,25 @@ from search.moves.surface import plane_of
 from search.moves.symmetrise import _Builder, symmetrise
 
 ORDERS = {
-    "C1v": 2, "Ci": 2, "C2": 2, "C3v": 6, "C4h": 8, "S4": 4, "S8": 8, "D2": 4, "D5": 10, "D3h": 12, "D5d": 20,
-    "T": 12, "Td": 24, "Th": 24, "O": 24, "Oh": 48, "I": 60, "Ih": 120,
-}  # fmt: skip
+    "C1v": 2,
+    "Ci": 2,
+    "C2": 2,
+    "C3v": 6,
+    "C4h": 8,
+    "S4": 4,
+    "S8": 8,
+    "D2": 4,
+    "D5": 10,
+    "D3h": 12,
+    "D5d": 20,
+    "T": 12,
+    "Td": 24,
+    "Th": 24,
+    "O": 24,
+    "Oh": 48,
+    "I": 60,
+    "Ih": 120,
+}
 
 
 @pytest.mark.parametrize("name", ORDERS)

@@ -45,8 +45,15 @@ def test_energies_alone_are_learnt(tmp_path, loss, schedule):
 def test_a_fit_can_be_ended_early_and_another_validation_is_another_fit(tmp_path):
     settings = TrainingSettings(epochs=5, force_weight=0.0)
     items = labelled(30)
-    fit(Potential(SMALL, ELEMENT_ENERGIES), items, tmp_path, settings, progress=False, validation=[1, 2, 3],
-        on_epoch=lambda row: row["epoch"] == 1)  # fmt: skip
+    fit(
+        Potential(SMALL, ELEMENT_ENERGIES),
+        items,
+        tmp_path,
+        settings,
+        progress=False,
+        validation=[1, 2, 3],
+        on_epoch=lambda row: row["epoch"] == 1,
+    )
     assert len(read_curve(tmp_path / "curve.csv")) == 2
     with pytest.raises(ValueError, match="other settings or labels"):
         fit(Potential(SMALL, ELEMENT_ENERGIES), items, tmp_path, settings, progress=False, validation=[1, 2])

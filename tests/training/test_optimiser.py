@@ -32,9 +32,16 @@ def test_matrices_of_the_network_and_only_those():
     potential = Potential(network, ELEMENT_ENERGIES)
     chosen = {name for name, parameter in potential.named_parameters() if is_matrix(name, parameter)}
     assert {name.split("interactions.0.")[-1] for name in chosen} == {
-        "in2f.weight", "f2out.0.weight", "f2out.1.weight", "filter_network.0.weight", "filter_network.1.weight",
-        "attention.W.weight", "angles.mix", "angles.out.0.weight", "angles.out.1.weight",
-    }  # fmt: skip
+        "in2f.weight",
+        "f2out.0.weight",
+        "f2out.1.weight",
+        "filter_network.0.weight",
+        "filter_network.1.weight",
+        "attention.W.weight",
+        "angles.mix",
+        "angles.out.0.weight",
+        "angles.out.1.weight",
+    }
 
 
 def _model() -> torch.nn.Module:

@@ -84,7 +84,8 @@ def _by_formula(card: Card) -> Table:
     for formula in formulas:
         errors = card.held_out_errors.get(formula, {})
         table.add_row(
-            formula, str(card.label_counts.get(formula, "")),
+            formula,
+            str(card.label_counts.get(formula, "")),
             *(f"{errors[column]:.4g}" if column in errors else "" for column in columns),
-        )  # fmt: skip
+        )
     return table

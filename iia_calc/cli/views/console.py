@@ -48,9 +48,14 @@ class Live:
     def __init__(self, title: str, total: float | None, every: float = 15.0) -> None:
         self.console, self.title, self.every = remarks(), title, every
         self.progress = Progress(
-            SpinnerColumn(), TextColumn("[bold]{task.description}"), BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}"), TimeElapsedColumn(), console=self.console, transient=True,
-        )  # fmt: skip
+            SpinnerColumn(),
+            TextColumn("[bold]{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[text]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+        )
         self.task = self.progress.add_task(title, total=total, text="")
         self._spoken = 0.0
 

@@ -39,9 +39,14 @@ def isomer_table(isomers: Sequence[Isomer], limit: int = 20) -> Table:
         spread = isomer.error if calibrated else isomer.deviation
         deviation = "–" if spread is None else f"{1e3 * spread / len(isomer.atoms):.0f}"
         table.add_row(
-            str(isomer.rank), f"{isomer.relative:.3f}", f"{1e3 * isomer.relative_per_atom:.1f}", isomer.shape,
-            describe_bonds(isomer.bonds), deviation, str(isomer.times_found),
-        )  # fmt: skip
+            str(isomer.rank),
+            f"{isomer.relative:.3f}",
+            f"{1e3 * isomer.relative_per_atom:.1f}",
+            isomer.shape,
+            describe_bonds(isomer.bonds),
+            deviation,
+            str(isomer.times_found),
+        )
     return table
 
 
@@ -64,9 +69,12 @@ def confirmed_table(confirmed: Sequence[Confirmed], isomers: Sequence[Isomer], l
     for c in confirmed:
         computed = c.energy is not None
         row = [
-            str(c.rank or "–"), str(c.model_rank), "–" if c.relative is None else f"{c.relative:.3f}",
-            f"{model[c.model_rank].relative:.3f}", f"{c.rmsd:.2f}" if computed else "–",
-        ]  # fmt: skip
+            str(c.rank or "–"),
+            str(c.model_rank),
+            "–" if c.relative is None else f"{c.relative:.3f}",
+            f"{model[c.model_rank].relative:.3f}",
+            f"{c.rmsd:.2f}" if computed else "–",
+        ]
         if points:
             row += _state(c)
         if vibrated:
@@ -112,11 +120,13 @@ def summary(found: IsomerSearch) -> str:
     lost = [
         f"{count} {word}"
         for count, word in (
-            (result.n_unconverged, "not converged"), (result.n_uncertain, "left what the potential knows"),
-            (result.n_fragmented, "fell apart"), (result.n_failed, "failed"),
+            (result.n_unconverged, "not converged"),
+            (result.n_uncertain, "left what the potential knows"),
+            (result.n_fragmented, "fell apart"),
+            (result.n_failed, "failed"),
         )
         if count
-    ]  # fmt: skip
+    ]
     return (
         f"{subscripted(result.formula)}: {len(found.isomers)} distinct minima ({kinds or 'none'}) "
         f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
@@ -195,11 +205,16 @@ def as_plain(
 
 def _isomer(isomer: Isomer) -> dict[str, Any]:
     return {
-        "rank": isomer.rank, "energy": isomer.energy, "relative_energy": isomer.relative,
-        "relative_energy_per_atom": isomer.relative_per_atom, "committee_deviation": isomer.deviation,
+        "rank": isomer.rank,
+        "energy": isomer.energy,
+        "relative_energy": isomer.relative,
+        "relative_energy_per_atom": isomer.relative_per_atom,
+        "committee_deviation": isomer.deviation,
         "expected_error": isomer.error,
-        "times_found": isomer.times_found, "first_quench": isomer.first_quench, **_structure(isomer.atoms),
-    }  # fmt: skip
+        "times_found": isomer.times_found,
+        "first_quench": isomer.first_quench,
+        **_structure(isomer.atoms),
+    }
 
 
 def _structure(atoms) -> dict[str, Any]:

@@ -98,9 +98,15 @@ def electronic_state(
     multiplicity_of(atoms, level.charge, multiplicity)
     solution = _solve(level, atoms, multiplicity, check_stability, start, check_start)
     return ElectronicState(
-        level.but(multiplicity=multiplicity).name, level.basis, level.charge, multiplicity,
-        solution.energy * Hartree, solution.restricted, solution.s_squared, solution.stability,
-    )  # fmt: skip
+        level.but(multiplicity=multiplicity).name,
+        level.basis,
+        level.charge,
+        multiplicity,
+        solution.energy * Hartree,
+        solution.restricted,
+        solution.s_squared,
+        solution.stability,
+    )
 
 
 def next_multiplicity(atoms: Atoms, charge: int, multiplicity: int) -> int | None:
@@ -111,8 +117,15 @@ def next_multiplicity(atoms: Atoms, charge: int, multiplicity: int) -> int | Non
 def _solve(
     level: DFTLevel, atoms: Atoms, multiplicity: int, checked: bool, start: DFTLevel | None, check_start: bool
 ) -> _Solution:
-    key = (level.name, level.conv_tol, multiplicity, checked, check_start, atoms.numbers.tobytes(),
-           atoms.positions.tobytes())  # fmt: skip
+    key = (
+        level.name,
+        level.conv_tol,
+        multiplicity,
+        checked,
+        check_start,
+        atoms.numbers.tobytes(),
+        atoms.positions.tobytes(),
+    )
     if key in _RECENT:
         return _RECENT[key]
     guess, unrestricted = None, multiplicity > 1

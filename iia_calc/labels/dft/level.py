@@ -18,9 +18,31 @@ if TYPE_CHECKING:
     from iia_calc.labels.dft.electronic import ElectronicState
 
 _GROUND_STATE_MULTIPLICITY = {  # of free atoms (Hund), for the element reference energies
-    "H": 2, "He": 1, "Li": 2, "Be": 1, "B": 2, "C": 3, "N": 4, "O": 3, "F": 2, "Ne": 1, "Na": 2, "Mg": 1,
-    "Al": 2, "Si": 3, "P": 4, "S": 3, "Cl": 2, "Ar": 1, "Ga": 2, "Ge": 3, "As": 4, "Se": 3, "Br": 2, "Kr": 1,
-}  # fmt: skip
+    "H": 2,
+    "He": 1,
+    "Li": 2,
+    "Be": 1,
+    "B": 2,
+    "C": 3,
+    "N": 4,
+    "O": 3,
+    "F": 2,
+    "Ne": 1,
+    "Na": 2,
+    "Mg": 1,
+    "Al": 2,
+    "Si": 3,
+    "P": 4,
+    "S": 3,
+    "Cl": 2,
+    "Ar": 1,
+    "Ga": 2,
+    "Ge": 3,
+    "As": 4,
+    "Se": 3,
+    "Br": 2,
+    "Kr": 1,
+}
 
 SAME_SOLUTION = 2e-3
 """eV within which two energies of one structure are of one SCF solution (the convergence's noise is 1e-4)."""
@@ -80,9 +102,10 @@ class DFTLevel:
         energy, mean_field, stability = self._ground_state(atoms, self._guess(atoms))
         forces = self._forces(atoms, mean_field)
         self._last.update(
-            numbers=atoms.numbers.copy(), positions=atoms.positions.copy(),
+            numbers=atoms.numbers.copy(),
+            positions=atoms.positions.copy(),
             density=gpus.to_numpy(mean_field.make_rdm1()),
-        )  # fmt: skip
+        )
         return Label(energy, forces, stability)
 
     def label_again(self, atoms: Atoms, known: Label) -> Label:
@@ -243,8 +266,12 @@ class DFTLevel:
             pyscf.lib.num_threads(self.threads)
         molecule = pyscf.gto.M(
             atom=list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True)),
-            basis=self.basis, charge=self.charge, spin=multiplicity - 1, unit="Angstrom", verbose=0,
-        )  # fmt: skip
+            basis=self.basis,
+            charge=self.charge,
+            spin=multiplicity - 1,
+            unit="Angstrom",
+            verbose=0,
+        )
         restricted = multiplicity == 1 and not unrestricted
         mean_field = (pyscf.dft.RKS if restricted else pyscf.dft.UKS)(molecule, xc=self.functional)
         if self.density_fit:

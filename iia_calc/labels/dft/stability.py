@@ -51,8 +51,10 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | 
     if together:
         return orbitals @ newton_ah.expmat(hf.unpack_uniq_var(vector, occupied))
     split = int((occupied[0] == 0).sum() * (occupied[0] > 0).sum())
-    turns = [newton_ah.expmat(hf.unpack_uniq_var(x, o)) if x.size else np.eye(len(o))
-             for x, o in zip((vector[:split], vector[split:]), occupied, strict=True)]  # fmt: skip
+    turns = [
+        newton_ah.expmat(hf.unpack_uniq_var(x, o)) if x.size else np.eye(len(o))
+        for x, o in zip((vector[:split], vector[split:]), occupied, strict=True)
+    ]
     return np.array([c @ u for c, u in zip(orbitals, turns, strict=True)])
 
 

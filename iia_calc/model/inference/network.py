@@ -126,9 +126,17 @@ class FrozenNetwork:
         by_channel = torch.zeros_like(channels)
         for t in reversed(range(len(self.blocks))):
             g = self._backward(
-                t, g, value, slope(t), kept.pop(), channels, around, by_distance, by_logit,
+                t,
+                g,
+                value,
+                slope(t),
+                kept.pop(),
+                channels,
+                around,
+                by_distance,
+                by_logit,
                 by_around if self.convolves else by_channel,
-            )  # fmt: skip
+            )
         if self.convolves:
             by_channel = by_around.view(*distances.shape[:2], -1, distances.shape[2]).transpose(1, 2)
         if base_slope is not None:

@@ -16,15 +16,22 @@ _A, _B, _C = (5 / 8) ** 0.5, (3 / 8) ** 0.5, 15**0.5 / 2
 POLYNOMIALS: dict[int, tuple[dict[str, float], ...]] = {  # coefficient of each monomial
     1: ({"x": 1}, {"y": 1}, {"z": 1}),
     2: (
-        {"xy": 3**0.5}, {"yz": 3**0.5}, {"xz": 3**0.5}, {"zz": 1, "xx": -0.5, "yy": -0.5},
+        {"xy": 3**0.5},
+        {"yz": 3**0.5},
+        {"xz": 3**0.5},
+        {"zz": 1, "xx": -0.5, "yy": -0.5},
         {"xx": 3**0.5 / 2, "yy": -(3**0.5) / 2},
     ),
     3: (
-        {"xxy": 3 * _A, "yyy": -_A}, {"xyz": 15**0.5}, {"yzz": 4 * _B, "xxy": -_B, "yyy": -_B},
-        {"zzz": 1, "xxz": -1.5, "yyz": -1.5}, {"xzz": 4 * _B, "xxx": -_B, "xyy": -_B},
-        {"xxz": _C, "yyz": -_C}, {"xxx": _A, "xyy": -3 * _A},
+        {"xxy": 3 * _A, "yyy": -_A},
+        {"xyz": 15**0.5},
+        {"yzz": 4 * _B, "xxy": -_B, "yyy": -_B},
+        {"zzz": 1, "xxz": -1.5, "yyz": -1.5},
+        {"xzz": 4 * _B, "xxx": -_B, "xyy": -_B},
+        {"xxz": _C, "yyz": -_C},
+        {"xxx": _A, "xyy": -3 * _A},
     ),
-}  # fmt: skip
+}
 HIGHEST = max(POLYNOMIALS)
 
 
