@@ -16,6 +16,7 @@ from iia_calc.model.committee import Committee
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from iia_calc.model.potential import Potential
+from search.errors import InputError
 
 COINCIDENT = 0.1  # Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input
 INFO_KEYS = ("charge", "spin", "multiplicity")
@@ -56,9 +57,9 @@ class IIACalculator(Calculator):
     ):
         super().__init__(**kwargs)
         if dtype not in ("float32", "float64"):
-            raise ValueError(f"dtype must be float32 or float64, not {dtype!r}")
+            raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
         if energy_from not in ("leader", "mean"):
-            raise ValueError(f"energy_from must be leader or mean, not {energy_from!r}")
+            raise InputError(f"energy_from must be leader or mean, not {energy_from!r}")
         if not isinstance(model, Potential | Committee):
             model = storage.load(model, dtype=getattr(torch, dtype), device=device)
         self.model = model
@@ -125,20 +126,20 @@ class IIACalculator(Calculator):
     def check(self, atoms: Atoms) -> None:
         """ValueError for anything the potential would answer with a meaningless number."""
         if len(atoms) == 0:
-            raise ValueError("there are no atoms")
+            raise InputError("there are no atoms")
         if self._species is None or not np.array_equal(self._species[0], atoms.numbers):
             self._check_elements(atoms)
         if not np.isfinite(atoms.positions).all():
             wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
-            raise ValueError(f"positions of atoms {wrong.tolist()} are not finite")
+            raise InputError(f"positions of atoms {wrong.tolist()} are not finite")
         if (pair := _coincident(atoms)) is not None:
-            raise ValueError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")
+            raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")
         self._check_electrons(atoms)
 
     def _check_elements(self, atoms: Atoms) -> None:
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.model.elements))
         if unknown:
-            raise ValueError(
+            raise InputError(
                 f"this potential was not fitted for {', '.join(unknown)}; it knows {', '.join(self.model.elements)}"
             )
 
@@ -149,7 +150,7 @@ class IIACalculator(Calculator):
         if charge is None and atoms.has("initial_charges"):
             charge = float(atoms.get_initial_charges().sum())
         if charge is not None and abs(charge - self.card.charge) > 1e-6:
-            raise ValueError(
+            raise InputError(
                 f"these atoms have charge {charge:g}; the potential was fitted for charge {self.card.charge}"
             )
         electrons = int(atoms.numbers.sum()) - self.card.charge
@@ -160,7 +161,7 @@ class IIACalculator(Calculator):
             unpaired = abs(float(atoms.get_initial_magnetic_moments().sum()))
             asked = unpaired + 1 if unpaired > 1e-6 else None
         if asked is not None and abs(asked - fitted) > 1e-6:
-            raise ValueError(
+            raise InputError(
                 f"these atoms have multiplicity {asked:g}; the potential was fitted for multiplicity {fitted}"
                 + (" (the lowest that their electrons allow)" if lowest else "")
             )

@@ -15,6 +15,7 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
+from search.errors import InputError
 from search.geometry.composition import bond_lengths
 from search.relaxers.lennard_jones import fragmented
 
@@ -49,15 +50,15 @@ class DynamicsSettings:
 
     def __post_init__(self) -> None:
         if self.ensemble not in ENSEMBLES:
-            raise ValueError(f"ensemble {self.ensemble!r} is not known; choose one of {', '.join(ENSEMBLES)}")
+            raise InputError(f"ensemble {self.ensemble!r} is not known; choose one of {', '.join(ENSEMBLES)}")
         for name in ("temperature", "timestep", "friction"):
             if not (np.isfinite(getattr(self, name)) and getattr(self, name) > 0):
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be above 0")
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be above 0")
         for name in ("steps", "every"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be at least 1")
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be at least 1")
         if self.seed < 0:
-            raise ValueError(f"seed is {self.seed!r}; it must be at least 0")
+            raise InputError(f"seed is {self.seed!r}; it must be at least 0")
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,9 @@ def run_dynamics(
     ValueError : a single atom, a trajectory of another kind; and what the calculator refuses.
     """
     if len(atoms) < 2:
-        raise ValueError("dynamics need at least two atoms")
+        raise InputError("dynamics need at least two atoms")
     if trajectory is not None and Path(trajectory).suffix not in FORMATS:
-        raise ValueError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+        raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     atoms = Atoms(atoms.numbers, atoms.positions)
     atoms.calc = calculator
     rng = np.random.default_rng(settings.seed)

@@ -1,18 +1,50 @@
-"""Find the minima of a cluster with any relaxer: seeds, moves, archive, basin hopping, bee colony."""
+"""Find the minima of a cluster with any relaxer: seeds, moves, archive, basin hopping, bee colony.
 
-from search.archive.archive import Archive
-from search.archive.minimum import Minimum
-from search.convergence import Convergence
-from search.geometry.composition import Composition
-from search.geometry.fingerprint import Sameness
-from search.islands.run import Island, IslandsResult, find_minima_on_islands
-from search.relaxers.ase import ASERelaxer
-from search.relaxers.base import Relaxed, Relaxer
-from search.relaxers.lennard_jones import LennardJones
-from search.result import Progress, SearchResult
-from search.run import METHODS, find_minima
-from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
-from search.searchers.bee_colony import BeeColony, BeeColonySettings
+Names are loaded when first asked for, so that importing the package does no work.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from search.archive.archive import Archive
+    from search.archive.minimum import Minimum
+    from search.convergence import Convergence
+    from search.geometry.composition import Composition
+    from search.geometry.fingerprint import Sameness
+    from search.islands.run import Island, IslandsResult, find_minima_on_islands
+    from search.relaxers.ase import ASERelaxer
+    from search.relaxers.base import Relaxed, Relaxer
+    from search.relaxers.lennard_jones import LennardJones
+    from search.result import Progress, SearchResult
+    from search.run import METHODS, find_minima
+    from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
+    from search.searchers.bee_colony import BeeColony, BeeColonySettings
+
+_HOMES = {
+    "ASERelaxer": "search.relaxers.ase",
+    "Archive": "search.archive.archive",
+    "BasinHopping": "search.searchers.basin_hopping",
+    "BasinHoppingSettings": "search.searchers.basin_hopping",
+    "BeeColony": "search.searchers.bee_colony",
+    "BeeColonySettings": "search.searchers.bee_colony",
+    "Composition": "search.geometry.composition",
+    "Convergence": "search.convergence",
+    "Island": "search.islands.run",
+    "IslandsResult": "search.islands.run",
+    "LennardJones": "search.relaxers.lennard_jones",
+    "METHODS": "search.run",
+    "Minimum": "search.archive.minimum",
+    "Progress": "search.result",
+    "Relaxed": "search.relaxers.base",
+    "Relaxer": "search.relaxers.base",
+    "Sameness": "search.geometry.fingerprint",
+    "SearchResult": "search.result",
+    "find_minima": "search.run",
+    "find_minima_on_islands": "search.islands.run",
+}
 
 __all__ = [
     "METHODS",
@@ -36,3 +68,9 @@ __all__ = [
     "find_minima",
     "find_minima_on_islands",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'search' has no attribute {name!r}")

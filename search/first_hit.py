@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from search.errors import InputError
 from search.relaxers.lennard_jones import LennardJones
 from search.run import METHODS, find_minima
 from search.searchers.base import settings_from
@@ -106,11 +107,11 @@ def lennard_jones_runs(
     known = lennard_jones_energies()
     for n in sizes:
         if n not in known:
-            raise ValueError(f"size {n} has no reference energy; choose from {min(known)} to {max(known)}")
+            raise InputError(f"size {n} has no reference energy; choose from {min(known)} to {max(known)}")
     if not sizes or n_runs < 1 or max_quenches < 1:
-        raise ValueError("give at least one size, one run and one quench")
+        raise InputError("give at least one size, one run and one quench")
     if method not in METHODS:
-        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     chosen = asdict(settings_from(METHODS[method].Settings, settings))
     folder = Path(folder)
     _claim(folder, {"method": method, "max_quenches": max_quenches, "settings": chosen})
@@ -216,7 +217,7 @@ def _claim(folder: Path, asked: dict[str, Any]) -> None:
     path = folder / "settings.json"
     if path.exists():
         if (known := json.loads(path.read_text(encoding="utf-8"))) != asked:
-            raise ValueError(f"{folder} holds runs with {known}, not with {asked}; use another folder")
+            raise InputError(f"{folder} holds runs with {known}, not with {asked}; use another folder")
         return
     partial = path.with_suffix(".part")
     partial.write_text(json.dumps(asked, indent=2) + "\n", encoding="utf-8")

@@ -19,6 +19,7 @@ from ase import Atoms
 from search.archive.archive import Archive
 from search.archive.minimum import minima_as_atoms, sound
 from search.convergence import Convergence, grown
+from search.errors import InputError, InputTypeError, JobFailed
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.relaxers.ase import ASERelaxer
@@ -83,7 +84,7 @@ def find_minima(
     """
     composition = Composition.parse(formula_or_atoms)
     if method not in METHODS:
-        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     check_limits(quenches, time_limit, target_energy, until_found)
     check_whole("batch_size", batch_size, least=1)
     check_whole("seed", seed, least=0)
@@ -108,7 +109,7 @@ def find_minima(
         store, own = Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)), True
     try:
         if store.composition != composition:
-            raise ValueError(f"the archive is for {store.composition}, the search for {composition}")
+            raise InputError(f"the archive is for {store.composition}, the search for {composition}")
         store.bind(json.dumps(asked, sort_keys=True))
         campaign = _Campaign(store, relaxer, kind, scale, settings, seed, shape, starts)
         stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, until_found, callback)
@@ -121,12 +122,14 @@ def find_minima(
 def as_relaxer(relaxer: Any) -> Relaxer:
     """`relaxer` itself if it relaxes, an `ASERelaxer` of it if it is an ASE calculator; else a TypeError."""
     if isinstance(relaxer, type):
-        raise TypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
+        raise InputTypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
     if callable(getattr(relaxer, "relax", None)):
         return relaxer
     if hasattr(relaxer, "get_potential_energy") and not isinstance(relaxer, Atoms):
         return ASERelaxer(relaxer)
-    raise TypeError(f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator")
+    raise InputTypeError(
+        f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator"
+    )
 
 
 class _Campaign:
@@ -248,7 +251,7 @@ class _Campaign:
             if sound(relaxed) and target is not None and relaxed.energy <= target + TARGET_WITHIN:
                 tally.hits.setdefault(str(float(target)), tally.n_quenches)
         if tally.n_failed == tally.n_quenches >= 10:
-            raise RuntimeError(
+            raise JobFailed(
                 f"the relaxer failed for each of the first {tally.n_quenches} structures; "
                 f"the last: {results[-1].reason}"
             )
@@ -300,13 +303,13 @@ def check_limits(
 ) -> None:
     """Raise a ValueError where nothing says when to stop, or something that cannot be."""
     if quenches is None and time_limit is None and target_energy is None and until_found is None:
-        raise ValueError("nothing says when to stop: give quenches, time_limit (seconds), target_energy or until_found")
+        raise InputError("nothing says when to stop: give quenches, time_limit (seconds), target_energy or until_found")
     check_whole("until_found", until_found, least=1)
     check_whole("quenches", quenches, least=1)
     if time_limit is not None and not (np.isfinite(time_limit) and time_limit > 0):
-        raise ValueError(f"time_limit is {time_limit!r}; it must be a number of seconds above 0")
+        raise InputError(f"time_limit is {time_limit!r}; it must be a number of seconds above 0")
     if target_energy is not None and not np.isfinite(target_energy):
-        raise ValueError(f"target_energy is {target_energy!r}; it must be a finite energy")
+        raise InputError(f"target_energy is {target_energy!r}; it must be a finite energy")
 
 
 def check_whole(name: str, value: Any, least: int) -> None:
@@ -314,4 +317,4 @@ def check_whole(name: str, value: Any, least: int) -> None:
     if value is None:
         return
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise ValueError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+        raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ase import Atoms
 
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.sites import squared_distances
 from search.relaxers.base import Relaxed, Relaxer, relax_each
@@ -29,14 +30,14 @@ def in_order(starts: Sequence[Atoms], composition: Composition) -> list[Atoms]:
     for number, atoms in enumerate(starts, 1):
         where = f"starting structure {number}"
         if not composition.matches(atoms):
-            raise ValueError(f"{where} is {Composition.parse(atoms)}; the search is for {composition}")
+            raise InputError(f"{where} is {Composition.parse(atoms)}; the search is for {composition}")
         if atoms.pbc.any():
-            raise ValueError(f"{where} is periodic; clusters only (set pbc to False if it is one)")
+            raise InputError(f"{where} is periodic; clusters only (set pbc to False if it is one)")
         if not np.isfinite(atoms.positions).all():
-            raise ValueError(f"{where}: positions are not finite")
+            raise InputError(f"{where}: positions are not finite")
         apart = squared_distances(atoms.positions, atoms.positions) + np.diag(np.full(len(atoms), np.inf))
         if (apart < TOO_CLOSE**2).any():
-            raise ValueError(f"{where} has two atoms in one place")
+            raise InputError(f"{where} has two atoms in one place")
         numbers, order = composition.numbers, np.empty(len(atoms), dtype=int)
         for z in np.unique(numbers):
             order[numbers == z] = np.flatnonzero(atoms.numbers == z)

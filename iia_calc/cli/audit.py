@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli.options import Json
+from search.errors import InputError
 
 Unit = Annotated[
     str,
@@ -64,15 +65,15 @@ def audit(
 
     names = check_flags([word.strip() for word in drop.split(",") if word.strip()]) or DROPPED
     if drop and clean is None:
-        raise ValueError("--drop says what --clean leaves out: add --clean FILE.db")
+        raise InputError("--drop says what --clean leaves out: add --clean FILE.db")
     if clean is not None:
         check_target(clean, (".db",))
     if check < 0 or workers < 1:
-        raise ValueError(f"--check is {check} and --workers {workers}; they must be at least 0 and 1")
+        raise InputError(f"--check is {check} and --workers {workers}; they must be at least 0 and 1")
     if check_level not in ("dft", "gfn1"):
-        raise ValueError(f"--check-level is {check_level!r}; choose dft or gfn1")
+        raise InputError(f"--check-level is {check_level!r}; choose dft or gfn1")
     if out.is_file():
-        raise ValueError(f"--out is the folder of the results, and {out} is a file; name another")
+        raise InputError(f"--out is the folder of the results, and {out} is a file; name another")
     with stdout_kept_clean(as_json):
         from iia_calc.data import audit as audits
         from iia_calc.data import audit_report as report

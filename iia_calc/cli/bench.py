@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iia_calc.cli.options import Json
+from search.errors import InputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -56,9 +57,9 @@ def lj(
     try:
         chosen = [int(word) for word in sizes.split(",")]
     except ValueError:
-        raise ValueError(f"--sizes is {sizes!r}; write numbers of atoms with commas, such as 13,19,38") from None
+        raise InputError(f"--sizes is {sizes!r}; write numbers of atoms with commas, such as 13,19,38") from None
     if workers < 1:
-        raise ValueError(f"--workers is {workers}; it must be at least 1")
+        raise InputError(f"--workers is {workers}; it must be at least 1")
     left_out = [name.strip() for name in without.split(",") if name.strip()]
     settings = METHODS[method].Settings.without(left_out) if left_out and method in METHODS else None
     folder = out or Path("-".join([f"lj-{method}", *(f"no-{name}" for name in left_out)]))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from search.errors import InputError
+
 SECONDS = (3600.0, 60.0, 1.0)
 
 
@@ -21,7 +23,7 @@ def parse_time(text: str) -> float:
     except ValueError:
         seconds = 0
     if not 0 < seconds < float("inf"):
-        raise ValueError(f"{text!r} is not a time; write for example 90s, 2m, 1h or 1h30m")
+        raise InputError(f"{text!r} is not a time; write for example 90s, 2m, 1h or 1h30m")
     return seconds
 
 
@@ -42,5 +44,5 @@ def parse_simulated(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(fs|ps|ns)", text.strip().lower())
     femtoseconds = float(match[1]) * {"fs": 1.0, "ps": 1e3, "ns": 1e6}[match[2]] if match else 0.0
     if not femtoseconds > 0:
-        raise ValueError(f"{text!r} is not a simulated time; write for example 500fs, 2ps or 0.1ns")
+        raise InputError(f"{text!r} is not a simulated time; write for example 500fs, 2ps or 0.1ns")
     return femtoseconds

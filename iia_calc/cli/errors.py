@@ -9,7 +9,9 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-USER_ERRORS = (ValueError, TypeError, OSError, ImportError, RuntimeError, sqlite3.OperationalError)
+from search.errors import IIAError
+
+USER_ERRORS = (IIAError, OSError, sqlite3.OperationalError)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 GO_ON = "What was stored before is kept: make room, then give the same command again"
 
@@ -35,8 +37,7 @@ class FriendlyGroup(TyperGroup):
         except BrokenPipeError:
             raise  # click ends quietly: `iia info | head`
         except USER_ERRORS as error:
-            # Exit, Abort and usage errors are RuntimeErrors or click's own; they know what to do.
-            if self.debug or type(error).__module__.split(".")[0] in ("click", "typer"):
+            if self.debug:
                 raise
             typer.echo(f"error: {described(error)}", err=True)
             raise typer.Exit(2) from error
@@ -48,5 +49,4 @@ def described(error: BaseException) -> str:
         return f"a database cannot be written ({error}). {GO_ON}"
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return f"{error.strerror}: {error.filename or 'a file'} cannot be written. {GO_ON}"
-    name = "" if isinstance(error, ValueError | OSError | ImportError) else f"{type(error).__name__}: "
-    return f"{name}{error}"
+    return str(error)

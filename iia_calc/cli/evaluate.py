@@ -8,6 +8,8 @@ from typing import Annotated
 
 import typer
 
+from search.errors import InputError
+
 
 def register(app: typer.Typer) -> None:
     app.command("evaluate")(evaluate)
@@ -43,14 +45,14 @@ def evaluate(
     card = storage.read_card(storage.find(model))
     levels, items = read_labels(labels)
     if levels != {card.level_of_theory}:
-        raise ValueError(f"the model is fitted to {card.level_of_theory}; these are {'; '.join(sorted(levels))}")
+        raise InputError(f"the model is fitted to {card.level_of_theory}; these are {'; '.join(sorted(levels))}")
     loaded = storage.load(model)
     potential = loaded.leader if isinstance(loaded, Committee) else loaded
     items = [item for item in items if largest is None or len(item.atoms) <= largest]
     if known:
         n_all, items = len(items), new_structures(items, read_labels(known)[1])
         if not items:
-            raise ValueError(f"all {n_all} structures are near a known one: nothing is left to compare with")
+            raise InputError(f"all {n_all} structures are near a known one: nothing is left to compare with")
         if not as_json:
             typer.echo(f"{n_all - len(items)} of {n_all} structures are near a known one and left out")
     errors = held_out_errors(potential, items, fmax or None)

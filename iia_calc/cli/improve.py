@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli.options import Device, Json
+from search.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -63,7 +64,7 @@ def improve(
     from search.geometry.composition import Composition
 
     if rounds is None and time is None:
-        raise ValueError("nothing says when to stop: give --rounds or --time")
+        raise InputError("nothing says when to stop: give --rounds or --time")
     limit = None if time is None else parse_time(time)
     names = tuple(Composition.parse(formula).formula for formula in formulas or ())
     with stdout_kept_clean(as_json):
@@ -74,7 +75,7 @@ def improve(
         wanted: LoopSettings | None = None
         if settings is not None:
             if names:
-                raise ValueError("the formulas are in the settings; give one or the other")
+                raise InputError("the formulas are in the settings; give one or the other")
             wanted = LoopSettings.read(settings)
         elif names:
             wanted = LoopSettings(

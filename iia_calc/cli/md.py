@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli.options import Device, Json, Model, Seed
+from search.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -50,11 +51,11 @@ def md(
     from iia_calc.cli.views.console import Live, output, print_json, stdout_kept_clean
 
     if dtype not in ("float32", "float64"):
-        raise ValueError(f"--dtype is {dtype!r}; choose float32 or float64")
+        raise InputError(f"--dtype is {dtype!r}; choose float32 or float64")
     if steps is not None and time is not None:
-        raise ValueError("give --steps or --time, not both")
+        raise InputError("give --steps or --time, not both")
     if not timestep > 0:
-        raise ValueError(f"timestep is {timestep!r}; it must be above 0 fs")
+        raise InputError(f"timestep is {timestep!r}; it must be above 0 fs")
     if time is not None:
         steps = max(1, round(parse_simulated(time) / timestep))
     with stdout_kept_clean(as_json):
@@ -76,7 +77,7 @@ def md(
         )
         target = out or Path(f"{Path(start).stem}-md.traj")
         if target.exists() and not overwrite:
-            raise ValueError(f"{target} is there already; give another file with --out, or --overwrite")
+            raise InputError(f"{target} is there already; give another file with --out, or --overwrite")
         device = checked_device(device)
         atoms = first_structure(start, model=model, device=device, seed=seed)
         with Live(str(atoms.symbols), settings.steps) as live:

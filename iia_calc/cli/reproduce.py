@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from search.errors import InputError
+
 NAMES = "table1, table2, table3, fig4, fig5, continuous, tableS2, tableS3, best, doubts, constants, all, page"
 
 
@@ -62,12 +64,12 @@ def reproduce(
 
     chosen = ALIASES.get(experiment, experiment)
     if chosen not in [*EXPERIMENTS, "table1", "constants", "all", "page", *UNTRAINED]:
-        raise ValueError(f"there is no experiment {experiment!r}; choose one of {NAMES}, {', '.join(ALIASES)}")
+        raise InputError(f"there is no experiment {experiment!r}; choose one of {NAMES}, {', '.join(ALIASES)}")
     plan = Plan.smoke(treatment) if quick else Plan(treatment, epochs, seeds, limit)
     if check < 0:
-        raise ValueError(f"--check is {check}; it must be at least 0")
+        raise InputError(f"--check is {check}; it must be at least 0")
     if data is None and chosen not in ("page", "tableS2"):
-        raise ValueError("say where the published sets lie: --data FOLDER, with SeBn, Bn, SeBn-O, ... in it")
+        raise InputError("say where the published sets lie: --data FOLDER, with SeBn, Bn, SeBn-O, ... in it")
     torch.set_num_threads(threads)
     title = chosen if chosen in ("page", *UNTRAINED) else f"{chosen}, as {treatment}"
     with Live(title, 1, every=0.0) as bar:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli.options import Device, Json, Model, Seed
+from search.errors import InputError
 
 
 def register(app: typer.Typer) -> None:
@@ -120,28 +121,28 @@ def search(
     composition = Composition.parse(formula)
     time_limit = None if time is None else parse_time(time)
     if dft < 0:
-        raise ValueError(f"--dft is {dft}; it must be the number of isomers to relax, 0 for none")
+        raise InputError(f"--dft is {dft}; it must be the number of isomers to relax, 0 for none")
     if not dft and (charge or multiplicity is not None):
-        raise ValueError(
+        raise InputError(
             "--charge and --multiplicity are those of the DFT confirmation: add --dft K. "
             "The potential itself knows neutral clusters only"
         )
     if not dft and (frequencies or descend or dft_shapes or dft_workers is not None):
-        raise ValueError(
+        raise InputError(
             "--frequencies, --descend, --dft-shapes and --dft-workers belong to the DFT confirmation: add --dft K"
         )
     if dft_workers is not None and dft_workers < 1:
-        raise ValueError(f"--dft-workers is {dft_workers}; it must be at least 1")
+        raise InputError(f"--dft-workers is {dft_workers}; it must be at least 1")
     if threads < 1:
-        raise ValueError(f"--threads is {threads}; it must be at least 1")
+        raise InputError(f"--threads is {threads}; it must be at least 1")
     if islands < 1:
-        raise ValueError(f"--islands is {islands}; it must be at least 1")
+        raise InputError(f"--islands is {islands}; it must be at least 1")
     if workers is not None and workers < 1:
-        raise ValueError(f"--workers is {workers}; it must be at least 1")
+        raise InputError(f"--workers is {workers}; it must be at least 1")
     if islands == 1 and (workers is not None or dask is not None or asynchronous):
-        raise ValueError("--workers, --dask and --asynchronous spread islands: add --islands N, more than 1")
+        raise InputError("--workers, --dask and --asynchronous spread islands: add --islands N, more than 1")
     if dask is not None and workers is not None:
-        raise ValueError("--workers are processes on this machine; with --dask the cluster says how many it has")
+        raise InputError("--workers are processes on this machine; with --dask the cluster says how many it has")
     with stdout_kept_clean(as_json):
         import torch
 

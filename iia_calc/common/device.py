@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from search.errors import InputError
+
 
 def checked_device(device: str | None) -> str:
     """The device's name; the GPU where there is one and nothing is asked for.
@@ -18,5 +20,5 @@ def checked_device(device: str | None) -> str:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         have = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        raise ValueError(f"device {device!r} is not available here; there is {have}") from error
+        raise InputError(f"device {device!r} is not available here; there is {have}") from error
     return device

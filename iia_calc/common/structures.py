@@ -10,6 +10,8 @@ from ase import Atoms
 from ase.io import read
 from ase.io.formats import UnknownFileTypeError
 
+from search.errors import InputError
+
 
 def read_structures(path: str | Path, elements: Collection[str] | None = None) -> list[Atoms]:
     """All frames of any file ASE reads; cells are dropped where the structure isn't periodic.
@@ -30,21 +32,21 @@ def read_structures(path: str | Path, elements: Collection[str] | None = None) -
     try:
         frames = list(read(path, index=":"))
     except UnknownFileTypeError as error:
-        raise ValueError(f"{path} is of no format that ASE knows; write for example .xyz, .extxyz or .traj") from error
+        raise InputError(f"{path} is of no format that ASE knows; write for example .xyz, .extxyz or .traj") from error
     except Exception as error:  # parsers raise anything
-        raise ValueError(f"{path} can't be read: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path} can't be read: {type(error).__name__}: {error}") from error
     if not frames:
-        raise ValueError(f"{path} holds no structures")
+        raise InputError(f"{path} holds no structures")
     for number, atoms in enumerate(frames):
         where = f"{path}, frame {number + 1} of {len(frames)}"
         if not len(atoms):
-            raise ValueError(f"{where}: there are no atoms")
+            raise InputError(f"{where}: there are no atoms")
         if not np.isfinite(atoms.positions).all():
-            raise ValueError(f"{where}: positions are not finite")
+            raise InputError(f"{where}: positions are not finite")
         if atoms.pbc.any():
-            raise ValueError(f"{where} is periodic; clusters only (set pbc to False if it is one)")
+            raise InputError(f"{where} is periodic; clusters only (set pbc to False if it is one)")
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements)) if elements is not None else []
         if unknown:
             known = ", ".join(sorted(elements or ()))
-            raise ValueError(f"{where} has {', '.join(unknown)}; this potential knows {known}")
+            raise InputError(f"{where} has {', '.join(unknown)}; this potential knows {known}")
     return frames

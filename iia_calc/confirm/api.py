@@ -20,6 +20,7 @@ from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.dft.pyscf_import import import_pyscf
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelStore
+from search.errors import InputError, MissingPackage
 from search.geometry.composition import Composition
 
 __all__ = [
@@ -72,9 +73,9 @@ def confirm(
     ValueError : the charge and multiplicity don't fit the electrons, or the store holds another level.
     """
     if not fmax > 0 or max_steps < 1:
-        raise ValueError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
+        raise InputError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
     if checks is not None and not isinstance(level, DFTLevel):
-        raise ValueError(f"checks of the electronic state need a DFT level, not {level.name}")
+        raise InputError(f"checks of the electronic state need a DFT level, not {level.name}")
     for atoms in isomers:
         multiplicity_of(atoms, level.charge, level.multiplicity)
     labels = LabelStore(store, level.name)
@@ -108,17 +109,17 @@ def dft_level(
     try:
         pyscf = import_pyscf()
     except ImportError as error:
-        raise ImportError("--dft needs PySCF: pip install 'schnet-iia[dft]'") from error
+        raise MissingPackage("--dft needs PySCF: pip install 'schnet-iia[dft]'") from error
     for name, example in ((basis, "3-21G"), (larger_basis, "def2-TZVP")):
         for symbol, _ in composition.counts if name is not None else ():
             try:
                 pyscf.gto.basis.load(name, symbol)
             except Exception as error:
-                raise ValueError(f"PySCF has no basis {name!r} for {symbol}; take for example {example}") from error
+                raise InputError(f"PySCF has no basis {name!r} for {symbol}; take for example {example}") from error
     try:
         pyscf.dft.libxc.parse_xc(functional)
     except Exception as error:
-        raise ValueError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
+        raise InputError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
     return DFTLevel(functional, basis, charge, multiplicity, gpu=gpu)
 
 

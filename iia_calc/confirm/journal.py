@@ -8,6 +8,8 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from search.errors import InputError
+
 
 class StoredSteps:
     """Results by what they are results of. A line that a killed run left half written is dropped.
@@ -28,7 +30,7 @@ class StoredSteps:
                 self._known[_name(item["step"])] = item["result"]
             except (ValueError, KeyError, TypeError) as error:
                 if line.endswith(b"\n"):
-                    raise ValueError(f"{path}, line {k + 1}, is not a finished step; move the file away") from error
+                    raise InputError(f"{path}, line {k + 1}, is not a finished step; move the file away") from error
         if lines and not lines[-1].endswith(b"\n"):
             os.truncate(path, sum(map(len, lines[:-1])))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from search.errors import InputError
+
 STABILITY = ("all", "relaxation", "none")
 
 
@@ -24,6 +26,6 @@ class Checks:
 
     def __post_init__(self) -> None:
         if self.stability not in STABILITY:
-            raise ValueError(f"stability {self.stability!r} is not known; choose one of {', '.join(STABILITY)}")
+            raise InputError(f"stability {self.stability!r} is not known; choose one of {', '.join(STABILITY)}")
         if self.descend and not self.frequencies:
-            raise ValueError("only frequencies tell a saddle: descend needs frequencies")
+            raise InputError("only frequencies tell a saddle: descend needs frequencies")

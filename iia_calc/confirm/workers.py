@@ -18,6 +18,7 @@ from typing import Any
 
 from iia_calc.labels.level import LabelFailed
 from iia_calc.labels.workers import worker_environment
+from search.errors import InputError
 
 
 class Interrupted(KeyboardInterrupt):
@@ -106,7 +107,7 @@ def lanes(workers: int) -> Iterator[Lanes]:
     ValueError : fewer than one worker.
     """
     if workers < 1:
-        raise ValueError(f"there must be at least one worker, not {workers}")
+        raise InputError(f"there must be at least one worker, not {workers}")
     found = Lanes(workers)
     try:
         if workers == 1:

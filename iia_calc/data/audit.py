@@ -16,6 +16,7 @@ from iia_calc.data.geometry import Geometry
 from iia_calc.data.readers import read_sets
 from iia_calc.data.relaxedness import relaxedness
 from iia_calc.data.sets import StructureSet
+from search.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def audit_paths(
     FileNotFoundError, ValueError : something can't be read (`readers.read_sets`); nothing was computed by then.
     """
     if not paths:
-        raise ValueError("there is nothing to audit; name files or folders")
+        raise InputError("there is nothing to audit; name files or folders")
     sets: list[StructureSet] = []
     seen: set[Path] = set()
     for path in paths:

@@ -13,6 +13,7 @@ from iia_calc.data.audit import Audit
 from iia_calc.data.audit_report import file_of
 from iia_calc.data.flags import FAILED, FLAGS
 from iia_calc.data.write import check_target, write_sets
+from search.errors import InputError
 
 DROPPED = (*FAILED, "copy")
 """Flags that make a structure useless to any fit; fragments and unrelaxed structures are sound data."""
@@ -22,7 +23,7 @@ def check_flags(names: Sequence[str]) -> tuple[str, ...]:
     """Raises ValueError where a flag isn't one of `FLAGS`."""
     unknown = [name for name in names if name not in FLAGS]
     if unknown:
-        raise ValueError(f"{', '.join(unknown)} is no flag; choose from {', '.join(FLAGS)}")
+        raise InputError(f"{', '.join(unknown)} is no flag; choose from {', '.join(FLAGS)}")
     return tuple(names)
 
 
@@ -64,7 +65,7 @@ def write_clean(audit: Audit, target: Path, drop: Sequence[str] = DROPPED) -> tu
                 ]
             )
     if not kept:
-        raise ValueError(f"every structure is {', '.join(names)}: nothing is left to write")
+        raise InputError(f"every structure is {', '.join(names)}: nothing is left to write")
     count = write_sets(kept, target)
     with dropped_path(target).open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")

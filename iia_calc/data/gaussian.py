@@ -17,6 +17,8 @@ from ase import Atoms
 from ase.io import read
 from ase.units import Hartree
 
+from search.errors import InputError
+
 GEOMETRIES = ("first", "last")
 SUFFIXES = (".log", ".out")
 
@@ -55,7 +57,7 @@ def read_gaussian(path: str | Path, geometry: str = "last") -> GaussianGeometry:
     ValueError : not a Gaussian log, no geometry, or no SCF energy; or `geometry` is neither first nor last.
     """
     if geometry not in GEOMETRIES:
-        raise ValueError(f"geometry is {geometry!r}; it must be {' or '.join(GEOMETRIES)}")
+        raise InputError(f"geometry is {geometry!r}; it must be {' or '.join(GEOMETRIES)}")
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
@@ -63,14 +65,14 @@ def read_gaussian(path: str | Path, geometry: str = "last") -> GaussianGeometry:
     scf = _scf_energies(text)
     if not scf:
         what = "" if "Gaussian" in text else " and is perhaps no Gaussian log"
-        raise ValueError(f"{path} has no SCF energy (a line 'SCF Done'){what}; give a log of a finished SCF")
+        raise InputError(f"{path} has no SCF energy (a line 'SCF Done'){what}; give a log of a finished SCF")
     try:
         frames = read(path, index=":", format="gaussian-out")
     except Exception as error:  # ASE's parser raises anything on a log cut short
-        raise ValueError(f"{path} can't be read as a Gaussian log: {type(error).__name__}: {error}") from error
+        raise InputError(f"{path} can't be read as a Gaussian log: {type(error).__name__}: {error}") from error
     with_energy = [atoms for atoms in frames if atoms.calc.results.get("energy") is not None]
     if not with_energy:
-        raise ValueError(f"{path} has no geometry with an SCF energy; its route must not switch geometries off (#P)")
+        raise InputError(f"{path} has no geometry with an SCF energy; its route must not switch geometries off (#P)")
     atoms = with_energy[0 if geometry == "first" else -1]
     energy = atoms.calc.results["energy"] / Hartree
     forces = atoms.calc.results.get("forces")

@@ -14,6 +14,7 @@ import numpy as np
 
 from iia_calc.data.sets import StructureSet, short_name
 from iia_calc.data.units import EV_PER, UNITS, check_unit, total_energy_range, unit_by_size
+from search.errors import InputError
 
 __all__ = ["StructureSet", "choose_unit", "read_npz"]
 
@@ -38,23 +39,23 @@ def read_npz(path: str | Path, unit: str = "auto") -> StructureSet:
     arrays = _arrays(path)
     missing = [key for key in ("R", "E", "z") if key not in arrays]
     if missing:
-        raise ValueError(
+        raise InputError(
             f"{path} lacks {', '.join(missing)} (it has {', '.join(arrays) or 'nothing'}); a published set has "
             "R [n, n_atoms, 3] in Å, E [n, 1] and z [n_atoms]"
         )
     for key in ("R", "E", "z", "F"):
         if key in arrays and not np.issubdtype(arrays[key].dtype, np.number):
-            raise ValueError(f"{path}: {key} is of type {arrays[key].dtype}; it must hold numbers")
+            raise InputError(f"{path}: {key} is of type {arrays[key].dtype}; it must hold numbers")
     numbers, positions, energies = arrays["z"], arrays["R"], arrays["E"]
     if numbers.ndim == 2 and len(numbers) and (numbers == numbers[0]).all():
         numbers = numbers[0]  # the same row for every structure
     if numbers.ndim != 1:
-        raise ValueError(f"{path}: z has shape {numbers.shape}; it must be [n_atoms], the same for all structures")
+        raise InputError(f"{path}: z has shape {numbers.shape}; it must be [n_atoms], the same for all structures")
     if positions.ndim == 3 and energies.shape == (len(positions), 1):
         energies = energies.reshape(len(positions))
     bad = np.flatnonzero(~np.isfinite(energies.ravel()))
     if len(bad):
-        raise ValueError(f"{path}: {len(bad)} energies aren't finite, the first is that of structure {bad[0]}")
+        raise InputError(f"{path}: {len(bad)} energies aren't finite, the first is that of structure {bad[0]}")
     item = StructureSet(short_name(path), numbers, positions, energies, UNITS[0], path, forces=arrays.get("F"))
     said = str(arrays["unit"]) if "unit" in arrays else None if unit.strip().lower() == "auto" else unit
     labelled = None if said is None else check_unit(said)
@@ -81,7 +82,7 @@ def choose_unit(path: Path, numbers: np.ndarray, energies: np.ndarray, unit: str
             f"{-high * EV_PER['hartree'] / EV_PER[u]:.4g} to {-low * EV_PER['hartree'] / EV_PER[u]:.4g} {u}"
             for u in UNITS
         )
-        raise ValueError(
+        raise InputError(
             f"{path}: the size of the energies (median {np.median(energies):.6g}) doesn't tell their unit, total "
             f"energies of these atoms are {ranges}; say hartree or eV"
         )
@@ -92,9 +93,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:  # np.load leaves a bad file open
             if not hasattr(archive, "files"):
-                raise ValueError("it holds a single array")
+                raise InputError("it holds a single array")
             return {key: archive[key] for key in archive.files}
     except (ValueError, OSError, EOFError, zipfile.BadZipFile, KeyError, TypeError) as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is not a sound npz file (cut short?): {error}; a published set has R, E and z"
         ) from error

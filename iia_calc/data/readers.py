@@ -16,6 +16,7 @@ from iia_calc.data import gaussian
 from iia_calc.data.published import read_npz
 from iia_calc.data.sets import StructureSet, short_name
 from iia_calc.data.units import EV_PER, check_unit, unit_by_size
+from search.errors import InputError
 
 SUFFIXES = (".npz", ".db", ".extxyz", ".xyz", ".traj", *gaussian.SUFFIXES)
 
@@ -49,7 +50,7 @@ def read_sets(path: str | Path, unit: str = "auto", geometry: str = "last") -> l
     if unit.strip().lower() != "auto":
         check_unit(unit)
     if geometry not in gaussian.GEOMETRIES:
-        raise ValueError(f"geometry is {geometry!r}; it must be {' or '.join(gaussian.GEOMETRIES)}")
+        raise InputError(f"geometry is {geometry!r}; it must be {' or '.join(gaussian.GEOMETRIES)}")
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file or folder {path}")
@@ -81,16 +82,16 @@ def files_of(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in path.rglob("*") if file.suffix in SUFFIXES and file.is_file())
         if not found:
-            raise ValueError(f"the folder {path} has no {', '.join(SUFFIXES)} files")
+            raise InputError(f"the folder {path} has no {', '.join(SUFFIXES)} files")
         return found
     if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} is of no kind read here; give {', '.join(SUFFIXES)}")
+        raise InputError(f"{path} is of no kind read here; give {', '.join(SUFFIXES)}")
     return [path]
 
 
 def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str) -> list[StructureSet]:
     if unit.strip().lower() not in ("auto", "hartree") and check_unit(unit) != "hartree":
-        raise ValueError(f"{source}: Gaussian prints hartree, not {unit}; leave the unit out")
+        raise InputError(f"{source}: Gaussian prints hartree, not {unit}; leave the unit out")
     records: list[Record] = []
     remarks: list[str] = []
     abrupt, useless = 0, []
@@ -105,7 +106,7 @@ def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str) ->
         abrupt += not read.ended
         records.append(Record(read.atoms, read.energy, read.forces, read.converged, k, file))
     if not records:
-        raise ValueError(f"none of the {len(files)} logs in {source} can be read; the first: {useless[0]}")
+        raise InputError(f"none of the {len(files)} logs in {source} can be read; the first: {useless[0]}")
     if useless:
         remarks.append(f"{len(useless)} of {len(files)} logs were left out; the first: {useless[0]}")
     if abrupt:
@@ -117,7 +118,7 @@ def _database(path: Path) -> list[Record]:
     try:
         rows = list(connect(path, append=True).select(include_data=False))
     except Exception as error:  # sqlite and ASE raise anything on a damaged file
-        raise ValueError(f"{path} is not a readable ASE database: {error}") from error
+        raise InputError(f"{path} is not a readable ASE database: {error}") from error
     records = []
     for row in rows:
         atoms = Atoms(row.numbers, row.positions, pbc=row.pbc)
@@ -138,7 +139,7 @@ def _frames(path: Path) -> list[Record]:
 def _check_clusters(records: Iterable[Record], path: Path) -> None:
     for record in records:
         if record.atoms.pbc.any():
-            raise ValueError(f"{path}, structure {record.index}: it is periodic; clusters only")
+            raise InputError(f"{path}, structure {record.index}: it is periodic; clusters only")
 
 
 def _grouped(
@@ -146,7 +147,7 @@ def _grouped(
 ) -> list[StructureSet]:
     """One set per composition, atoms ordered by element, in the order of the compositions' first structures."""
     if not records:
-        raise ValueError(f"{source} holds no structures")
+        raise InputError(f"{source} holds no structures")
     groups: dict[bytes, list[Record]] = defaultdict(list)
     for record in records:
         order = np.argsort(record.atoms.numbers, kind="stable")

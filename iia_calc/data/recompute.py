@@ -27,6 +27,7 @@ from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LabelFailed, LevelOfTheory
 from iia_calc.labels.workers import process_pool
 from iia_calc.labels.xtb import XTBLevel
+from search.errors import InputError
 
 EXCESS = 0.25
 """eV/atom above PySCF, after the set's shift, from which on a published energy counts as failed."""
@@ -69,7 +70,7 @@ def check_level(name: str = "dft") -> LevelOfTheory:
         return DFTLevel(conv_tol=1e-3, grid_level=0, threads=1, gpu=False)
     if name == "gfn1":
         return XTBLevel()
-    raise ValueError(f"the level of the check is {name!r}; choose dft or gfn1")
+    raise InputError(f"the level of the check is {name!r}; choose dft or gfn1")
 
 
 def draw(
@@ -116,7 +117,7 @@ def recompute(
         of an earlier version that lacks rows.
     """
     if count < 1:
-        raise ValueError(f"{count} structures can't be checked; it must be at least 1")
+        raise InputError(f"{count} structures can't be checked; it must be at least 1")
     level = level or check_level()
     names = [field.name for field in fields(Recomputed)]
     places = {
@@ -140,7 +141,7 @@ def recompute(
     path.parent.mkdir(parents=True, exist_ok=True)
     new = not path.exists() or not path.stat().st_size
     if not new and path.read_text(encoding="utf-8").partition("\n")[0] != ",".join(names):
-        raise ValueError(f"{path} was begun by an earlier version and can't be added to; name another folder")
+        raise InputError(f"{path} was begun by an earlier version and can't be added to; name another folder")
     with path.open("a", newline="", encoding="utf-8") as file, process_pool(workers) as pool:
         writer = csv.DictWriter(file, names, lineterminator="\n")
         if new:
@@ -196,7 +197,7 @@ def _rows(path: Path) -> Iterator[Recomputed]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if reader.fieldnames is None or "recomputed" not in reader.fieldnames:
-            raise ValueError(f"{path} is no table of recomputed energies; name another file")
+            raise InputError(f"{path} is no table of recomputed energies; name another file")
         for row in reader:
             yield Recomputed(
                 row["source"],

@@ -11,6 +11,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from iia_calc.data.units import EV_PER, check_unit
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 
@@ -57,23 +58,23 @@ class StructureSet:
         energies = np.asarray(self.energies, dtype=float)
         where = f"{self.source}"
         if numbers.ndim != 1 or not len(numbers) or ((numbers < 1) | (numbers > 118) | (numbers % 1 != 0)).any():
-            raise ValueError(f"{where}: atomic numbers must be [n_atoms] whole numbers from 1 to 118")
+            raise InputError(f"{where}: atomic numbers must be [n_atoms] whole numbers from 1 to 118")
         if positions.ndim != 3 or positions.shape[1:] != (len(numbers), 3):
-            raise ValueError(
+            raise InputError(
                 f"{where}: positions have shape {positions.shape}; {len(numbers)} atomic numbers need "
                 f"(n_structures, {len(numbers)}, 3)"
             )
         if not len(positions):
-            raise ValueError(f"{where} holds no structures")
+            raise InputError(f"{where} holds no structures")
         if energies.shape != (len(positions),):
-            raise ValueError(
+            raise InputError(
                 f"{where}: energies have shape {energies.shape}; {len(positions)} structures need ({len(positions)},)"
             )
         bad = np.flatnonzero(~np.isfinite(positions).all((1, 2)))
         if len(bad):
-            raise ValueError(f"{where}: positions of {len(bad)} structures aren't finite, the first is {bad[0]}")
+            raise InputError(f"{where}: positions of {len(bad)} structures aren't finite, the first is {bad[0]}")
         if np.isinf(energies).any():
-            raise ValueError(f"{where}: the energy of structure {np.flatnonzero(np.isinf(energies))[0]} is infinite")
+            raise InputError(f"{where}: the energy of structure {np.flatnonzero(np.isinf(energies))[0]} is infinite")
         indices = np.asarray(self.indices, dtype=np.int64)
         if not len(indices):
             indices = np.arange(len(positions))
@@ -83,7 +84,7 @@ class StructureSet:
             ("indices", indices, energies.shape),
         ):
             if value is not None and np.shape(value) != shape:
-                raise ValueError(f"{where}: {name} have shape {np.shape(value)}; it must be {shape}")
+                raise InputError(f"{where}: {name} have shape {np.shape(value)}; it must be {shape}")
         changes = {
             "numbers": numbers.astype(np.int64),
             "positions": positions,

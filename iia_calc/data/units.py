@@ -13,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 from ase.units import Hartree
 
+from search.errors import InputError
+
 UNITS = ("hartree", "eV")
 EV_PER = {"hartree": Hartree, "eV": 1.0}
 
@@ -55,4 +57,4 @@ def check_unit(unit: str) -> str:
     try:
         return known[unit.strip().lower()]
     except (KeyError, AttributeError):
-        raise ValueError(f"the energy unit is {unit!r}; it must be hartree or eV") from None
+        raise InputError(f"the energy unit is {unit!r}; it must be hartree or eV") from None

@@ -16,6 +16,7 @@ from ase.io import write as ase_write
 
 from iia_calc.data.readers import contradicts_label, read_sets
 from iia_calc.data.sets import StructureSet
+from search.errors import InputError
 
 SUFFIXES = (".npz", ".extxyz", ".db")
 LEVEL = "published"
@@ -34,7 +35,7 @@ def convert(source: Path, target: Path, unit: str = "auto", geometry: str = "las
     for item in sets:
         contradiction = contradicts_label(item)
         if contradiction and unit.strip().lower() == "auto":
-            raise ValueError(f"{source}: {contradiction}; say which it is with --unit hartree or --unit eV")
+            raise InputError(f"{source}: {contradiction}; say which it is with --unit hartree or --unit eV")
     write_sets(sets, target)
     return sets
 
@@ -42,7 +43,7 @@ def convert(source: Path, target: Path, unit: str = "auto", geometry: str = "las
 def check_target(target: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
     """Raises ValueError or FileExistsError where `target` can't be written."""
     if target.suffix not in suffixes:
-        raise ValueError(f"{target} is of no kind written here; name it {' or '.join('*' + s for s in suffixes)}")
+        raise InputError(f"{target} is of no kind written here; name it {' or '.join('*' + s for s in suffixes)}")
     if target.exists():
         raise FileExistsError(f"{target} exists; name another file, or remove it")
 
@@ -92,7 +93,7 @@ def _write_npz(sets: Sequence[StructureSet], path: Path) -> None:
         merged = {item.numbers.tobytes() for item in sets}
         if len(merged) > 1:
             formulas = ", ".join(sorted({item.formula for item in sets}))
-            raise ValueError(f"an npz holds one composition, these are {formulas}; write .extxyz or .db instead")
+            raise InputError(f"an npz holds one composition, these are {formulas}; write .extxyz or .db instead")
     arrays: dict[str, Any] = {
         "R": np.concatenate([item.positions for item in sets]),
         "E": np.concatenate([item.energies_in("eV") for item in sets])[:, None],
@@ -100,7 +101,7 @@ def _write_npz(sets: Sequence[StructureSet], path: Path) -> None:
         "unit": np.array("eV"),
     }
     if not np.isfinite(arrays["E"]).all():
-        raise ValueError("an npz needs an energy for every structure; write .extxyz or .db instead")
+        raise InputError("an npz needs an energy for every structure; write .extxyz or .db instead")
     forces = [item.forces_in("eV") for item in sets]
     if all(f is not None for f in forces):
         arrays["F"] = np.concatenate([f for f in forces if f is not None])

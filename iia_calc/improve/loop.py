@@ -28,6 +28,7 @@ from iia_calc.labels.workers import process_pool
 from iia_calc.model import storage
 from iia_calc.training.build import BuildRequest, build_potential, read_labels
 from iia_calc.training.evaluate import is_near_minimum
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 
@@ -80,7 +81,7 @@ class Loop:
         Returns the reports of all complete rounds.
         """
         if rounds is None and time_limit is None:
-            raise ValueError("nothing says when to stop: give a number of rounds or a time")
+            raise InputError("nothing says when to stop: give a number of rounds or a time")
         self.deadline = time.monotonic() + time_limit if time_limit is not None else float("inf")
         try:
             model = self._first_model()
@@ -110,12 +111,12 @@ class Loop:
         for path in (*self.settings.labels, *self.settings.test):
             store = open_labels(path)
             if store.level != self.level.name:
-                raise ValueError(f"{path} holds labels of {store.level!r}; the loop labels with {self.level.name!r}")
+                raise InputError(f"{path} holds labels of {store.level!r}; the loop labels with {self.level.name!r}")
         if self.settings.start_from is not None:
             card = storage.read_card(storage.find(self.settings.start_from))
             symbols = {s for formula in self.settings.formulas for s in Composition.parse(formula).symbols}
             if missing := sorted(symbols - set(card.elements)):
-                raise ValueError(
+                raise InputError(
                     f"{self.settings.start_from} knows {', '.join(card.elements)}, but not {', '.join(missing)}; "
                     "start from another model, or from nothing"
                 )

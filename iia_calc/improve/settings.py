@@ -13,6 +13,7 @@ from iia_calc.labels.request import LabelRequest
 from iia_calc.labels.xtb import XTBLevel
 from iia_calc.model.network import NetworkSettings
 from iia_calc.training.fit import TrainingSettings
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 
@@ -73,22 +74,22 @@ class LoopSettings:
 
     def __post_init__(self) -> None:
         if not self.formulas:
-            raise ValueError("say which formulas the loop searches, e.g. SeB8 SeB10")
+            raise InputError("say which formulas the loop searches, e.g. SeB8 SeB10")
         for formula in self.formulas:
             Composition.parse(formula)
         for name in ("quenches", "labels_per_round", "members"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
         for name in ("pretraining_labels", "first_labels", "wall_labels", "test_labels"):
             if getattr(self, name) < 0:
-                raise ValueError(f"{name} cannot be negative, as {getattr(self, name)} is")
+                raise InputError(f"{name} cannot be negative, as {getattr(self, name)} is")
         shares = (self.share_lowest, self.share_uncertain)
         if min(shares) < 0 or sum(shares) > 1:
-            raise ValueError(f"share_lowest and share_uncertain are {shares}; they lie above 0 and sum to 1 at most")
+            raise InputError(f"share_lowest and share_uncertain are {shares}; they lie above 0 and sum to 1 at most")
         if self.start_from is None and not self.labels and self.first_labels < 2:
-            raise ValueError("a loop from nothing needs first labels: first_labels must be at least 2")
+            raise InputError("a loop from nothing needs first labels: first_labels must be at least 2")
         if not self.test and not self.test_labels:
-            raise ValueError("errors are measured on held-out labels: give test databases, or test_labels above 0")
+            raise InputError("errors are measured on held-out labels: give test databases, or test_labels above 0")
         self._request  # noqa: B018  (its checks)
 
     @property
@@ -122,7 +123,7 @@ class LoopSettings:
         ValueError : a key that is not a setting (the settings are listed), a value out of range.
         """
         if unknown := sorted(set(data) - set(cls.__dataclass_fields__)):
-            raise ValueError(
+            raise InputError(
                 f"unknown loop settings {', '.join(unknown)}; known: {', '.join(cls.__dataclass_fields__)}"
             )
         values = dict(data)
@@ -141,9 +142,9 @@ class LoopSettings:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{path} is not JSON: {error}") from error
+            raise InputError(f"{path} is not JSON: {error}") from error
         if not isinstance(data, dict):
-            raise ValueError(f"{path} is not a JSON object of loop settings")
+            raise InputError(f"{path} is not a JSON object of loop settings")
         return cls.from_plain(data)
 
 
@@ -157,11 +158,11 @@ def settled(folder: Path, given: LoopSettings | None) -> LoopSettings:
     path = folder / "improve.json"
     if not path.exists():
         if given is None:
-            raise ValueError(f"{folder} holds no loop to go on with; say which formulas it is to search")
+            raise InputError(f"{folder} holds no loop to go on with; say which formulas it is to search")
         return given
     found = LoopSettings.read(path)
     if given is not None and given.as_plain() != found.as_plain():
         ours, theirs = given.as_plain(), found.as_plain()
         other = ", ".join(f"{key} {theirs[key]!r}, not {ours[key]!r}" for key in ours if ours[key] != theirs[key])
-        raise ValueError(f"{folder} was begun with other settings ({other}); go on with those or elsewhere")
+        raise InputError(f"{folder} was begun with other settings ({other}); go on with those or elsewhere")
     return found

@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any
 
 from iia_calc.model.storage import code_version
+from search.errors import InputError, JobFailed, MissingPackage
 
 CONNECT_WITHIN = 5.0
 
@@ -32,7 +33,7 @@ def dask_executor(address: str, timeout: float = CONNECT_WITHIN) -> Iterator[tup
     try:
         from distributed import Client
     except ImportError as error:
-        raise ImportError("--dask needs Dask, which is not installed: pip install 'schnet-iia[dask]'") from error
+        raise MissingPackage("--dask needs Dask, which is not installed: pip install 'schnet-iia[dask]'") from error
     try:
         _knock(address, timeout)
         client = Client(address, timeout=timeout, set_as_default=False)
@@ -73,7 +74,7 @@ def _knock(address: str, timeout: float) -> None:
         return
     host, separator, port = place.rpartition(":")
     if not separator or not port.isdigit():
-        raise ValueError("the address lacks a port")
+        raise InputError("the address lacks a port")
     socket.create_connection((host.strip("[]"), int(port)), timeout=timeout).close()
 
 
@@ -88,7 +89,7 @@ def _check_workers(client: Any) -> None:
     if wrong:
         worker, version = next(iter(wrong.items()))
         has = "doesn't have it" if isinstance(version, Exception) else f"has {version}"
-        raise RuntimeError(
+        raise JobFailed(
             f"{len(wrong)} of {len(found)} workers lack schnet-iia {here} (the one at {worker} {has}); "
             "install it in the environment that the workers run in"
         )

@@ -18,6 +18,7 @@ from iia_calc.common.structures import read_structures
 from iia_calc.isomers.run_record import RunRecord, versions
 from search import METHODS, Progress, Relaxed, Relaxer, SearchResult, find_minima
 from search.archive.minimum import sound
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.seeds import seed_structures
 from search.geometry.shape import DopantBonds, dopant_bonds, shape_of
@@ -114,7 +115,7 @@ def search_isomers(
     """
     composition = Composition.parse(formula)
     if method not in METHODS:
-        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     if quenches is None and time_limit is None and until_found is None:
         time_limit = DEFAULT_TIME
     described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
@@ -182,7 +183,7 @@ def search_folder(composition: Composition, out: str | Path | None) -> Path:
     """
     folder = Path(out) if out is not None else Path(f"{composition.formula}-search")
     if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
+        raise InputError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
     return folder
 
 
@@ -296,5 +297,5 @@ def first_structure(
     rng = np.random.default_rng(seed)
     relaxed = [r for r in relaxer.relax(seed_structures(composition, starts, rng)) if sound(r)]
     if not relaxed:
-        raise ValueError(f"none of {starts} random starts of {composition} relaxed to a sound structure; give a file")
+        raise InputError(f"none of {starts} random starts of {composition} relaxed to a sound structure; give a file")
     return min(relaxed, key=lambda r: r.energy).atoms

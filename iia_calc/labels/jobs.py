@@ -11,13 +11,14 @@ from ase import Atoms
 from iia_calc.labels.level import LabelFailed, LevelOfTheory, multiplicity_of
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelledStructure, LabelStore
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 
 def plan_starts(weights: dict[str, int], seed: int = 0) -> Iterator[Start]:
     """Endless sequence of starts: in each round, every formula as often as its weight says."""
     if not weights or any(weight < 1 for weight in weights.values()):
-        raise ValueError("a label plan needs at least one formula, each with a weight of one or more")
+        raise InputError("a label plan needs at least one formula, each with a weight of one or more")
     next_index = dict.fromkeys(weights, 0)
     for _ in count():
         for formula, weight in weights.items():

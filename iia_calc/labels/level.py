@@ -8,6 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
+from search.errors import InputError, JobFailed
+
 
 class Label(NamedTuple):
     """Energy, eV, and forces [n_atoms, 3], eV/Å, of one structure.
@@ -20,11 +22,11 @@ class Label(NamedTuple):
     stability: str = ""
 
 
-class LabelFailed(RuntimeError):
+class LabelFailed(JobFailed):
     """The calculation did not converge, or ended in nonsense; such a number is never a label."""
 
 
-class HessianUnavailable(RuntimeError):
+class HessianUnavailable(JobFailed):
     """The method has no analytic second derivatives; differences of forces do instead."""
 
 
@@ -56,11 +58,11 @@ def multiplicity_of(atoms: Atoms, charge: int, multiplicity: int | None) -> int:
     """
     electrons = int(atoms.numbers.sum()) - charge
     if electrons < 0:
-        raise ValueError(f"charge {charge} leaves {atoms.get_chemical_formula()} without electrons")
+        raise InputError(f"charge {charge} leaves {atoms.get_chemical_formula()} without electrons")
     if multiplicity is None:
         return electrons % 2 + 1
     if multiplicity < 1 or (electrons - (multiplicity - 1)) % 2 or multiplicity - 1 > electrons:
-        raise ValueError(
+        raise InputError(
             f"multiplicity {multiplicity} is impossible for {atoms.get_chemical_formula()} with charge {charge} "
             f"({electrons} electrons); it must be {'odd' if electrons % 2 == 0 else 'even'}"
         )

@@ -10,6 +10,7 @@ import numpy as np
 
 from iia_calc.labels.npz import open_labels
 from iia_calc.labels.store import LabelledStructure, LabelStore
+from search.errors import InputError
 
 SAME = 1e-4
 """Å; packed labels are rounded to 1e-5."""
@@ -26,12 +27,12 @@ def join(sources: Sequence[Path], out: Path, without: Iterable[Path] = ()) -> in
     ValueError : databases of different levels of theory, or none to join.
     """
     if not sources:
-        raise ValueError("give the label databases that are to be joined")
+        raise InputError("give the label databases that are to be joined")
     if out.resolve() in {path.resolve() for path in sources}:
-        raise ValueError(f"{out} is one of the databases to be joined; give another file with --out")
+        raise InputError(f"{out} is one of the databases to be joined; give another file with --out")
     opened, others = [open_labels(path) for path in sources], [open_labels(path) for path in without]
     if len(levels := sorted({store.level for store in opened})) > 1:
-        raise ValueError(f"labels of different levels of theory can't be joined: {'; '.join(levels)}")
+        raise InputError(f"labels of different levels of theory can't be joined: {'; '.join(levels)}")
     target = LabelStore(out, opened[0].level)
     known = _Known()
     for store in (*others, target):

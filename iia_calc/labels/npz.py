@@ -13,6 +13,7 @@ from ase import Atoms
 
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure, LabelStore
+from search.errors import InputError
 
 POSITION_STEP = 1e-5  # Å
 FORCE_STEP = 1e-3  # eV/Å: far below what any potential here resolves
@@ -39,7 +40,7 @@ class PackedLabels:
         except FileNotFoundError:
             raise
         except Exception as error:
-            raise ValueError(f"{self.path} is not a sound file of packed labels: {error}") from error
+            raise InputError(f"{self.path} is not a sound file of packed labels: {error}") from error
 
     def __len__(self) -> int:
         return len(self._arrays["sizes"])
@@ -67,7 +68,7 @@ def pack(store: LabelStore, path: str | Path, part: slice = slice(None)) -> int:
     """Write the labels of `store` (or a slice of them) to `path`; returns how many."""
     path = Path(path)
     if not path.name.endswith(SUFFIX):
-        raise ValueError(f"packed labels are named *{SUFFIX}, not {path.name}")
+        raise InputError(f"packed labels are named *{SUFFIX}, not {path.name}")
     items = list(store.read())[part]
     starts, start = np.unique([item.start for item in items], return_inverse=True)
     origins, origin = np.unique([item.origin for item in items], return_inverse=True)

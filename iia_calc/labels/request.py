@@ -17,6 +17,7 @@ from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.workers import process_pool
 from iia_calc.labels.xtb import XTBLevel
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.seeds import random_cluster
 from search.relaxers.base import Relaxed
@@ -51,32 +52,32 @@ class LabelRequest:
 
     def __post_init__(self) -> None:
         if self.level not in (*_XTB_METHODS, "dft"):
-            raise ValueError(f"level {self.level!r} is not known; choose gfn1, gfn2 or dft")
+            raise InputError(f"level {self.level!r} is not known; choose gfn1, gfn2 or dft")
         if self.n_labels < 1:
-            raise ValueError(f"the number of labels must be at least 1, not {self.n_labels}")
+            raise InputError(f"the number of labels must be at least 1, not {self.n_labels}")
         if self.structures is not None and self.minima_of is not None:
-            raise ValueError("give either a file of structures or a model whose minima are labelled, not both")
+            raise InputError("give either a file of structures or a model whose minima are labelled, not both")
         if self.lowest is not None and (self.lowest < 1 or self.minima_of is None):
-            raise ValueError("lowest is how many minima of each formula are kept, and goes with the minima of a model")
+            raise InputError("lowest is how many minima of each formula are kept, and goes with the minima of a model")
         if self.steps is not None and (self.steps < 0 or self.minima_of is not None or self.structures is not None):
-            raise ValueError("steps are those of the relaxation of a random start, 0 or more of them")
+            raise InputError("steps are those of the relaxation of a random start, 0 or more of them")
         if self.walls and (self.steps is not None or self.minima_of is not None or self.structures is not None):
-            raise ValueError("walls are dense copies of random starts: they need no steps, model or file of structures")
+            raise InputError("walls are dense copies of random starts: they need no steps, model or file of structures")
         if self.recheck and (self.level != "dft" or self.structures or self.minima_of or self.walls or self.formulas):
-            raise ValueError("recheck tests the DFT labels in OUT: give it --level dft and no structures of its own")
+            raise InputError("recheck tests the DFT labels in OUT: give it --level dft and no structures of its own")
         if self.recheck not in (None, *RECHECKS):
-            raise ValueError(f"recheck is {self.recheck!r}; choose {' or '.join(RECHECKS)}")
+            raise InputError(f"recheck is {self.recheck!r}; choose {' or '.join(RECHECKS)}")
         if self.recheck and not self.out.exists():
             raise FileNotFoundError(f"there is no label database at {self.out} to be rechecked")
         if self.largest is not None and not self.recheck:
-            raise ValueError("largest leaves out larger clusters of a recheck; formulas say what else is labelled")
+            raise InputError("largest leaves out larger clusters of a recheck; formulas say what else is labelled")
         if self.rattle < 0 or (self.rattle and self.minima_of is None):
-            raise ValueError("rattle is an amplitude in Å, and goes with the minima of a model")
+            raise InputError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
-            raise ValueError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")
+            raise InputError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")
         for formula in self.formulas:
             if Composition.parse(formula).n_atoms < 3 and self.walls:
-                raise ValueError(f"{formula} has no walls but those of its curve; give three atoms or more")
+                raise InputError(f"{formula} has no walls but those of its curve; give three atoms or more")
 
     def sampling(self) -> Sampling:
         sampling = DFT_SAMPLING if self.level == "dft" else Sampling()

@@ -18,6 +18,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
 from iia_calc.labels.level import Label
+from search.errors import InputError
 
 ASE_TABLES = {"systems", "species", "keys", "text_key_values", "number_key_values", "information", "sqlite_sequence"}
 
@@ -51,7 +52,7 @@ class LabelStore:
         self.path = Path(path)
         self._lock = threading.Lock()
         if self.path.suffix != ".db":
-            raise ValueError(f"{self.path} is not named like an ASE database; name it {self.path.name}.db")
+            raise InputError(f"{self.path} is not named like an ASE database; name it {self.path.name}.db")
         existed = self.path.exists()
         if not existed and level is None:
             raise FileNotFoundError(f"there is no label database at {self.path}")
@@ -65,15 +66,15 @@ class LabelStore:
         except sqlite3.OperationalError as error:
             raise OSError(f"{self.path} cannot be opened or written: {error}") from error
         except Exception as error:
-            raise ValueError(f"{self.path} is not a readable ASE database: {error}") from error
+            raise InputError(f"{self.path} is not a readable ASE database: {error}") from error
         found = self.metadata.get("level")
         if existed and found is None and self._db.count():
-            raise ValueError(f"{self.path} is an ASE database, but not one of labels: it names no level of theory")
+            raise InputError(f"{self.path} is an ASE database, but not one of labels: it names no level of theory")
         if found is None:
             self.metadata = {"level": level, "units": {"positions": "Å", "energy": "eV", "forces": "eV/Å"}}
             self._db.metadata = self.metadata
         elif level is not None and level != found:
-            raise ValueError(f"{self.path} holds labels of {found!r}; labels of {level!r} need another file")
+            raise InputError(f"{self.path} holds labels of {found!r}; labels of {level!r} need another file")
         self.level: str = self.metadata["level"]
 
     def __len__(self) -> int:

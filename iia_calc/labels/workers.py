@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
+from search.errors import InputError
+
 _FOR_WORKERS = {
     "OMP_NUM_THREADS": "1",
     # glibc gives large arrays back to the system at once and faults them in again; DFT allocates
@@ -32,7 +34,7 @@ def process_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     ValueError : fewer than one worker.
     """
     if workers < 1:
-        raise ValueError(f"a label job needs at least one worker, not {workers}")
+        raise InputError(f"a label job needs at least one worker, not {workers}")
     context = get_context("spawn")
     over = context.RawValue("b", 0)  # no Event: to set one waits for its waiters, and a process that died never answers
     with worker_environment():

@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.units import Bohr, Hartree, kB
 
 from iia_calc.labels.level import Label, LabelFailed, multiplicity_of
+from search.errors import InputError, MissingPackage
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class XTBLevel:
 
     def __post_init__(self) -> None:
         if self.method not in ("GFN1-xTB", "GFN2-xTB"):
-            raise ValueError(f"xTB method {self.method!r} is not known; choose GFN1-xTB or GFN2-xTB")
+            raise InputError(f"xTB method {self.method!r} is not known; choose GFN1-xTB or GFN2-xTB")
 
     @property
     def name(self) -> str:
@@ -46,7 +47,7 @@ class XTBLevel:
         try:
             from tblite.interface import Calculator
         except ImportError as error:
-            raise ImportError("xTB labels need tblite: pip install 'schnet-iia[xtb]'") from error
+            raise MissingPackage("xTB labels need tblite: pip install 'schnet-iia[xtb]'") from error
         calculator = Calculator(self.method, atoms.numbers, atoms.positions / Bohr, float(charge), multiplicity - 1)
         calculator.set("verbosity", 0)
         calculator.set("max-iter", self.max_iterations)

@@ -10,6 +10,7 @@ from torch import nn
 
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.potential import Potential
+from search.errors import InputError
 
 
 class CommitteePrediction(NamedTuple):
@@ -36,11 +37,11 @@ class Committee(nn.Module):
     def __init__(self, members: Sequence[Potential]):
         super().__init__()
         if len(members) < 2:
-            raise ValueError(f"a committee needs at least two members, not {len(members)}")
+            raise InputError(f"a committee needs at least two members, not {len(members)}")
         first = members[0]
         for member in members[1:]:
             if member.element_energies != first.element_energies or member.cutoff != first.cutoff:
-                raise ValueError("the members of a committee must share cutoff, elements and element energies")
+                raise InputError("the members of a committee must share cutoff, elements and element energies")
         self._members = nn.ModuleList(members)
         self.card: Any = None  # the storage.Card of a loaded model
 

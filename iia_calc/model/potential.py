@@ -23,6 +23,7 @@ from iia_calc.model.network import AtomwiseHead, NetworkSettings, Repulsion, Rep
 from iia_calc.model.network.repulsion import N_ELEMENTS
 from iia_calc.model.pairs.clusters import ClusterPairs, Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
+from search.errors import InputError
 
 LARGEST_CLUSTER = 64  # atoms; beyond, most pairs lie outside the cutoff and the list is faster
 
@@ -61,12 +62,12 @@ class Potential(nn.Module):
         self.head = AtomwiseHead(self.settings.n_atom_basis)
         self.repulsion = Repulsion(repulsion)
         if not element_energies:
-            raise ValueError("a potential needs at least one element energy, for example {'B': -660.1}")
+            raise InputError("a potential needs at least one element energy, for example {'B': -660.1}")
         self.elements = tuple(sorted(element_energies, key=lambda symbol: atomic_numbers[symbol]))
         table = torch.full((N_ELEMENTS,), torch.nan, dtype=torch.float64)  # NaN: not fitted for this element
         for symbol in self.elements:
             if atomic_numbers[symbol] >= self.settings.n_embedding:
-                raise ValueError(
+                raise InputError(
                     f"{symbol} has no row in an embedding of {self.settings.n_embedding} rows; raise n_embedding"
                 )
             table[atomic_numbers[symbol]] = float(element_energies[symbol])
@@ -200,7 +201,7 @@ class Potential(nn.Module):
         if not bool(torch.isnan(self.reference(Z)).any()):
             return
         unknown = [z for z in torch.unique(Z).tolist() if chemical_symbols[z] not in self.elements]
-        raise ValueError(
+        raise InputError(
             f"this potential was not fitted for {', '.join(chemical_symbols[z] for z in unknown)}; "
             f"it knows {', '.join(self.elements)}"
         )
@@ -209,11 +210,11 @@ class Potential(nn.Module):
         """The layout for a flat batch: all pairs of clusters, or the list of one large structure."""
         if R.ndim != 2 or R.shape[1] != 3 or batch.shape != R.shape[:1]:
             given = f"{list(R.shape)} and {list(batch.shape)}"
-            raise ValueError(f"R must be [n_atoms, 3] and batch [n_atoms], not {given}")
+            raise InputError(f"R must be [n_atoms, 3] and batch [n_atoms], not {given}")
         if not len(batch):
-            raise ValueError("there are no atoms")
+            raise InputError("there are no atoms")
         if bool((batch.diff() < 0).any()):
-            raise ValueError("batch must be sorted: the atoms of a structure follow one another")
+            raise InputError("batch must be sorted: the atoms of a structure follow one another")
         return self.layout(tuple(torch.bincount(batch).tolist()), R)
 
     def layout(self, sizes: tuple[int, ...], R: torch.Tensor) -> Pairs:

@@ -21,13 +21,14 @@ from safetensors.torch import save as to_bytes
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings, RepulsionSettings
 from iia_calc.model.potential import Potential
+from search.errors import InputError
 
 FORMAT = 1
 UNITS = {"energy": "eV", "length": "Å", "forces": "eV/Å"}
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".model")
 
 
-class ModelError(ValueError):
+class ModelError(InputError):
     """A folder that is not a model, or not a sound one."""
 
 

@@ -21,6 +21,7 @@ from scipy.sparse.csgraph import connected_components
 from iia_calc.model.committee import Committee
 from iia_calc.model.potential import Potential
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
+from search.errors import InputError
 from search.relaxers.base import Relaxed
 
 BONDED = 1.3  # times the sum of covalent radii: farther apart is not bonded
@@ -55,16 +56,16 @@ class PotentialRelaxer:
         forces_std_limit: float | None = None,
     ):
         if not fmax > 0 or not max_step > 0 or max_steps < 1:
-            raise ValueError("fmax, max_step and max_steps must be positive")
+            raise InputError("fmax, max_step and max_steps must be positive")
         if energy_from not in ("leader", "mean"):
-            raise ValueError(f"energy_from must be leader or mean, not {energy_from!r}")
+            raise InputError(f"energy_from must be leader or mean, not {energy_from!r}")
         if batch_size is not None and batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+            raise InputError(f"batch_size must be at least 1, not {batch_size}")
         if forces_std_limit is not None:
             if not forces_std_limit > 0:
-                raise ValueError(f"forces_std_limit must be positive, not {forces_std_limit}")
+                raise InputError(f"forces_std_limit must be positive, not {forces_std_limit}")
             if not isinstance(potential, Committee):
-                raise ValueError("forces_std_limit needs a committee: one potential alone has no spread")
+                raise InputError("forces_std_limit needs a committee: one potential alone has no spread")
         self.forces_std_limit = forces_std_limit
         self.strayed: deque[Relaxed] = deque(maxlen=1000)  # the last quenches that ended as uncertain
         self.potential = potential
@@ -97,7 +98,7 @@ class PotentialRelaxer:
         """
         for number, atoms in enumerate(structures):
             if len(atoms) == 0 or atoms.pbc.any():
-                raise ValueError(f"structure {number} is {'periodic' if len(atoms) else 'empty'}; clusters only")
+                raise InputError(f"structure {number} is {'periodic' if len(atoms) else 'empty'}; clusters only")
         if not structures:
             return []
         device = self.leader.device

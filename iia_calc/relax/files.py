@@ -14,6 +14,7 @@ from rich.table import Table
 from iia_calc.common.device import checked_device
 from iia_calc.common.structures import read_structures
 from search import Relaxed
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 
@@ -44,7 +45,7 @@ def relax_file(
     path = find(model)
     structures = read_structures(source, read_card(path).elements)
     if target.exists() and target.resolve() == source.resolve():
-        raise ValueError(f"{target} is the input itself; give another file with --out")
+        raise InputError(f"{target} is the input itself; give another file with --out")
     if not target.parent.is_dir():
         raise FileNotFoundError(f"there is no folder {target.parent} to write to")
     potential = load(path, device=checked_device(device))

@@ -17,6 +17,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 
+from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.shape import BONDED, dopant_bonds, principal_axes, shape_of
 
@@ -51,9 +52,9 @@ def draw_isomers(
     ValueError : no isomers, or not one energy for each.
     """
     if not len(isomers):
-        raise ValueError("there are no isomers to draw")
+        raise InputError("there are no isomers to draw")
     if len(isomers) != len(energies):
-        raise ValueError(f"{len(isomers)} isomers, but {len(energies)} energies")
+        raise InputError(f"{len(isomers)} isomers, but {len(energies)} energies")
     relative = np.asarray(energies, dtype=float) - float(np.min(energies))
     shown = list(isomers[:DRAWN])
     columns = min(PER_ROW, len(shown))

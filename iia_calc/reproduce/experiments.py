@@ -10,6 +10,7 @@ from iia_calc.reproduce import paper_values as printed
 from iia_calc.reproduce.runs import Experiment, Row, Run
 from iia_calc.reproduce.sets import TREATMENTS, unknown_treatment
 from iia_calc.training.fit import TrainingSettings
+from search.errors import InputError
 
 SIZES = range(16, 24)
 FORMS = ("smooth", "hard", "untrained")
@@ -33,9 +34,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         if self.treatment not in TREATMENTS:
-            raise ValueError(unknown_treatment(self.treatment))
+            raise InputError(unknown_treatment(self.treatment))
         if self.epochs < 1 or self.seeds < 1:
-            raise ValueError("--epochs and --seeds must be at least 1")
+            raise InputError("--epochs and --seeds must be at least 1")
 
     @classmethod
     def smoke(cls, treatment: str) -> Plan:

@@ -12,6 +12,7 @@ from ase.units import Hartree
 
 from iia_calc.reproduce.runner import Outcome, Runner
 from iia_calc.reproduce.runs import Experiment, Row
+from search.errors import InputError
 
 NUMBERS = (
     "seed",
@@ -209,5 +210,5 @@ def _read(path: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
         if missing := set(columns) - set(reader.fieldnames or ()):
-            raise ValueError(f"{path} is no table of results: it lacks {', '.join(sorted(missing))}")
+            raise InputError(f"{path} is no table of results: it lacks {', '.join(sorted(missing))}")
         return list(reader)

@@ -11,6 +11,7 @@ from typing import Any
 from iia_calc.model.network import NetworkSettings
 from iia_calc.training.fit import TrainingSettings
 from iia_calc.training.transfer import CARRIES
+from search.errors import InputError
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class Run:
 
     def __post_init__(self) -> None:
         if (self.source is None) != (self.carry is None):
-            raise ValueError("a transfer needs a source and what is carried over")
+            raise InputError("a transfer needs a source and what is carried over")
         if self.carry is not None and self.carry not in CARRIES:
-            raise ValueError(f"carry is {self.carry!r}; choose {' or '.join(CARRIES)}")
+            raise InputError(f"carry is {self.carry!r}; choose {' or '.join(CARRIES)}")
         if self.source is not None and self.start is not None:
-            raise ValueError("a run starts from a source or from a model, not from both")
+            raise InputError("a run starts from a source or from a model, not from both")
 
     def as_plain(self) -> dict[str, Any]:
         return json.loads(json.dumps(asdict(self)))
@@ -98,5 +99,5 @@ class Experiment:
         rows = tuple(row for row in self.rows if part is None or part in row.key)
         if not rows:
             names = ", ".join(row.key for row in self.rows)
-            raise ValueError(f"no row of {self.name} contains {part!r}; there are {names}")
+            raise InputError(f"no row of {self.name} contains {part!r}; there are {names}")
         return replace(self, rows=rows)

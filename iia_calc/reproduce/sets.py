@@ -21,6 +21,7 @@ from iia_calc.data.units import EV_PER
 from iia_calc.data.xtb_filter import agrees, can_judge
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
+from search.errors import InputError
 
 TREATMENTS = ("published", "corrected")
 JUDGED = 2
@@ -76,9 +77,9 @@ class Library:
 
     def __post_init__(self) -> None:
         if self.treatment not in TREATMENTS:
-            raise ValueError(unknown_treatment(self.treatment))
+            raise InputError(unknown_treatment(self.treatment))
         if self.limit is not None and self.limit < 10:
-            raise ValueError(f"a split into three parts needs at least 10 structures, not {self.limit}")
+            raise InputError(f"a split into three parts needs at least 10 structures, not {self.limit}")
         if not self.folder.is_dir():
             raise FileNotFoundError(f"there is no folder {self.folder}; --data is where SeBn, Bn, SeBn-O, ... lie")
 
@@ -90,7 +91,7 @@ class Library:
                 if not path.is_file():
                     raise FileNotFoundError(f"{name} is wanted, but there is no {path}")
                 return path
-        raise ValueError(f"{name!r} is none of the paper's sets; they are called SeB20, SeB19-O, B21, AlC22, Ta2N3-")
+        raise InputError(f"{name!r} is none of the paper's sets; they are called SeB20, SeB19-O, B21, AlC22, Ta2N3-")
 
     def structures(self, name: str) -> StructureSet:
         """The structures of a set that count.
@@ -104,7 +105,7 @@ class Library:
             found = read_npz(self.path(name))
             wanted = Atoms(re.sub("-O?$", "", name)).get_chemical_formula()
             if found.atoms(0).get_chemical_formula() != wanted:
-                raise ValueError(f"{found.source} is to hold {name}, but holds {found.formula}")
+                raise InputError(f"{found.source} is to hold {name}, but holds {found.formula}")
             if self.treatment == "corrected":
                 found = found.select(sound(found))
             self._read[name] = self._limited(name, found)
@@ -145,7 +146,7 @@ class Library:
         for other in joined:
             found = self.structures(other)
             if found.formula == target.formula:
-                raise ValueError(f"{other} is of the same composition as {name} and may hold its test structures")
+                raise InputError(f"{other} is of the same composition as {name} and may hold its test structures")
             parts[0] += self._labels(other, np.arange(len(found)), unit)
         train, validation, test = map(tuple, parts)
         return Task(train, validation, test, unit)
@@ -188,7 +189,7 @@ def split(groups: np.ndarray, seed: int) -> list[np.ndarray]:
     """
     names, sizes = np.unique(groups, return_counts=True)
     if len(names) < 3:
-        raise ValueError(f"{len(names)} different structures can't be split into training, validation and test")
+        raise InputError(f"{len(names)} different structures can't be split into training, validation and test")
     order = np.random.default_rng(seed).permutation(len(names))
     before = np.cumsum(sizes[order]) - sizes[order]  # structures dealt out before each group
     held = [max(1, round(share * len(groups))) for share in SHARES[:0:-1]]  # test, validation

@@ -19,6 +19,7 @@ from iia_calc.reproduce.paper_values import TABLE_1
 from iia_calc.reproduce.runner import BARE
 from iia_calc.reproduce.sets import Library, element_energies
 from iia_calc.training.fit import fit
+from search.errors import InputError, MissingPackage
 
 if TYPE_CHECKING:
     import optuna
@@ -40,11 +41,11 @@ def search(
     ImportError : Optuna isn't there. ValueError : an unknown method.
     """
     if method not in METHODS:
-        raise ValueError(f"the search method is {method!r}; choose {' or '.join(METHODS)}")
+        raise InputError(f"the search method is {method!r}; choose {' or '.join(METHODS)}")
     try:
         import optuna
     except ImportError as error:
-        raise ImportError("Table 1 needs Optuna: pip install 'schnet-iia[paper]'") from error
+        raise MissingPackage("Table 1 needs Optuna: pip install 'schnet-iia[paper]'") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     name = f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}"

@@ -14,6 +14,7 @@ from iia_calc.reproduce.results import Show, run_experiment
 from iia_calc.reproduce.runner import Runner
 from iia_calc.reproduce.sets import Library
 from iia_calc.reproduce.table1 import search
+from search.errors import InputError
 
 CACHE = "cache"
 """Below the folder of results: what was computed of single published structures, never part of a page."""
@@ -51,7 +52,7 @@ def chosen_names(name: str, treatment: str) -> list[str]:
     ValueError : this project's own model is asked for as published.
     """
     if not applies(name, treatment):
-        raise ValueError("best is this project's own model, for the corrected data: --as corrected")
+        raise InputError("best is this project's own model, for the corrected data: --as corrected")
     known = [known for known in ("constants", *EXPERIMENTS, "table1") if applies(known, treatment)]
     return known if name == "all" else [name]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ase.data import atomic_numbers, chemical_symbols
 
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 SUBSHELLS = (
@@ -54,7 +55,7 @@ def configuration(symbol: str) -> dict[str, int]:
 
     number = atomic_numbers[symbol]
     if number > 86:
-        raise ValueError(f"{symbol} is beyond radon, where the columns' scales are known")
+        raise InputError(f"{symbol} is beyond radon, where the columns' scales are known")
     # the columns are scaled to at most 1: by the last element's charge, and by what a full subshell holds
     shares = electron_config[number]
     scale = {"s": 2, "p": 6, "d": 10, "f": 14}

@@ -20,6 +20,7 @@ from iia_calc.model.potential import Potential
 from iia_calc.training.calibrate import calibrate
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
+from search.errors import InputError
 from search.geometry.composition import Composition
 
 
@@ -51,13 +52,13 @@ class BuildRequest:
 
     def __post_init__(self) -> None:
         if not self.labels:
-            raise ValueError("give at least one database of labels (iia label makes them)")
+            raise InputError("give at least one database of labels (iia label makes them)")
         if self.members < 1:
-            raise ValueError(f"a potential has at least one member, not {self.members}")
+            raise InputError(f"a potential has at least one member, not {self.members}")
         if self.workers < 1:
-            raise ValueError(f"workers must be at least 1, not {self.workers}")
+            raise InputError(f"workers must be at least 1, not {self.workers}")
         if not 0 <= self.leader < self.members:
-            raise ValueError(f"leader is {self.leader}; of {self.members} members the first is 0")
+            raise InputError(f"leader is {self.leader}; of {self.members} members the first is 0")
         checked_device(self.device)
 
 
@@ -73,13 +74,13 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     levels, labelled = read_labels(request.labels)
     test_levels, held_out = read_labels(request.test)
     if len(levels | test_levels) > 1:
-        raise ValueError(
+        raise InputError(
             f"labels of different levels of theory can't be mixed: {'; '.join(sorted(levels | test_levels))}"
         )
     if shared := {item.start for item in labelled} & {item.start for item in held_out}:
-        raise ValueError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
+        raise InputError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
     if not labelled:
-        raise ValueError(f"no labels in {', '.join(map(str, request.labels))}")
+        raise InputError(f"no labels in {', '.join(map(str, request.labels))}")
 
     members = _fit_members(request, energies, labelled, progress)
     members.insert(0, members.pop(request.leader))
@@ -138,7 +139,7 @@ def _initial(request: BuildRequest, energies: dict[str, float], member: int) -> 
     source = storage.load(request.start_from)
     source = source.members[member % len(source.members)] if isinstance(source, Committee) else source
     if missing := set(energies) - set(source.elements):
-        raise ValueError(
+        raise InputError(
             f"{request.start_from} knows {', '.join(source.elements)}, but not {', '.join(sorted(missing))}"
         )
     potential = Potential(source.settings, energies, source.repulsion.settings)

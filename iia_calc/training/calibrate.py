@@ -11,6 +11,7 @@ import numpy as np
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.committee import Committee
 from iia_calc.training.evaluate import is_near_minimum, predict
+from search.errors import InputError
 
 WITHIN = 0.68  # share of the errors that a calibrated deviation is to hold, as a normal one does
 BEYOND = 1.5  # times the spread that held-out structures reach: there the potential is a guess
@@ -52,7 +53,7 @@ def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Ca
     """
     starts = sorted({item.start for item in labelled})
     if len(starts) < 4:
-        raise ValueError(f"a calibration needs held-out labels of at least four starts, not {len(starts)}")
+        raise InputError(f"a calibration needs held-out labels of at least four starts, not {len(starts)}")
     side = {start: k % 2 for k, start in enumerate(starts)}
     told = list(_ratios(committee, labelled))
     near = [r.largest_std for r in told if is_near_minimum(r.item)] or [r.largest_std for r in told]

@@ -14,6 +14,7 @@ from schnetpack.transform import CastTo32
 from torch.utils.data import Sampler
 
 from iia_calc.labels.store import LabelledStructure
+from search.errors import InputError
 
 ENERGY, FORCES = "energy_per_atom", "forces"
 """What is fitted: (E - sum of element energies) / n_atoms, eV, and forces, eV/Å."""
@@ -33,7 +34,7 @@ def write_dataset(
     for item in labelled:
         symbols = item.atoms.get_chemical_symbols()
         if missing := sorted(set(symbols) - set(element_energies)):
-            raise ValueError(
+            raise InputError(
                 f"no element energy for {', '.join(missing)}; given: {', '.join(sorted(element_energies))}"
             )
         reduced = item.label.energy - sum(element_energies[symbol] for symbol in symbols)
@@ -42,7 +43,7 @@ def write_dataset(
             properties[-1][FORCES] = np.asarray(item.label.forces)
         structures.append(item.atoms)
     if not structures:
-        raise ValueError("there are no labels to fit to")
+        raise InputError("there are no labels to fit to")
     path.unlink(missing_ok=True)
     units = {ENERGY: "eV"} | ({FORCES: "eV/Ang"} if forces else {})
     dataset = ASEAtomsData.create(str(path), distance_unit="Ang", property_unit_dict=units)
@@ -56,7 +57,7 @@ def split_by_start(
     """Indices of training and validation labels; all labels of one random start are on one side."""
     names = sorted(set(starts))
     if len(names) < 2:
-        raise ValueError("a split by start needs labels of at least two starts")
+        raise InputError("a split by start needs labels of at least two starts")
     n_held = min(max(1, round(validation_share * len(names))), len(names) - 1)
     held = {names[k] for k in rng.permutation(len(names))[:n_held]}
     is_held = np.array([start in held for start in starts])

@@ -14,6 +14,7 @@ from rich.table import Table
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.committee import Committee, CommitteePrediction
 from iia_calc.model.potential import Potential
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.fingerprint import Fingerprint
 
@@ -90,7 +91,7 @@ def held_out_errors(
     if near_minimum is not None:
         labelled = [item for item in labelled if is_near_minimum(item, near_minimum)]
     if not labelled:
-        raise ValueError("there are no held-out labels near a minimum to measure errors on")
+        raise InputError("there are no held-out labels near a minimum to measure errors on")
     rows: dict[str, list[tuple[float, float, int]]] = {}
     for item, energy, forces, *_ in predict(potential, labelled):
         n = len(item.atoms)

@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.potential import Potential
+from search.errors import InputError, JobFailed
 
 SCHEDULES = ("one-cycle", "constant")
 LOSSES = ("robust", "squared")
@@ -55,15 +56,15 @@ class TrainingSettings:
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch_size < 1 or not 0 < self.learning_rate < 1:
-            raise ValueError("epochs and batch_size must be at least 1 and the learning rate between 0 and 1")
+            raise InputError("epochs and batch_size must be at least 1 and the learning rate between 0 and 1")
         if not 0 < self.validation_share < 1:
-            raise ValueError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
+            raise InputError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
         if min(self.energy_weight, self.force_weight) < 0 or not self.energy_weight + self.force_weight > 0:
-            raise ValueError("energy_weight and force_weight cannot be negative, nor both zero")
+            raise InputError("energy_weight and force_weight cannot be negative, nor both zero")
         if self.optimiser not in OPTIMISERS:
-            raise ValueError(f"optimiser is {self.optimiser!r}; choose {' or '.join(OPTIMISERS)}")
+            raise InputError(f"optimiser is {self.optimiser!r}; choose {' or '.join(OPTIMISERS)}")
         if self.schedule not in SCHEDULES or self.loss not in LOSSES:
-            raise ValueError(
+            raise InputError(
                 f"schedule is {self.schedule!r} and loss {self.loss!r}; choose {' or '.join(SCHEDULES)}, "
                 f"and {' or '.join(LOSSES)}"
             )
@@ -75,7 +76,7 @@ class TrainingSettings:
     @classmethod
     def from_dict(cls, values: Mapping) -> TrainingSettings:
         if unknown := sorted(set(values) - set(cls.__dataclass_fields__)):
-            raise ValueError(
+            raise InputError(
                 f"unknown training settings {', '.join(unknown)}; known: {', '.join(cls.__dataclass_fields__)}"
             )
         return cls(**values)
@@ -181,7 +182,7 @@ def fit(
         except SystemExit as stopped:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stopped
     if not best.path.exists():
-        raise RuntimeError("the fit ended before its first validation; give it more time")
+        raise JobFailed("the fit ended before its first validation; give it more time")
     potential.load_state_dict(load_file(best.path))
     measure_limits(potential, labelled)
     potential.freeze()
@@ -206,7 +207,7 @@ def _split(
         return split_by_start([item.start for item in labelled], settings.validation_share, rng)
     held = np.unique(np.asarray(validation, dtype=np.int64))
     if not 0 < len(held) < len(labelled) or held[0] < 0 or held[-1] >= len(labelled):
-        raise ValueError(f"validation must name some of the {len(labelled)} labels, and not all")
+        raise InputError(f"validation must name some of the {len(labelled)} labels, and not all")
     return np.setdiff1d(np.arange(len(labelled)), held), held
 
 
@@ -217,7 +218,7 @@ def _claim(folder: Path, identity: dict) -> None:
         # a fit begun before a setting existed had its default
         found["settings"] = asdict(TrainingSettings.from_dict(found["settings"]))
         if found != identity:
-            raise ValueError(f"{folder} holds a fit with other settings or labels; give another folder")
+            raise InputError(f"{folder} holds a fit with other settings or labels; give another folder")
     else:
         path.write_text(json.dumps(identity, indent=1))
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import torch
 
 from iia_calc.model.potential import Potential
+from search.errors import InputError
 
 CARRIES = ("embeddings", "weights")
 
@@ -27,13 +28,13 @@ def carry_over(source: Potential, target: Potential, what: str) -> None:
     ValueError : an unknown `what`, or networks of different shape.
     """
     if what not in CARRIES:
-        raise ValueError(f"carry is {what!r}; choose {' or '.join(CARRIES)}")
+        raise InputError(f"carry is {what!r}; choose {' or '.join(CARRIES)}")
     if what == "weights":
         if source.settings != target.settings:
-            raise ValueError("all weights can be carried only between networks of the same settings")
+            raise InputError("all weights can be carried only between networks of the same settings")
         target.load_state_dict(source.state_dict())
         return
     given, wanted = source.network.embedding.weight, target.network.embedding.weight  # [n_embedding, F]
     if given.shape != wanted.shape:
-        raise ValueError(f"an embedding table of shape {list(given.shape)} does not fit into {list(wanted.shape)}")
+        raise InputError(f"an embedding table of shape {list(given.shape)} does not fit into {list(wanted.shape)}")
     wanted.copy_(given)

@@ -13,6 +13,7 @@ from ase import Atoms
 
 from search.archive.minimum import Minimum, sound
 from search.archive.sqlite import Store
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.fingerprint import Fingerprint, Sameness, same
 from search.geometry.scale import LengthScale
@@ -61,7 +62,7 @@ class Archive:
             self._store = Store(file, None if wanted is None else {"composition": wanted.formula, **told})
             self._values = self._store.values
         elif wanted is None:
-            raise ValueError("an archive in memory needs a composition, for example SeB16")
+            raise InputError("an archive in memory needs a composition, for example SeB16")
         try:
             self.composition = wanted or Composition.parse(self._values["composition"])
             self._check({"composition": self.composition.formula, **told})
@@ -106,7 +107,7 @@ class Archive:
         if signature is None or signature == known:
             return
         if known is not None:
-            raise ValueError(
+            raise InputError(
                 f"{self.path or 'this archive'} belongs to another search: {_difference(known, signature)}. "
                 "Use the same settings to go on with it, or another folder"
             )
@@ -217,11 +218,11 @@ class Archive:
             return
         stored, wanted = self._values["composition"], told.pop("composition")
         if stored != wanted:
-            raise ValueError(f"{self.path} holds minima of {stored}, not of {wanted}; use another folder")
+            raise InputError(f"{self.path} holds minima of {stored}, not of {wanted}; use another folder")
         for name, value in told.items():
             if self._values.get(name) != value:
                 known = self._values.get(name, "the default")
-                raise ValueError(f"{self.path} was made with {name} {known}, not {value}; use another folder")
+                raise InputError(f"{self.path} was made with {name} {known}, not {value}; use another folder")
 
     def _load(self) -> None:
         if self._store is None:
@@ -265,7 +266,7 @@ class Archive:
         if np.array_equal(atoms.numbers, self.scale.numbers):
             return atoms.positions.copy()
         if not self.composition.matches(atoms):
-            raise ValueError(f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}")
+            raise InputError(f"{atoms.get_chemical_formula()} does not belong in an archive of {self.composition}")
         order = np.empty(len(atoms), dtype=int)
         for z in np.unique(atoms.numbers):
             order[self.scale.numbers == z] = np.flatnonzero(atoms.numbers == z)

@@ -21,6 +21,8 @@ from ase import Atoms
 from ase.db.row import AtomsRow
 from ase.io.jsonio import encode
 
+from search.errors import InputError
+
 FORMAT = "search archive 1"
 KEYED_TABLES = ("species", "keys", "text_key_values", "number_key_values")
 """ASE's tables that repeat what a row of `systems` holds, by its id."""
@@ -43,7 +45,7 @@ class Store:
             if path.exists() and path.stat().st_size:
                 self.values = _read_values(path)
             elif create_with is None:
-                raise ValueError(f"{path} does not exist yet; give the composition that it is for")
+                raise InputError(f"{path} does not exist yet; give the composition that it is for")
             else:
                 self.values = {"format": FORMAT, **create_with}
                 _create(path, self.values)
@@ -188,22 +190,22 @@ def _lock(path: Path) -> int:
 def _read_values(path: Path) -> dict[str, str]:
     with open(path, "rb") as file:
         if file.read(16) != b"SQLite format 3\0":
-            raise ValueError(f"{path} is not a search archive (not an SQLite file); choose another name or folder")
+            raise InputError(f"{path} is not a search archive (not an SQLite file); choose another name or folder")
     connection = sqlite3.connect(path, timeout=20)
     try:
         values = dict(connection.execute("SELECT key, value FROM search_state"))
     except sqlite3.OperationalError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} is a database of something else, not a search archive; choose another name or folder"
         ) from error
     except sqlite3.DatabaseError as error:
-        raise ValueError(
+        raise InputError(
             f"{path} cannot be read as a search archive ({error}); restore it or choose another name or folder"
         ) from error
     finally:
         connection.close()
     if values.get("format") != FORMAT:
-        raise ValueError(f"{path} has format {values.get('format')!r}, this version reads {FORMAT!r}")
+        raise InputError(f"{path} has format {values.get('format')!r}, this version reads {FORMAT!r}")
     return values
 
 

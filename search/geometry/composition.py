@@ -11,6 +11,8 @@ from ase import Atoms
 from ase.data import atomic_numbers, covalent_radii
 from ase.formula import Formula
 
+from search.errors import InputError
+
 
 @dataclass(frozen=True)
 class Composition:
@@ -40,16 +42,16 @@ class Composition:
             try:
                 counted = dict(Formula(source.strip(), strict=True).count())
             except (ValueError, KeyError, AttributeError) as error:
-                raise ValueError(
+                raise InputError(
                     f"{source!r} is not a chemical formula; write for example SeB16, B12 or Se2B10"
                 ) from error
         if sum(counted.values()) < 1:
-            raise ValueError(f"{source!r} has no atoms; write for example SeB16, B12 or Se2B10")
+            raise InputError(f"{source!r} has no atoms; write for example SeB16, B12 or Se2B10")
         unknown = [symbol for symbol in counted if symbol not in atomic_numbers or symbol == "X"]
         if unknown:
-            raise ValueError(f"{source!r} has unknown elements {', '.join(unknown)}")
+            raise InputError(f"{source!r} has unknown elements {', '.join(unknown)}")
         if allowed is not None and (outside := sorted(set(counted) - set(allowed))):
-            raise ValueError(
+            raise InputError(
                 f"{source!r} has {', '.join(outside)}, which this potential was not fitted for; "
                 f"it knows {', '.join(sorted(allowed))}"
             )

@@ -17,6 +17,8 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
+from search.errors import InputError
+
 ENANTIOMERS = ("one", "two")
 
 
@@ -40,9 +42,9 @@ class Sameness:
     def __post_init__(self) -> None:
         for name in ("energy_tolerance", "rmsd_tolerance", "displacement_tolerance"):
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} is {getattr(self, name)!r}; it must be above 0")
+                raise InputError(f"{name} is {getattr(self, name)!r}; it must be above 0")
         if self.enantiomers not in ENANTIOMERS:
-            raise ValueError(f"enantiomers is {self.enantiomers!r}; choose one of {', '.join(ENANTIOMERS)}")
+            raise InputError(f"enantiomers is {self.enantiomers!r}; choose one of {', '.join(ENANTIOMERS)}")
 
 
 class Fingerprint:

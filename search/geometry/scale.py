@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 from ase import Atoms
 
+from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.seeds import push_apart, random_positions
 from search.geometry.sites import squared_distances
@@ -45,7 +46,7 @@ class LengthScale:
         if bond_length is None:
             return cls(composition)
         if not np.isfinite(bond_length) or bond_length <= 0:
-            raise ValueError(f"bond_length is {bond_length!r}; it must be a positive length")
+            raise InputError(f"bond_length is {bond_length!r}; it must be a positive length")
         return cls(composition, float(bond_length) / cls(composition).bond)
 
     @cached_property

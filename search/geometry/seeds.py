@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import atomic_numbers
 
+from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.sites import squared_distances
 
@@ -33,7 +34,7 @@ def random_positions(composition: Composition, rng: np.random.Generator, kind: s
     if kind is None:
         kind = KINDS[int(rng.choice(len(KINDS), p=(0.4, 0.3, 0.15, 0.15)))]
     if kind not in KINDS:
-        raise ValueError(f"seed kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
+        raise InputError(f"seed kind {kind!r} is not known; choose one of {', '.join(KINDS)}")
     n_host = composition.counts[-1][1]
     n_dopants = composition.n_atoms - n_host
     numbers = composition.numbers

@@ -30,6 +30,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
+from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 
 SHAPES = ("planar", "tubular", "cage", "compact")
@@ -66,9 +67,9 @@ def shape_of(atoms: Atoms) -> str:
     ValueError : no atoms, or positions that aren't finite.
     """
     if not len(atoms):
-        raise ValueError("there are no atoms, so there is no shape")
+        raise InputError("there are no atoms, so there is no shape")
     if not np.isfinite(atoms.positions).all():
-        raise ValueError("the positions are not finite, so there is no shape")
+        raise InputError("the positions are not finite, so there is no shape")
     host = Composition.parse(atoms).host
     skeleton = atoms[[symbol == host for symbol in atoms.get_chemical_symbols()]]
     bond = 2.0 * covalent_radii[skeleton.numbers[0]]

@@ -11,6 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import get_context
 
+from search.errors import InputError
+
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
@@ -22,7 +24,7 @@ def worker_pool(workers: int) -> ProcessPoolExecutor:
     ValueError : fewer than one.
     """
     if workers < 1:
-        raise ValueError(f"workers is {workers}; it must be at least 1")
+        raise InputError(f"workers is {workers}; it must be at least 1")
     pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
     with _one_thread():
         for _ in range(workers):  # each submission starts one process, and it reads its variables then

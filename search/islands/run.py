@@ -20,6 +20,7 @@ from ase import Atoms
 
 from search.archive.archive import Archive
 from search.archive.minimum import minima_as_atoms
+from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.islands.scheduler import Dispatch, IslandProgress
@@ -70,7 +71,7 @@ def default_islands(n: int, method: str | None = None) -> list[Island]:
     """
     check_whole("islands", n, least=1)
     if method is not None and method not in METHODS:
-        raise ValueError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     hop, bees = BasinHoppingSettings(), BeeColonySettings()
     bold = {"symmetrise": DEFAULT_SHARES["symmetrise"] / 3}
     hoppers = [
@@ -139,7 +140,7 @@ def find_minima_on_islands(
     composition = Composition.parse(formula_or_atoms)
     chosen = default_islands(islands) if isinstance(islands, int | np.integer) else list(islands)
     if not chosen:
-        raise ValueError("islands is empty; give at least one")
+        raise InputError("islands is empty; give at least one")
     check_limits(quenches, time_limit, target_energy, until_found)
     check_whole("batch_size", batch_size, least=1)
     check_whole("seed", seed, least=0)
@@ -147,7 +148,9 @@ def find_minima_on_islands(
     if isinstance(workers, int) or executor is None:
         check_whole("workers", workers, least=1)
     if not callable(make_relaxer):
-        raise TypeError(f"make_relaxer is a {type(make_relaxer).__name__}; give a function or class that makes one")
+        raise InputTypeError(
+            f"make_relaxer is a {type(make_relaxer).__name__}; give a function or class that makes one"
+        )
     relaxer = as_relaxer(make_relaxer() if like is None else like)
     if executor is None:
         _check_pickles(make_relaxer)
@@ -157,7 +160,7 @@ def find_minima_on_islands(
     signature = relaxer_signature(relaxer)
     starts = in_order(starts, composition)
     if len(starts) > epoch * len(plans):
-        raise ValueError(
+        raise InputError(
             f"there are {len(starts)} starting structures, more than {len(plans)} islands relax in their "
             f"first epochs ({epoch} each); give fewer, or longer epochs"
         )
@@ -201,7 +204,7 @@ def find_minima_on_islands(
 def _plan(island: Island, k: int, seed: int, batch_size: int | None, scale: LengthScale) -> dict[str, Any]:
     """What distinguishes island k, all of it said."""
     if island.method not in METHODS:
-        raise ValueError(f"method {island.method!r} is not known; choose one of {', '.join(METHODS)}")
+        raise InputError(f"method {island.method!r} is not known; choose one of {', '.join(METHODS)}")
     kind = METHODS[island.method]
     settings = settings_from(kind.Settings, island.settings)
     own_seed = int(np.random.SeedSequence([seed, k]).generate_state(1, np.uint32)[0])
@@ -213,7 +216,7 @@ def _check_pickles(make_relaxer: Callable[[], Any]) -> None:
     try:
         pickle.dumps(make_relaxer)
     except Exception as error:
-        raise TypeError(
+        raise InputTypeError(
             f"make_relaxer cannot be sent to another process ({error}); give a class, a function of a module, "
             "or functools.partial of one"
         ) from error

@@ -9,6 +9,7 @@ from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, 
 from dataclasses import dataclass
 from typing import Any
 
+from search.errors import JobFailed
 from search.islands.pool import end, worker_pool
 from search.islands.state import Archipelago
 from search.islands.task import Epoch, WorkerMismatch, run_epoch
@@ -163,7 +164,7 @@ class Dispatch:
     def _replace_pool(self, error: BaseException) -> None:
         """New processes for those that died; someone else's executor is theirs to mend."""
         if self.pool_size is None:
-            raise RuntimeError(
+            raise JobFailed(
                 f"the executor is broken ({error}). What was stored is kept; the same call goes on"
             ) from error
         for epoch in self.flights.values():
@@ -182,7 +183,7 @@ class Dispatch:
     def _nobody_left(self) -> str:
         given_up = self.archipelago.given_up
         if len(given_up) == len(self.archipelago.standings):
-            raise RuntimeError(f"every island was given up: {given_up[0]}")
+            raise JobFailed(f"every island was given up: {given_up[0]}")
         return "quenches"
 
     def _drop(self) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from search.archive.archive import Archive
 from search.archive.minimum import sound
 from search.convergence import COPY_WITHIN, Convergence, grown
+from search.errors import JobFailed
 from search.islands.task import unpack_results
 from search.relaxers.base import Relaxed
 from search.result import Tally
@@ -197,7 +198,7 @@ class Archipelago:
             if self.target is not None and sound(relaxed) and relaxed.energy <= self.target + TARGET_WITHIN:
                 self.tally.hits.setdefault(str(float(self.target)), self.tally.n_quenches)
         if self.tally.n_failed == self.tally.n_quenches >= 10:
-            raise RuntimeError(
+            raise JobFailed(
                 f"the relaxer failed for each of the first {self.tally.n_quenches} structures; "
                 f"the last: {results[-1].reason}"
             )

@@ -18,6 +18,7 @@ import numpy as np
 from ase import Atoms
 
 from search.archive.encoding import packed, unpacked
+from search.errors import JobFailed
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.relaxers.base import Relaxed, Relaxer, relax_each
@@ -40,7 +41,7 @@ _COLUMNS = (
 _own = threading.local()
 
 
-class WorkerMismatch(RuntimeError):
+class WorkerMismatch(JobFailed):
     """A worker would compute something else than was asked for: another model, another version, no device."""
 
 

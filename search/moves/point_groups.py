@@ -11,6 +11,8 @@ from functools import cache, lru_cache
 
 import numpy as np
 
+from search.errors import InputError
+
 FOLDS = tuple(range(2, 13))
 CUBIC = ("T", "Td", "Th", "O", "Oh", "I", "Ih")
 
@@ -44,7 +46,7 @@ def _generators(name: str) -> list[np.ndarray]:
     digits = "".join(c for c in name[1:] if c.isdigit())
     kind, fold, ending = name[:1], int(digits or 0), name[1 + len(digits) :]
     if fold < 1 or (kind, ending) not in _AXIAL:
-        raise ValueError(f"point group {name!r} is not known; write for example C3v, D5h, S8, Ci, Td, Oh or Ih")
+        raise InputError(f"point group {name!r} is not known; write for example C3v, D5h, S8, Ci, Td, Oh or Ih")
     main, between = rotation([0, 0, 1], fold), rotation([0, 0, 1], 2 * fold)
     return {
         "C": [main],

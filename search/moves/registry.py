@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.moves.deform import mix, rattle, splice, swap, twist
@@ -41,7 +42,7 @@ def moves_without(names: Collection[str], shares: Mapping[str, float] = DEFAULT_
     ValueError : one that isn't known, or nothing is left.
     """
     if unknown := sorted(set(names) - set(shares)):
-        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(shares)}")
+        raise InputError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(shares)}")
     left = {name: share for name, share in shares.items() if name not in names}
     check_shares(left)
     return left
@@ -238,11 +239,11 @@ def check_shares(shares: dict[str, float]) -> None:
     """Raise a ValueError that names the moves there are, unless `shares` is a weight per move."""
     unknown = sorted(set(shares) - set(MOVES))
     if unknown:
-        raise ValueError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(MOVES)}")
+        raise InputError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(MOVES)}")
     if any(not share >= 0 for share in shares.values()) or not sum(shares.values()) > 0:
-        raise ValueError(f"move shares are {shares}; they must be 0 or above, and not all 0")
+        raise InputError(f"move shares are {shares}; they must be 0 or above, and not all 0")
     if all(MOVES[name].min_elements > 1 for name, share in shares.items() if share > 0):
-        raise ValueError(f"move shares are {shares}; at least one must suit a single element, such as rattle")
+        raise InputError(f"move shares are {shares}; at least one must suit a single element, such as rattle")
 
 
 MOVES = {

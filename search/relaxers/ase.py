@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator
 from ase.optimize import BFGS
 
+from search.errors import InputError, InputTypeError
 from search.geometry.composition import bond_lengths
 from search.relaxers.base import Relaxed
 from search.relaxers.lennard_jones import fragmented
@@ -39,11 +40,11 @@ class ASERelaxer:
         bond_length: float | None = None,
     ) -> None:
         if isinstance(calculator, Atoms | type) or not hasattr(calculator, "get_potential_energy"):
-            raise TypeError(f"{calculator!r} is not an ASE calculator")
+            raise InputTypeError(f"{calculator!r} is not an ASE calculator")
         settings = {"fmax": fmax, "max_steps": max_steps, "max_step": max_step}
         for name, value in settings.items():
             if not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value!r}; it must be above 0")
+                raise InputError(f"{name} is {value!r}; it must be above 0")
         self.calculator, self.bond_length = calculator, bond_length
         self.fmax, self.max_steps, self.max_step = float(fmax), int(max_steps), float(max_step)
         parameters = {key: value for key, value in sorted(getattr(calculator, "parameters", {}).items())}

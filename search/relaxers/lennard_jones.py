@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
+from search.errors import InputError
 from search.relaxers.base import Relaxed
 
 
@@ -27,7 +28,7 @@ class LennardJones:
     def __init__(self, epsilon: float = 1.0, sigma: float = 1.0, fmax: float = 1e-3, max_steps: int = 3000) -> None:
         for name, value in {"epsilon": epsilon, "sigma": sigma, "fmax": fmax, "max_steps": max_steps}.items():
             if not (np.isfinite(value) and value > 0):
-                raise ValueError(f"{name} is {value!r}; it must be above 0")
+                raise InputError(f"{name} is {value!r}; it must be above 0")
         self.epsilon, self.sigma, self.fmax, self.max_steps = (
             float(epsilon),
             float(sigma),
@@ -61,9 +62,9 @@ class LennardJones:
         for atoms in structures:
             if len(set(atoms.numbers)) > 1:
                 formula = atoms.get_chemical_formula()
-                raise ValueError(f"Lennard-Jones here knows one kind of atom; {formula} has several")
+                raise InputError(f"Lennard-Jones here knows one kind of atom; {formula} has several")
             if atoms.pbc.any():
-                raise ValueError("Lennard-Jones here is for clusters; set pbc to False")
+                raise InputError("Lennard-Jones here is for clusters; set pbc to False")
         results: list[Relaxed | None] = [None] * len(structures)
         for size in sorted({len(atoms) for atoms in structures}):
             members = [k for k, atoms in enumerate(structures) if len(atoms) == size]

@@ -11,6 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from search.convergence import LowestCount
+from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.geometry.seeds import KINDS
@@ -53,7 +54,7 @@ class Searcher(ABC):
             composition = LengthScale.of(Composition.parse(composition))
         settings = self.Settings() if settings is None else settings
         if not isinstance(settings, self.Settings):
-            raise TypeError(f"{self.name} takes {self.Settings.__name__}, not {type(settings).__name__}")
+            raise InputTypeError(f"{self.name} takes {self.Settings.__name__}, not {type(settings).__name__}")
         self.scale = composition
         self.settings: Any = settings
         self._plain_settings = asdict(settings)
@@ -76,7 +77,7 @@ class Searcher(ABC):
         ValueError : n is below 1. RuntimeError : the last ones were not told yet.
         """
         if n < 1:
-            raise ValueError(f"ask({n}): at least 1 structure must be asked for")
+            raise InputError(f"ask({n}): at least 1 structure must be asked for")
         if self._pending:
             raise RuntimeError(f"tell the {len(self._pending)} results that were asked for before asking again")
         trials = [self._propose() for _ in range(n)]
@@ -93,11 +94,11 @@ class Searcher(ABC):
         if not self._pending:
             raise RuntimeError("ask for structures before telling results")
         if len(results) != len(self._pending):
-            raise ValueError(f"{len(self._pending)} structures were asked for, {len(results)} results were told")
+            raise InputError(f"{len(self._pending)} structures were asked for, {len(results)} results were told")
         numbers = self.scale.numbers
         for relaxed in results:
             if len(relaxed.atoms) != len(numbers) or (relaxed.atoms.numbers != numbers).any():
-                raise ValueError(
+                raise InputError(
                     f"a result is {relaxed.atoms.get_chemical_formula('reduce')}, its atoms must be "
                     f"those of {self.scale.composition} in the order in which they were asked"
                 )
@@ -137,7 +138,7 @@ class Searcher(ABC):
         ValueError : the state of another method, or with unknown settings.
         """
         if state["method"] != cls.name:
-            raise ValueError(f"this is the state of {state['method']}, not of {cls.name}")
+            raise InputError(f"this is the state of {state['method']}, not of {cls.name}")
         searcher = cls(composition, settings_from(cls.Settings, state["settings"]), shape=shape)
         searcher.rng.bit_generator.state = state["rng"]
         searcher.moves.restore(state["moves"])
@@ -193,10 +194,10 @@ def settings_from(kind: type, values: Any) -> Any:
     if isinstance(values, kind):
         return values
     if not isinstance(values, Mapping):
-        raise TypeError(f"settings are {type(values).__name__}; give a {kind.__name__} or a mapping of its keys")
+        raise InputTypeError(f"settings are {type(values).__name__}; give a {kind.__name__} or a mapping of its keys")
     known = [item.name for item in fields(kind)]
     if unknown := sorted(set(values) - set(known)):
-        raise ValueError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
+        raise InputError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
     return kind(**values)
 
 
@@ -204,4 +205,4 @@ def check_at_least(settings: Any, least: Mapping[str, float]) -> None:
     """Raise a ValueError for the first setting that is below its least value."""
     for name, bound in least.items():
         if not getattr(settings, name) >= bound:
-            raise ValueError(f"{name} is {getattr(settings, name)!r}; it must be at least {bound}")
+            raise InputError(f"{name} is {getattr(settings, name)!r}; it must be at least {bound}")

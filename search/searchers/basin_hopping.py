@@ -14,6 +14,7 @@ from ase import Atoms
 
 from search.archive.encoding import from_plain, to_plain
 from search.archive.minimum import sound
+from search.errors import InputError
 from search.moves.registry import DEFAULT_SHARES, check_shares, moves_without
 from search.relaxers.base import Relaxed
 from search.searchers.base import Searcher, check_at_least
@@ -49,7 +50,7 @@ class BasinHoppingSettings:
     def __post_init__(self) -> None:
         check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})
         if not 0 < self.target_acceptance < 1:
-            raise ValueError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
+            raise InputError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
         check_shares(self.moves)
 
     @classmethod

@@ -15,6 +15,7 @@ from ase import Atoms
 from search.archive.encoding import packed, unpacked
 from search.archive.minimum import sound
 from search.convergence import COPY_WITHIN
+from search.errors import InputTypeError
 from search.relaxers.base import Relaxed
 from search.searchers.base import Searcher
 from search.searchers.basin_hopping import BasinHopping, Walker
@@ -65,7 +66,7 @@ def _walks(searcher: Searcher) -> list[Any]:
         return searcher.walkers
     if isinstance(searcher, BeeColony):
         return searcher.sources
-    raise TypeError(f"nothing can be passed on to a {type(searcher).__name__}")
+    raise InputTypeError(f"nothing can be passed on to a {type(searcher).__name__}")
 
 
 def _place(searcher: Searcher, kind: str) -> int | None:

@@ -13,6 +13,7 @@ from ase.units import Bohr, Hartree
 from iia_calc.labels.dft import gpu as gpus
 from iia_calc.labels.dft.pyscf_import import import_pyscf
 from iia_calc.labels.level import HessianUnavailable, Label, LabelFailed, multiplicity_of
+from search.errors import InputError, MissingPackage
 
 if TYPE_CHECKING:
     from iia_calc.labels.dft.electronic import ElectronicState
@@ -76,7 +77,7 @@ class DFTLevel:
 
     def __post_init__(self) -> None:
         if self.gpu and not gpus.available():
-            raise ValueError("a GPU was asked for, but gpu4pyscf isn't installed or CUDA sees no device; take gpu=None")
+            raise InputError("a GPU was asked for, but gpu4pyscf isn't installed or CUDA sees no device; take gpu=None")
 
     def but(self, **changes: Any) -> DFTLevel:
         """This level with other settings, and without the density kept for the next structure."""
@@ -261,7 +262,7 @@ class DFTLevel:
         try:
             pyscf = import_pyscf()
         except ImportError as error:
-            raise ImportError("DFT labels need PySCF: pip install 'schnet-iia[dft]'") from error
+            raise MissingPackage("DFT labels need PySCF: pip install 'schnet-iia[dft]'") from error
         if self.threads:
             pyscf.lib.num_threads(self.threads)
         molecule = pyscf.gto.M(
@@ -284,7 +285,7 @@ class DFTLevel:
 @cache
 def _atom_energy(functional: str, basis: str, density_fit: bool, grid_level: int, symbol: str) -> float:
     if symbol not in _GROUND_STATE_MULTIPLICITY:
-        raise ValueError(
+        raise InputError(
             f"the ground-state multiplicity of {symbol} is not tabulated here; "
             f"known: {', '.join(_GROUND_STATE_MULTIPLICITY)}"
         )

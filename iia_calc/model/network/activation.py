@@ -8,6 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from search.errors import InputError
+
 
 class _SMUSlope(torch.autograd.Function):
     """(x, g) -> g · SMU'(x), itself differentiable: force losses go through here."""
@@ -85,4 +87,4 @@ def make_activation(name: str) -> nn.Module:
         return SMU(train_mu=True)
     if name == "ssp":
         return ShiftedSoftplus()
-    raise ValueError(f"unknown activation {name!r}; choose one of {', '.join(ACTIVATIONS)}")
+    raise InputError(f"unknown activation {name!r}; choose one of {', '.join(ACTIVATIONS)}")

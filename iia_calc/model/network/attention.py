@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from iia_calc.model.network.activation import SMU
+from search.errors import InputError
 
 FORMS = ("smooth", "hard", "untrained")
 UNLIMITED = 1e30  # in place of infinity, whose tanh would be no number
@@ -44,9 +45,9 @@ class InteratomicAttention(nn.Module):
     ):
         super().__init__()
         if n_heads < 1 or n_atom_basis % n_heads:
-            raise ValueError(f"{n_atom_basis} features cannot be shared by {n_heads} heads; take a divisor")
+            raise InputError(f"{n_atom_basis} features cannot be shared by {n_heads} heads; take a divisor")
         if form not in ("smooth", "hard"):
-            raise ValueError(f"unknown attention {form!r}; choose smooth or hard")
+            raise InputError(f"unknown attention {form!r}; choose smooth or hard")
         self.n_heads = n_heads
         self.form = form
         self.activation = activation
@@ -182,4 +183,4 @@ def make_attention(
         return UntrainedAttention(n_atom_basis, n_heads, activation)
     if form in FORMS:
         return InteratomicAttention(n_atom_basis, n_heads, activation, form, n_rbf, angular)
-    raise ValueError(f"unknown attention {form!r}; choose one of {', '.join(FORMS)}, or None")
+    raise InputError(f"unknown attention {form!r}; choose one of {', '.join(FORMS)}, or None")

@@ -12,6 +12,8 @@ from itertools import permutations
 
 import torch
 
+from search.errors import InputError
+
 _A, _B, _C = (5 / 8) ** 0.5, (3 / 8) ** 0.5, 15**0.5 / 2
 POLYNOMIALS: dict[int, tuple[dict[str, float], ...]] = {  # coefficient of each monomial
     1: ({"x": 1}, {"y": 1}, {"z": 1}),
@@ -44,7 +46,7 @@ def n_harmonics(degree: int) -> int:
 def tensors(degree: int, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """The symmetric tensors of one degree l: [2 l + 1, 3^l]."""
     if degree not in POLYNOMIALS:
-        raise ValueError(f"there are spherical harmonics of degree 1 to {HIGHEST}, not {degree}")
+        raise InputError(f"there are spherical harmonics of degree 1 to {HIGHEST}, not {degree}")
     with torch.inference_mode(False):  # kept for whoever comes next, a training perhaps
         result = torch.zeros(2 * degree + 1, *[3] * degree, dtype=torch.float64)
         for m, polynomial in enumerate(POLYNOMIALS[degree]):
@@ -58,7 +60,7 @@ def tensors(degree: int, dtype: torch.dtype, device: torch.device) -> torch.Tens
 def spherical_harmonics(n: torch.Tensor, degree: int) -> torch.Tensor:
     """Harmonics of unit vectors [..., 3], degrees 1 to `degree`: [..., degree (degree + 2)]."""
     if not 1 <= degree <= HIGHEST:
-        raise ValueError(f"there are spherical harmonics of degree 1 to {HIGHEST}, not {degree}")
+        raise InputError(f"there are spherical harmonics of degree 1 to {HIGHEST}, not {degree}")
     power, parts = n, [n]
     for order in range(2, degree + 1):
         power = (power[..., :, None] * n[..., None, :]).flatten(-2)  # [..., 3^order]

@@ -7,6 +7,8 @@ import math
 import torch
 from torch import nn
 
+from search.errors import InputError
+
 
 class GaussianBasis(nn.Module):
     """`n_rbf` Gaussians with centres from 0 to `cutoff` Å, each as wide as their spacing."""
@@ -17,7 +19,7 @@ class GaussianBasis(nn.Module):
     def __init__(self, n_rbf: int, cutoff: float):
         super().__init__()
         if n_rbf < 2:
-            raise ValueError(f"a radial basis needs at least 2 functions, not {n_rbf}")
+            raise InputError(f"a radial basis needs at least 2 functions, not {n_rbf}")
         offsets = torch.linspace(0.0, cutoff, n_rbf)
         self.register_buffer("offsets", offsets)
         self.register_buffer("widths", torch.full_like(offsets, float(offsets[1] - offsets[0])))

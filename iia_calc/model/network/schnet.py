@@ -20,6 +20,7 @@ from iia_calc.model.network.attention import AngularInvariants, log_weights, mak
 from iia_calc.model.network.harmonics import spherical_harmonics
 from iia_calc.model.network.radial import CosineCutoff, GaussianBasis
 from iia_calc.model.network.settings import NetworkSettings
+from search.errors import InputError
 
 
 def dense(n_in: int, n_out: int, bias: bool = True) -> nn.Linear:
@@ -96,7 +97,7 @@ class SchNetIIA(nn.Module):
         harmonics = None
         if self.settings.angular:
             if directions is None:
-                raise ValueError("an angular attention needs the directions of the pairs")
+                raise InputError("an angular attention needs the directions of the pairs")
             harmonics = spherical_harmonics(pairs.expand_directions(directions), self.settings.angular)  # [A, K, C]
         of_blocks = pairs.of_distances(lambda r: self.filters(self.radial_basis(r), self.cutoff_fn(r)), distances)
         for interaction, filters in zip(self.interactions, of_blocks, strict=True):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from iia_calc.model.network.activation import ACTIVATIONS
 from iia_calc.model.network.attention import FORMS
 from iia_calc.model.network.harmonics import HIGHEST
+from search.errors import InputError
 
 DIRECTIONS = ("attention", "convolution")
 
@@ -50,24 +51,24 @@ class NetworkSettings:
     def __post_init__(self) -> None:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
             if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, not {getattr(self, name)}")
+                raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
         if not self.cutoff > 0:
-            raise ValueError(f"cutoff must be positive, not {self.cutoff} Å")
+            raise InputError(f"cutoff must be positive, not {self.cutoff} Å")
         if self.attention is not None and self.attention not in FORMS:
-            raise ValueError(f"unknown attention {self.attention!r}; choose {', '.join(FORMS)} or None")
+            raise InputError(f"unknown attention {self.attention!r}; choose {', '.join(FORMS)} or None")
         if self.activation not in ACTIVATIONS:
-            raise ValueError(f"unknown activation {self.activation!r}; choose {', '.join(ACTIVATIONS)}")
+            raise InputError(f"unknown activation {self.activation!r}; choose {', '.join(ACTIVATIONS)}")
         if self.attention is not None and self.n_atom_basis % self.n_heads:
-            raise ValueError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
+            raise InputError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
         if self.angular not in range(HIGHEST + 1):
-            raise ValueError(f"angular must be a degree from 0 to {HIGHEST}, not {self.angular}")
+            raise InputError(f"angular must be a degree from 0 to {HIGHEST}, not {self.angular}")
         if self.directions not in DIRECTIONS:
-            raise ValueError(f"unknown directions {self.directions!r}; choose {' or '.join(DIRECTIONS)}")
+            raise InputError(f"unknown directions {self.directions!r}; choose {' or '.join(DIRECTIONS)}")
         for name in ("angular", "distance_logits"):
             if name == "angular" and self.directions == "convolution":
                 continue
             if getattr(self, name) and self.attention not in ("smooth", "hard"):
-                raise ValueError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
+                raise InputError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:
@@ -96,12 +97,12 @@ class RepulsionSettings:
 
     def __post_init__(self) -> None:
         if not 0 < self.saturation_end < self.saturation_start:
-            raise ValueError(
+            raise InputError(
                 "saturation_end must be positive and less than saturation_start, "
                 f"not {self.saturation_end} and {self.saturation_start}"
             )
         if self.outer < self.saturation_end:
-            raise ValueError(
+            raise InputError(
                 f"outer ({self.outer}) must not be less than saturation_end ({self.saturation_end}): "
                 "between the two nothing would hold a pair apart"
             )
@@ -117,5 +118,5 @@ class RepulsionSettings:
 def _known(cls, data, what):
     names = [field.name for field in fields(cls)]
     if unknown := sorted(set(data) - set(names)):
-        raise ValueError(f"unknown {what} settings {', '.join(unknown)}; there are {', '.join(names)}")
+        raise InputError(f"unknown {what} settings {', '.join(unknown)}; there are {', '.join(names)}")
     return dict(data)

@@ -21,6 +21,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from search.errors import InputError
+
 
 class _Expand(torch.autograd.Function):
     """Pairs [P, ...] -> slots [A K, ...]; empty slots get 0. The adjoint adds both directions."""
@@ -207,7 +209,7 @@ class ClusterPairs(Pairs):
 
     def __init__(self, sizes: Sequence[int], device: torch.device | str | None = None):
         if not len(sizes) or min(sizes) < 1:
-            raise ValueError(f"every structure needs at least one atom; sizes are {list(sizes)}")
+            raise InputError(f"every structure needs at least one atom; sizes are {list(sizes)}")
         count = torch.as_tensor(sizes, dtype=torch.int64, device=device)  # [B]
         device = count.device
         n_structures, largest = len(sizes), max(sizes)

@@ -10,6 +10,7 @@ import torch
 from matscipy.neighbours import neighbour_list
 
 from iia_calc.model.pairs.clusters import Pairs
+from search.errors import InputError
 
 
 class _Neighbour(torch.autograd.Function):
@@ -46,7 +47,7 @@ class NeighbourPairs(Pairs):
         positions = np.ascontiguousarray(positions, dtype=np.float64)
         n_atoms = len(positions)
         if not np.isfinite(positions).all():
-            raise ValueError("positions hold NaN or infinity; no neighbour list can be made of them")
+            raise InputError("positions hold NaN or infinity; no neighbour list can be made of them")
         if np.any(pbc):
             cell, origin = np.asarray(cell, dtype=np.float64), np.zeros(3)
         else:  # a box around the cluster, so that any position is inside
