@@ -73,6 +73,7 @@ class Potential(nn.Module):
             table[atomic_numbers[symbol]] = float(element_energies[symbol])
         # float64 in any potential: they are 10³ eV and more, and float32 keeps 7 digits
         self._element_energies = table  # not a buffer, so that .to(float32) leaves it alone
+        self._charges = torch.tensor([atomic_numbers[symbol] for symbol in self.elements])  # [n_elements]
         self._isolated_cache: torch.Tensor | None = None
         self._frozen_cache: FrozenPotential | None = None
         self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
@@ -183,12 +184,15 @@ class Potential(nn.Module):
         seen = self.repulsion.saturate(Z_i, Z_j, distances)  # [P]
         directions = vectors / distances[:, None] if self.settings.angular else None  # [P, 3]
         x = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
-        energies = self.head(x.index_select(0, pairs.atoms))  # [n_atoms]
-        energies = energies - self._isolated().index_select(0, Z)
+        energies = self.above_isolated(x.index_select(0, pairs.atoms), Z)  # [n_atoms]
         if repulsion:
             per_pair = self.repulsion(Z_i, Z_j, distances)  # [P]
             energies = energies + 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
         return energies
+
+    def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
+        """The head's energies of features x [n_atoms, F], eV, less those of isolated atoms: [n_atoms]."""
+        return self.head(x) - self._isolated().index_select(0, Z)
 
     def reference(self, Z: torch.Tensor) -> torch.Tensor:
         """Element energies [n_atoms], eV, float64; NaN for an element it doesn't know."""
@@ -239,7 +243,7 @@ class Potential(nn.Module):
         """The head's energy of an isolated atom by nuclear charge [N_ELEMENTS], eV; 0 where unknown."""
         if self._isolated_cache is not None:
             return self._isolated_cache
-        Z = torch.tensor([atomic_numbers[symbol] for symbol in self.elements], device=self.device)
+        Z = self._known_charges()
         alone = self.cluster_pairs((1,) * len(Z))
         nothing = torch.empty(0, 3, dtype=self.dtype, device=self.device)
         x = self.network(Z, nothing[:, 0], alone, nothing)  # [n_elements, F]
@@ -247,6 +251,12 @@ class Potential(nn.Module):
         if self._is_frozen():
             self._isolated_cache = table
         return table
+
+    def _known_charges(self) -> torch.Tensor:
+        """Nuclear charges of its elements, kept on its device: a copy from the host can't be captured in a graph."""
+        if self._charges.device != self.device:
+            self._charges = self._charges.to(self.device)
+        return self._charges
 
     # whatever may change the weights or where they lie forgets what was computed from them
 

@@ -2,84 +2,30 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import math
+import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from safetensors.torch import load_file, save_file
 
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.potential import Potential
+from iia_calc.training.curve import draw_curve, read_curve, write_curve
+from iia_calc.training.levels import LevelPotential
+from iia_calc.training.settings import LOSSES, OPTIMISERS, SCHEDULES, TrainingSettings
 from search.errors import InputError, JobFailed
 
-SCHEDULES = ("one-cycle", "constant")
-LOSSES = ("robust", "squared")
-OPTIMISERS = ("adamw", "muon")
+if TYPE_CHECKING:
+    from iia_calc.training.task import PotentialTask
 
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How a potential is fitted.
-
-    epochs, batch_size : as usual; a batch holds clusters of like sizes.
-    learning_rate : of AdamW; the peak of a one-cycle schedule.
-    energy_weight, force_weight : of the losses per atom (eV) and per force component (eV/Å). Without a
-        force weight forces are neither asked of the labels nor computed, which is three times as fast.
-    gradient_clip : largest norm of the gradient.
-    validation_share : share of the starts held out to choose the epoch.
-    max_minutes : stop and keep the best so far, None for no limit.
-    schedule : "one-cycle", or "constant" as the paper has it.
-    optimiser : "adamw", or "muon" (`training.optimiser`), which moves weight matrices by orthogonalised momentum.
-    loss : "robust" (linear beyond 10 meV/atom and 0.1 eV/Å), or "squared".
-    """
-
-    epochs: int = 20
-    batch_size: int = 20
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-3
-    energy_weight: float = 4.0
-    force_weight: float = 1.0
-    gradient_clip: float = 5.0
-    validation_share: float = 0.05
-    seed: int = 0
-    max_minutes: float | None = None
-    schedule: str = "one-cycle"
-    loss: str = "robust"
-    optimiser: str = "adamw"
-
-    def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or not 0 < self.learning_rate < 1:
-            raise InputError("epochs and batch_size must be at least 1 and the learning rate between 0 and 1")
-        if not 0 < self.validation_share < 1:
-            raise InputError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
-        if min(self.energy_weight, self.force_weight) < 0 or not self.energy_weight + self.force_weight > 0:
-            raise InputError("energy_weight and force_weight cannot be negative, nor both zero")
-        if self.optimiser not in OPTIMISERS:
-            raise InputError(f"optimiser is {self.optimiser!r}; choose {' or '.join(OPTIMISERS)}")
-        if self.schedule not in SCHEDULES or self.loss not in LOSSES:
-            raise InputError(
-                f"schedule is {self.schedule!r} and loss {self.loss!r}; choose {' or '.join(SCHEDULES)}, "
-                f"and {' or '.join(LOSSES)}"
-            )
-
-    @property
-    def with_forces(self) -> bool:
-        return self.force_weight > 0
-
-    @classmethod
-    def from_dict(cls, values: Mapping) -> TrainingSettings:
-        if unknown := sorted(set(values) - set(cls.__dataclass_fields__)):
-            raise InputError(
-                f"unknown training settings {', '.join(unknown)}; known: {', '.join(cls.__dataclass_fields__)}"
-            )
-        return cls(**values)
+__all__ = ["LOSSES", "OPTIMISERS", "SCHEDULES", "TrainingSettings", "draw_curve", "fit", "read_curve"]
 
 
 def fit(
@@ -91,14 +37,18 @@ def fit(
     progress: bool = True,
     validation: Sequence[int] | None = None,
     on_epoch: Callable[[dict[str, float]], bool | None] | None = None,
+    levels: Sequence[int] | None = None,
+    repeats: Sequence[float] | None = None,
 ) -> dict[str, float]:
     """Fit `potential` in place; it ends with the weights of its best validation epoch, and the limits of its labels.
 
     validation : the labels (by their place) that choose the epoch; by default a share of the starts. They are
         not trained on either way.
     on_epoch : called with each new row of the curve; a true answer ends the fit there.
+    levels : of a `LevelPotential`, the number of each label's level.
+    repeats : how often an epoch takes each label, on average; once by default.
 
-    The folder receives the data set, checkpoints, `curve.csv`, `curve.png` and `best.safetensors`.
+    The folder receives checkpoints, `curve.csv`, `curve.png` and `best.safetensors`.
     The same call on the same folder goes on after a stop.
 
     Returns
@@ -109,69 +59,70 @@ def fit(
     Raises
     ------
     ValueError : the folder belongs to a fit with other settings or labels.
+    JobFailed : many steps had no finite gradient.
     """
-    import pytorch_lightning as lightning
-    from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
-    from pytorch_lightning.loggers import CSVLogger
+    import torch
 
-    from iia_calc.training.dataset import (
-        LabelDataModule,
-        data_hash,
-        write_dataset,
-    )
+    from iia_calc.training.dataset import LabelArrays, LabelDataModule, data_hash
     from iia_calc.training.limits import lift_limits, measure_limits
     from iia_calc.training.task import PotentialTask
 
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    sizes = np.array([len(item.atoms) for item in labelled])
     train, held = _split(labelled, settings, validation)
+    energies: tuple[dict[str, float], ...] = (potential.element_energies,)
+    if isinstance(potential, LevelPotential):
+        energies = potential.level_energies
+    numbers = [0] * len(labelled) if levels is None else list(levels)
     identity = {
         "settings": asdict(settings),
         "network": potential.settings.as_dict(),
         "data": data_hash(labelled),
         **({} if validation is None else {"validation": held.tolist()}),
+        **({} if levels is None else {"levels": numbers}),
+        **({} if repeats is None else {"repeats": list(repeats)}),
     }
     _claim(folder, identity)
-    data_path = folder / "data.db"
-    if not data_path.exists():
-        partial = folder / "partial.db"
-        write_dataset(labelled, potential.element_energies, partial, forces=settings.with_forces)
-        partial.rename(data_path)
 
     torch.manual_seed(settings.seed)
-    module = LabelDataModule(data_path, train, held, sizes, settings.batch_size, settings.seed)
-    steps = settings.epochs * (len(train) // module.batch_size)
+    arrays = LabelArrays(labelled, energies, numbers, potential.device, forces=settings.with_forces)
+    times = None if repeats is None else np.asarray(repeats, dtype=float)[train]
+    module = LabelDataModule(arrays, train, held, settings.batch_size, settings.seed, times)
     potential.requires_grad_(True).train()
     lift_limits(potential)
+    best = _KeepBest(folder, on_epoch)
     task = PotentialTask(
-        potential,
-        learning_rate=settings.learning_rate,
-        weight_decay=settings.weight_decay,
-        total_steps=steps,
-        energy_weight=settings.energy_weight,
-        force_weight=settings.force_weight,
-        schedule=settings.schedule,
-        loss=settings.loss,
-        optimiser=settings.optimiser,
+        potential, settings, settings.epochs * module.steps_per_epoch, n_levels=len(energies), spent=best.spent
     )
-    best = _KeepBest(folder, potential, on_epoch)
-    last = folder / "last.ckpt"
+    _run(task, module, folder, settings, best.callback(), progress)
+    if not best.path.exists():
+        raise JobFailed("the fit ended before its first validation; give it more time")
+    potential.load_state_dict(load_file(best.path))
+    measure_limits(potential, labelled, numbers)
+    potential.freeze()
+    draw_curve(best.curve, folder / "curve.png")
+    chosen = min(read_curve(best.curve), key=_by_loss)
+    return {key: chosen[key] for key in ("energy", "forces", "epoch", "seconds")}
+
+
+def _run(
+    task: PotentialTask, module: Any, folder: Path, settings: TrainingSettings, watch: Any, progress: bool
+) -> None:
+    """Lightning's training, from the last checkpoint of the folder where there is one."""
+    import pytorch_lightning as lightning
+    from pytorch_lightning.callbacks import ModelCheckpoint, RichProgressBar
+
+    device, last = task.potential.device, folder / "last.ckpt"
+    checkpoint = ModelCheckpoint(folder, filename="last", every_n_epochs=1, save_top_k=1, enable_version_counter=False)
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning's advice on workers and loggers
+        warnings.filterwarnings("ignore", module="pytorch_lightning")  # its advice on workers and loggers
         trainer = lightning.Trainer(
-            accelerator="gpu" if potential.device.type == "cuda" else "cpu",
-            devices=[potential.device.index or 0] if potential.device.type == "cuda" else 1,
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=[device.index or 0] if device.type == "cuda" else 1,
             max_epochs=settings.epochs,
-            max_time={"seconds": int(60 * settings.max_minutes)} if settings.max_minutes else None,
-            gradient_clip_val=settings.gradient_clip,
-            logger=CSVLogger(folder, name="log", version=""),
-            callbacks=[
-                best.callback(),
-                ModelCheckpoint(folder, filename="last", every_n_epochs=1, save_top_k=1, enable_version_counter=False),
-                *([RichProgressBar(leave=True)] if progress else []),
-            ],
+            logger=False,
+            callbacks=[watch, checkpoint, *([RichProgressBar(leave=True)] if progress else [])],
             enable_progress_bar=progress,
             enable_model_summary=False,
             num_sanity_val_steps=0,
@@ -181,19 +132,6 @@ def fit(
             trainer.fit(task, datamodule=module, ckpt_path=str(last) if last.exists() else None, weights_only=True)
         except SystemExit as stopped:  # what Lightning makes of Ctrl-C
             raise KeyboardInterrupt from stopped
-    if not best.path.exists():
-        raise JobFailed("the fit ended before its first validation; give it more time")
-    potential.load_state_dict(load_file(best.path))
-    measure_limits(potential, labelled)
-    potential.freeze()
-    draw_curve(best.curve, folder / "curve.png")
-    chosen = min(read_curve(best.curve), key=lambda row: row["loss"])
-    return {
-        "energy": chosen["energy"],
-        "forces": chosen["forces"],
-        "epoch": chosen["epoch"],
-        "seconds": chosen["seconds"],
-    }
 
 
 def _split(
@@ -211,7 +149,7 @@ def _split(
     return np.setdiff1d(np.arange(len(labelled)), held), held
 
 
-def _claim(folder: Path, identity: dict) -> None:
+def _claim(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / "fit.json"
     if path.exists():
         found = json.loads(path.read_text())
@@ -223,74 +161,40 @@ def _claim(folder: Path, identity: dict) -> None:
         path.write_text(json.dumps(identity, indent=1))
 
 
+def _by_loss(row: dict[str, float]) -> float:
+    return math.inf if math.isnan(row["loss"]) else row["loss"]
+
+
 class _KeepBest:
     """Writes the curve after each validation and the weights whenever it is the best so far."""
 
-    def __init__(
-        self, folder: Path, potential: Potential, on_epoch: Callable[[dict[str, float]], bool | None] | None = None
-    ) -> None:
-        self.path, self.curve, self.potential = folder / "best.safetensors", folder / "curve.csv", potential
+    def __init__(self, folder: Path, on_epoch: Callable[[dict[str, float]], bool | None] | None = None) -> None:
+        self.path, self.curve = folder / "best.safetensors", folder / "curve.csv"
         self.on_epoch = on_epoch or (lambda row: None)
+        earlier = read_curve(self.curve)
+        self.spent = earlier[-1]["seconds"] if earlier else 0.0
+        self.began = time.monotonic()
 
-    def callback(self):
-        import time
-
+    def callback(self) -> Any:
         from pytorch_lightning.callbacks import LambdaCallback
 
-        from iia_calc.training.dataset import ENERGY, FORCES
+        return LambdaCallback(on_validation_epoch_end=self.after_validation)
 
-        began = time.monotonic()
-        earlier = read_curve(self.curve)
-        spent = earlier[-1]["seconds"] if earlier else 0.0
-
-        def after_validation(trainer, task) -> None:
-            values = trainer.callback_metrics
-            row = {
-                "epoch": trainer.current_epoch,
-                "loss": float(values["val_loss"]),
-                "energy": float(values[f"val_{ENERGY}_MAE"]),
-                "forces": float(values.get(f"val_{FORCES}_MAE", math.nan)),
-                "seconds": spent + time.monotonic() - began,
-            }
-            rows = [r for r in read_curve(self.curve) if r["epoch"] < row["epoch"]]
-            if not rows or row["loss"] < min(r["loss"] for r in rows):
-                partial = self.path.with_suffix(".partial")
-                save_file(
-                    {k: v.detach().cpu().contiguous() for k, v in self.potential.state_dict().items()},
-                    partial,
-                )
-                partial.rename(self.path)
-            with self.curve.open("w", newline="") as out:
-                writer = csv.DictWriter(out, row)
-                writer.writeheader()
-                writer.writerows([*rows, row])
-            if self.on_epoch(row):
-                trainer.should_stop = True
-
-        return LambdaCallback(on_validation_epoch_end=after_validation)
-
-
-def read_curve(path: Path) -> list[dict[str, float]]:
-    """Rows of `curve.csv`: epoch, loss, energy (eV/atom), forces (eV/Å; NaN without), seconds since the start."""
-    if not path.exists():
-        return []
-    with path.open() as lines:
-        return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)]
-
-
-def draw_curve(curve: Path, picture: Path) -> None:
-    """Validation errors against epochs."""
-    from matplotlib.figure import Figure
-
-    rows = read_curve(curve)
-    figure = Figure(figsize=(6, 3.5), layout="constrained")
-    left = figure.subplots()
-    epochs = [row["epoch"] + 1 for row in rows]
-    left.semilogy(epochs, [1e3 * row["energy"] for row in rows], "C0.-", label="energy")
-    left.set(xlabel="epoch", ylabel="energy MAE, meV/atom")
-    if not any(math.isnan(row["forces"]) for row in rows):
-        right = left.twinx()
-        right.semilogy(epochs, [row["forces"] for row in rows], "C1.-", label="forces")
-        right.set_ylabel("force MAE, eV/Å")
-    figure.legend(loc="outside upper right", ncols=2)
-    figure.savefig(picture, dpi=150)
+    def after_validation(self, trainer: Any, task: Any) -> None:
+        each: list[dict[str, float]] = task.errors()
+        row: dict[str, float] = {"epoch": trainer.current_epoch}
+        for name in ("loss", "energy", "forces"):
+            known = [errors[name] for errors in each if errors["loss"] == errors["loss"]]
+            row[name] = float(np.mean(known)) if known else math.nan
+        row["seconds"] = self.spent + time.monotonic() - self.began
+        if len(each) > 1:
+            row |= {f"{name}_{k}": errors[name] for k, errors in enumerate(each) for name in ("energy", "forces")}
+        rows = [r for r in read_curve(self.curve) if r["epoch"] < row["epoch"]]
+        if not rows or _by_loss(row) < min(map(_by_loss, rows)):
+            partial = self.path.with_suffix(".partial")
+            weights = task.best.state_dict()
+            save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, partial)
+            partial.rename(self.path)
+        write_curve(self.curve, [*rows, row])
+        if self.on_epoch(row):
+            trainer.should_stop = True

@@ -10,6 +10,7 @@ import torch
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.network.attention import UNLIMITED, AngularInvariants
 from iia_calc.model.potential import Potential
+from iia_calc.training.levels import LevelPotential
 
 BENT_FROM = 2 / 3
 """Of the largest magnitude on labels: from there an invariant is bent, so that it ends at the largest (`within`)."""
@@ -22,11 +23,18 @@ def lift_limits(potential: Potential) -> None:
 
 
 @torch.no_grad()
-def measure_limits(potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64) -> None:
+def measure_limits(
+    potential: Potential,
+    labelled: Sequence[LabelledStructure],
+    levels: Sequence[int] | None = None,
+    batch_size: int = 64,
+) -> None:
     """Let no invariant go beyond the largest magnitude that it has on these labels.
 
     The few labels that have more than two thirds of it, where the bend begins, change a little: crowded ones
     (models/README.md says by how much). Does nothing to a network that doesn't see directions.
+
+    levels : of a `LevelPotential`, the number of each label's level.
     """
     lift_limits(potential)
     modules = _angles(potential)
@@ -40,12 +48,17 @@ def measure_limits(potential: Potential, labelled: Sequence[LabelledStructure], 
 
     handles = [angles.register_forward_pre_hook(watch(place)) for place, angles in enumerate(modules)]
     try:
-        ordered = sorted(labelled, key=lambda item: len(item.atoms)) if modules else []
+        ordered = sorted(range(len(labelled)), key=lambda k: len(labelled[k].atoms)) if modules else []
         for begin in range(0, len(ordered), batch_size):
-            atoms = [item.atoms for item in ordered[begin : begin + batch_size]]
-            pairs = potential.cluster_pairs(tuple(len(a) for a in atoms))
+            chosen = ordered[begin : begin + batch_size]
+            atoms = [labelled[k].atoms for k in chosen]
+            sizes = tuple(len(a) for a in atoms)
+            pairs = potential.cluster_pairs(sizes)
             Z = torch.from_numpy(np.concatenate([a.numbers for a in atoms])).to(potential.device, torch.int64)
             R = torch.from_numpy(np.concatenate([a.positions for a in atoms])).to(potential.device, potential.dtype)
+            if isinstance(potential, LevelPotential):
+                own = torch.tensor([0 if levels is None else levels[k] for k in chosen])
+                potential.at(own.repeat_interleave(torch.tensor(sizes)).to(potential.device), pairs)
             potential.interaction_energies(pairs, Z, R)
     finally:
         for handle in handles:

@@ -65,23 +65,27 @@ class MuonAdamW(torch.optim.AdamW):
         return loss
 
     def _move_matrices(self, group: dict) -> None:
-        steps: dict[torch.Size, list[tuple[nn.Parameter, torch.Tensor]]] = defaultdict(list)
-        for parameter in group["params"]:
-            gradient, parameter.grad = parameter.grad, None
-            if gradient is None:
-                continue
-            state = self.state[parameter]
+        moved = [parameter for parameter in group["params"] if parameter.grad is not None]
+        if not moved:
+            return
+        gradients = [parameter.grad for parameter in moved]
+        for parameter in moved:
+            parameter.grad, state = None, self.state[parameter]
             if "momentum" not in state:
                 state["step"] = torch.zeros(())  # which AdamW looks for in a checkpoint
-                state["momentum"] = torch.zeros_like(gradient)
-            state["momentum"].lerp_(gradient, 1 - self.momentum)
-            ahead = gradient.lerp(state["momentum"], self.momentum)  # Nesterov's
-            steps[parameter.shape[-2:]].append((parameter, ahead.view(-1, *parameter.shape[-2:])))
-        for shape, moved in steps.items():
-            turned = orthogonalised(torch.cat([step for _, step in moved])).split([len(step) for _, step in moved])
-            for (parameter, _), step in zip(moved, turned, strict=True):
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(step.view_as(parameter), alpha=-0.2 * group["lr"] * max(shape) ** 0.5)
+                state["momentum"] = torch.zeros_like(parameter)
+        momenta = [self.state[parameter]["momentum"] for parameter in moved]
+        torch._foreach_lerp_(momenta, gradients, 1 - self.momentum)
+        ahead = torch._foreach_lerp(gradients, momenta, self.momentum)  # Nesterov's
+        torch._foreach_mul_(moved, 1 - group["lr"] * group["weight_decay"])
+        places: dict[torch.Size, list[int]] = defaultdict(list)
+        for place, parameter in enumerate(moved):
+            places[parameter.shape[-2:]].append(place)
+        for shape, alike in places.items():
+            stacks = [ahead[k].view(-1, *shape) for k in alike]
+            turned = orthogonalised(torch.cat(stacks)).split([len(stack) for stack in stacks])
+            steps = [step.view_as(moved[k]) for k, step in zip(alike, turned, strict=True)]
+            torch._foreach_add_([moved[k] for k in alike], steps, alpha=-0.2 * group["lr"] * max(shape) ** 0.5)
 
 
 def is_matrix(name: str, parameter: torch.Tensor) -> bool:

@@ -20,9 +20,17 @@ from iia_calc.model import storage
 from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
 from iia_calc.training.build import BuildRequest, build_potential
-from iia_calc.training.dataset import SizeBuckets, data_hash, split_by_start
+from iia_calc.training.dataset import (
+    Batches,
+    LabelArrays,
+    batches_of_fixed_shape,
+    batches_of_like_size,
+    data_hash,
+    split_by_start,
+)
 from iia_calc.training.evaluate import held_out_errors, predict
 from iia_calc.training.fit import TrainingSettings, fit, read_curve
+from iia_calc.training.task import PotentialTask
 
 SMALL = NetworkSettings(n_atom_basis=16, n_interactions=2, n_rbf=12, n_heads=2)
 LEVEL = XTBLevel()
@@ -90,19 +98,59 @@ def test_splits_keep_starts_apart_and_reproduce():
         split_by_start(["a", "a"], 0.5, np.random.default_rng(0))
 
 
-def test_buckets_visit_all_once_in_batches_of_like_sizes():
-    sizes = np.random.default_rng(0).integers(3, 25, size=205)
-    sampler = SizeBuckets(None, 205, sizes, batch_size=10, seed=1)
-    first = list(sampler)
-    sampler.set_epoch(1)
-    second = list(sampler)
-    assert sorted(first) == list(range(205))
-    assert first != second
-    fresh = SizeBuckets(None, 205, sizes, batch_size=10, seed=1)
+def test_batches_visit_all_once_and_are_of_one_size():
+    sizes = np.random.default_rng(0).integers(3, 25, size=705)
+    batches = batches_of_like_size(sizes, 10, np.random.default_rng(1))
+    assert sorted(np.concatenate(batches).tolist()) == list(range(705))
+    assert max(map(len, batches)) == 10
+    assert sum(len(set(sizes[batch])) > 1 for batch in batches) <= 22  # of what was left over of each size
+    again = batches_of_like_size(sizes, 10, np.random.default_rng(2))
+    assert batches[0].tolist() != again[0].tolist()
+
+
+def test_batches_of_fixed_shape_are_full_and_hold_all():
+    sizes = np.random.default_rng(0).integers(3, 25, size=705)
+    batches = batches_of_fixed_shape(sizes, 16, np.random.default_rng(1))
+    assert set(np.concatenate([batch for batch, _ in batches]).tolist()) == set(range(705))
+    assert all(sizes[batch].max() <= width for batch, width in batches)
+    assert len({(len(batch), width) for batch, width in batches}) == len({width for _, width in batches}) <= 12
+
+
+def test_labels_are_drawn_as_often_as_told():
+    repeats = np.repeat([0.0, 1.0, 2.5], 400)
+    batches = batches_of_like_size(np.full(1200, 5), 10, np.random.default_rng(0), repeats)
+    times = np.bincount(np.concatenate(batches), minlength=1200)
+    assert times[:400].max() == 0
+    assert (times[400:800] == 1).all()
+    assert times[800:].mean() == pytest.approx(2.5, abs=0.1)
+
+
+def test_an_epoch_depends_on_its_number_alone(labelled, energies):
+    arrays = LabelArrays(labelled, [energies], [0] * len(labelled))
+    some = Batches(arrays, np.arange(len(labelled)), 4, seed=1)
+    first = [batch["_n_atoms"].tolist() for batch in some]
+    some.set_epoch(1)
+    second = [batch["_positions"].sum().item() for batch in some]
+    fresh = Batches(arrays, np.arange(len(labelled)), 4, seed=1)
     fresh.set_epoch(1)
-    assert list(fresh) == second  # as a fit that goes on with its second epoch
-    spread = [np.ptp(sizes[first[k : k + 10]]) for k in range(0, 200, 10)]
-    assert np.mean(spread) < 3  # 18 in random order
+    assert [batch["_positions"].sum().item() for batch in fresh] == second  # as a fit that goes on with its second
+    assert len(first) == len(some)
+
+
+def test_padding_changes_neither_energies_nor_forces(labelled, energies):
+    """What a GPU is given: clusters of two sizes padded to one, with atoms that touch nothing."""
+    arrays = LabelArrays(labelled, [energies], [0] * len(labelled))
+    chosen = np.array([0, 5, len(labelled) - 1, len(labelled) - 2])
+    task = PotentialTask(_potential(energies), TrainingSettings(), 10)
+    plain, padded = arrays.batch(chosen), arrays.batch(chosen, 6)
+    assert set(arrays.sizes[chosen]) == {3, 4}
+    gradients = []
+    for batch in (plain, padded):
+        loss = task.loss_of(dict(batch))
+        gradients.append((loss, *torch.autograd.grad(loss, list(task.potential.parameters()), allow_unused=True)))
+    for one, other in zip(*gradients, strict=True):
+        if one is not None:
+            torch.testing.assert_close(other, one, rtol=1e-4, atol=1e-5)
 
 
 def test_data_hash_sees_labels_not_order(labelled):
