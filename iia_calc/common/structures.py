@@ -1,52 +1,286 @@
-"""Structures from files, with errors that say what is wrong with the file."""
+"""The one door for structures from outside: files and Atoms, checked before anything is computed.
+
+A sound cluster has known elements, finite positions, no two atoms in one place, no periodic direction, and a
+charge and multiplicity that its electrons allow. `check_cluster` refuses anything else; where there are many
+structures, `check_clusters` and `read_clusters` keep the sound ones and say what became of the others.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from ase import Atoms
-from ase.io import read
-from ase.io.formats import UnknownFileTypeError
+from ase.calculators.singlepoint import SinglePointCalculator
+from scipy.spatial import cKDTree
 
+from iia_calc.common.columns import looks_like_result, read_columns
+from iia_calc.common.electrons import (
+    CHARGE_KEYS,
+    MULTIPLICITY_KEYS,
+    declared_charge,
+    declared_multiplicity,
+    multiplicity_of,
+)
+from iia_calc.common.structure_files import read_frames
 from search.errors import InputError
 
+COINCIDENT = 0.1
+"""Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input."""
 
-def read_structures(path: str | Path, elements: Collection[str] | None = None) -> list[Atoms]:
-    """All frames of any file ASE reads; cells are dropped where the structure isn't periodic.
 
-    Parameters
+REASONS = 4
+"""Different reasons told in one line."""
+
+
+class Card(Protocol):
+    """What a potential says of the structures it was fitted to."""
+
+    @property
+    def elements(self) -> Collection[str]: ...
+
+    @property
+    def charge(self) -> int: ...
+
+    @property
+    def spin(self) -> str | int: ...
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """Which clusters can be treated.
+
+    Attributes
     ----------
-    elements : those allowed.
+    elements : symbols; None for all.
+    charge : the only one, e; None for any.
+    multiplicity : the only one, "lowest" for the lowest that the electrons allow, None for any.
+    who : what refuses the others, for messages.
+    """
+
+    elements: Collection[str] | None = None
+    charge: int | None = None
+    multiplicity: int | Literal["lowest"] | None = None
+    who: str = "this potential"
+
+    @staticmethod
+    def of_card(card: Card) -> Accepts:
+        """What the potential with this card was fitted for."""
+        return Accepts(card.elements, card.charge, "lowest" if card.spin == "lowest" else int(card.spin))
+
+    def check_elements(self, atoms: Atoms) -> None:
+        """InputError where there is an element that isn't one, or isn't among `elements`."""
+        if (numbers := atoms.numbers).min() < 1 or numbers.max() > 118:
+            raise InputError("an atom is of no known element")
+        symbols = set(atoms.get_chemical_symbols())
+        if self.elements is not None and (unknown := sorted(symbols - set(self.elements))):
+            raise InputError(f"has {', '.join(unknown)}; {self.who} knows {', '.join(sorted(self.elements))}")
+
+    def check_electrons(self, atoms: Atoms, charge: int | None, multiplicity: int | None) -> None:
+        """InputError where a declared charge or multiplicity is impossible, or isn't what can be treated."""
+        if charge is not None and self.charge is not None and charge != self.charge:
+            knows = "neutral clusters" if self.charge == 0 else f"clusters of charge {self.charge:+d}"
+            raise InputError(f"has charge {charge:+d}; {self.who} knows {knows} only; {_WAY_TO_GO}")
+        total = charge if charge is not None else self.charge or 0
+        if multiplicity is None:
+            multiplicity_of(atoms, total, None)
+            return
+        multiplicity_of(atoms, total, multiplicity)
+        wanted = multiplicity_of(atoms, total, None) if self.multiplicity == "lowest" else self.multiplicity
+        if wanted is not None and multiplicity != wanted:
+            lowest = ", the lowest that the electrons allow" if self.multiplicity == "lowest" else ""
+            raise InputError(
+                f"has multiplicity {multiplicity}; {self.who} knows multiplicity {wanted} here{lowest}; {_WAY_TO_GO}"
+            )
+
+
+_WAY_TO_GO = "DFT honours charge and multiplicity: iia label --level dft --structures FILE"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A sound structure from outside.
+
+    Attributes
+    ----------
+    atoms : elements and positions [n_atoms, 3], Å, and the plain part of `info` (names, remarks) without anything
+        that speaks of energies, forces, charge or spin.
+    where : for messages, e.g. "a.xyz, frame 3 of 5".
+    charge : e, multiplicity : 2S+1, as declared; None where nothing is declared.
+    energy : eV, forces : [n_atoms, 3], eV/Å, as brought along; None where there are none.
+    """
+
+    atoms: Atoms
+    where: str = "the structure"
+    charge: int | None = None
+    multiplicity: int | None = None
+    energy: float | None = None
+    forces: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """What was read: sound clusters in their order, the others with the reason, and what else a user should know."""
+
+    kept: tuple[Cluster, ...]
+    set_aside: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def atoms(self) -> list[Atoms]:
+        """The structures alone."""
+        return [cluster.atoms for cluster in self.kept]
+
+    def lines(self) -> list[str]:
+        """What to print, a line each: how many were set aside and why, then the remarks. Empty where all is well."""
+        if not self.set_aside:
+            return list(self.remarks)
+        reasons = Counter(reason for _, reason in self.set_aside).most_common()
+        first = {reason: where for where, reason in reversed(self.set_aside)}
+        told = "; ".join(
+            f"{reason} ({first[reason]})" if count == 1 else f"{count} × {reason} (first: {first[reason]})"
+            for reason, count in reasons[:REASONS]
+        )
+        if others := sum(count for _, count in reasons[REASONS:]):
+            told += f"; {others} for other reasons"
+        total = len(self.kept) + len(self.set_aside)
+        return [f"{len(self.set_aside)} of {total} structures set aside: {told}", *self.remarks]
+
+
+def check_cluster(atoms: Atoms, accepts: Accepts = Accepts(), where: str = "the structure") -> Cluster:
+    """`atoms` as a sound cluster; the input isn't changed.
+
+    Raises
+    ------
+    InputError : what is wrong with it; the message begins with `where`.
+    """
+    try:
+        check_geometry(atoms)
+        accepts.check_elements(atoms)
+        charge, multiplicity = declared_charge(atoms), declared_multiplicity(atoms)
+        accepts.check_electrons(atoms, charge, multiplicity)
+        columns = read_columns(atoms)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from error
+    bare = Atoms(atoms.numbers, atoms.positions, info=_plain_info(atoms.info))
+    return Cluster(bare, where, charge, multiplicity, columns.energy, columns.forces)
+
+
+def check_geometry(atoms: Atoms) -> None:
+    """InputError where there are no atoms, a periodic direction, positions not finite or two atoms in one place."""
+    if not len(atoms):
+        raise InputError("there are no atoms")
+    if atoms.pbc.any():
+        raise InputError('is periodic, and these are clusters only; if it is one, set pbc to False (pbc="F F F")')
+    if not (finite := np.isfinite(atoms.positions).all(axis=1)).all():
+        raise InputError(f"positions of atoms {np.flatnonzero(~finite).tolist()} are not finite")
+    if (pair := coincident_atoms(atoms.positions)) is not None:
+        raise InputError(f"atoms {pair[0]} and {pair[1]} are in one place (closer than {COINCIDENT} Å)")
+
+
+def coincident_atoms(positions: np.ndarray, closer: float = COINCIDENT) -> tuple[int, int] | None:
+    """The first two of `positions` [n_atoms, 3], Å, that are nearer than `closer`; None where none are."""
+    pairs = cKDTree(positions).query_pairs(closer, output_type="ndarray")
+    return min((int(i), int(j)) for i, j in pairs) if len(pairs) else None
+
+
+def check_clusters(frames: Iterable[Atoms], accepts: Accepts = Accepts(), what: str = "structure") -> Clusters:
+    """The sound ones of `frames`; the others are set aside with the reason.
+
+    Raises
+    ------
+    InputError : none is sound, or there are none.
+    """
+    items = list(frames)
+    if not items:
+        raise InputError(f"no {what} was given")
+    return _sorted_out([(f"{what} {k} of {len(items)}", atoms) for k, atoms in enumerate(items, 1)], accepts, [])
+
+
+def read_clusters(path: str | Path, accepts: Accepts = Accepts()) -> Clusters:
+    """All sound structures of a file that ASE reads, or of a label or SchNetPack database.
+
+    A file that is damaged after some frames gives those before. Energies and forces are in eV and eV/Å, converted
+    where the file declares other units; columns that look like them and aren't used are named in the remarks.
 
     Raises
     ------
     FileNotFoundError : no such file.
-    ValueError : ASE can't read it, it has no structures, or one is empty, not finite, periodic, or of
-        other elements; the frame is named.
+    InputError : the file can't be read, or holds no sound structure.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"there is no file {path}")
-    try:
-        frames = list(read(path, index=":"))
-    except UnknownFileTypeError as error:
-        raise InputError(f"{path} is of no format that ASE knows; write for example .xyz, .extxyz or .traj") from error
-    except Exception as error:  # parsers raise anything
-        raise InputError(f"{path} can't be read: {type(error).__name__}: {error}") from error
-    if not frames:
-        raise InputError(f"{path} holds no structures")
-    for number, atoms in enumerate(frames):
-        where = f"{path}, frame {number + 1} of {len(frames)}"
-        if not len(atoms):
-            raise InputError(f"{where}: there are no atoms")
-        if not np.isfinite(atoms.positions).all():
-            raise InputError(f"{where}: positions are not finite")
-        if atoms.pbc.any():
-            raise InputError(f"{where} is periodic; clusters only (set pbc to False if it is one)")
-        unknown = sorted(set(atoms.get_chemical_symbols()) - set(elements)) if elements is not None else []
-        if unknown:
-            known = ", ".join(sorted(elements or ()))
-            raise InputError(f"{where} has {', '.join(unknown)}; this potential knows {known}")
-    return frames
+    frames, broken = read_frames(Path(path))
+    names = [
+        (f"{path}, frame {k} of {len(frames)}" if len(frames) > 1 else str(path)) for k in range(1, 1 + len(frames))
+    ]
+    lost = [(f"{path}, from frame {len(frames) + 1} on", f"it can't be read: {broken}")] if broken else []
+    return _sorted_out(list(zip(names, frames, strict=True)), accepts, lost)
+
+
+def read_cluster(path: str | Path, accepts: Accepts = Accepts()) -> Cluster:
+    """The first structure of a file, which must be sound.
+
+    Raises
+    ------
+    FileNotFoundError : no such file.
+    InputError : the file can't be read, or its first structure isn't sound.
+    """
+    frames, _ = read_frames(Path(path), only_first=True)
+    return check_cluster(frames[0], accepts, f"{path}, frame 1")
+
+
+def read_structures(path: str | Path, elements: Collection[str] | None = None) -> list[Atoms]:
+    """All frames of a file with energies and forces, each of which must be sound; `read_clusters` sets some aside.
+
+    Raises
+    ------
+    FileNotFoundError : no such file.
+    InputError : the file can't be read, or a frame isn't sound; the frame is named.
+    """
+    found = read_clusters(path, Accepts(elements))
+    if found.set_aside:
+        raise InputError(": ".join(found.set_aside[0]))
+    for cluster in found.kept:
+        results = {"energy": cluster.energy, "forces": cluster.forces}
+        cluster.atoms.calc = SinglePointCalculator(cluster.atoms, **results)
+    return found.atoms
+
+
+def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tuple[str, str]]) -> Clusters:
+    kept, aside = [], list(lost)
+    used: Counter[str] = Counter()
+    unused: Counter[str] = Counter()
+    for where, atoms in named:
+        try:
+            cluster = check_cluster(atoms, accepts, where)
+        except InputError as error:
+            aside.append((where, str(error).removeprefix(f"{where}: ")))
+            continue
+        kept.append(cluster)
+        columns = read_columns(atoms)
+        used.update(name for name in (columns.energy_name, columns.forces_name) if name not in ("", "energy", "forces"))
+        unused.update(columns.unused)
+    if not kept:
+        if len(aside) == 1:
+            raise InputError(": ".join(aside[0]))
+        raise InputError(f"none of {len(aside)} structures is sound; {aside[0][0]}: {aside[0][1]}")
+    remarks = []
+    if used:
+        remarks.append(f"energies or forces read from {', '.join(sorted(used))}")
+    if unused:
+        remarks.append(f"not used, though it looks like energies or forces: {', '.join(sorted(unused))}")
+    return Clusters(tuple(kept), tuple(aside), tuple(remarks))
+
+
+def _plain_info(info: dict[str, Any]) -> dict[str, Any]:
+    """Names and remarks: text, numbers and flags that speak of nothing a calculation gives or needs."""
+    return {
+        key: value
+        for key, value in info.items()
+        if isinstance(value, str | int | float | bool | np.number | np.bool_)
+        and not looks_like_result(key)
+        and key not in (*CHARGE_KEYS, *MULTIPLICITY_KEYS)
+    }

@@ -1,0 +1,204 @@
+"""The door for structures: what is sound enters unchanged, anything else is refused or set aside with its reason."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.db import connect
+from ase.io import write
+from ase.units import Bohr, Hartree
+
+from iia_calc.common.structures import Accepts, check_cluster, check_clusters, read_cluster, read_clusters
+from search.errors import InputError
+
+P = np.array([(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0), (0.8, -1.2, 0.3)])
+NEUTRAL = Accepts(("B", "Se"), 0, "lowest")
+
+
+def b4(**info) -> Atoms:
+    return Atoms("B4", P, info=info)
+
+
+def changed(change) -> Atoms:
+    atoms = b4()
+    change(atoms)
+    return atoms
+
+
+UNSOUND = {
+    "in one place": lambda a: a.positions.__setitem__(1, a.positions[0] + 0.01),
+    "not finite": lambda a: a.positions.__setitem__((2, 0), np.nan),
+    "are not finite": lambda a: a.positions.__setitem__((2, 0), np.inf),
+    "pbc to False": lambda a: a.set_pbc((True, False, False)),
+    "is periodic": lambda a: a.set_pbc(True),
+    "no known element": lambda a: a.numbers.__setitem__(0, 0),
+    "no atoms": lambda a: a.__delitem__(slice(None)),
+    "has C; this potential knows B, Se": lambda a: a.symbols.__setitem__(0, "C"),
+}
+
+
+@pytest.mark.parametrize("message", UNSOUND)
+def test_what_is_not_a_sound_cluster_is_refused(message):
+    with pytest.raises(InputError, match=rf"^the structure: .*{message}"):
+        check_cluster(changed(UNSOUND[message]), NEUTRAL)
+
+
+def test_where_there_are_many_the_sound_ones_are_kept():
+    frames = [b4(), *(changed(change) for change in UNSOUND.values()), changed(UNSOUND["is periodic"]), b4(name="x")]
+    found = check_clusters(frames, NEUTRAL)
+    assert [cluster.where for cluster in found.kept] == ["structure 1 of 11", "structure 11 of 11"]
+    assert len(found.set_aside) == 9
+    (line,) = found.lines()
+    assert line.startswith("9 of 11 structures set aside: 3 × is periodic")
+    assert found.atoms[1].info == {"name": "x"}
+    with pytest.raises(InputError, match="none of 2 structures is sound; structure 1 of 2: is periodic"):
+        check_clusters([changed(UNSOUND["is periodic"])] * 2)
+
+
+@pytest.mark.parametrize(
+    ("value", "charge"),
+    [
+        (-1, -1),
+        (1.0, 1),
+        (np.int64(-2), -2),
+        (np.float32(1), 1),
+        (np.array([1]), 1),
+        ("-1", -1),
+        ("+1", 1),
+        (None, None),
+    ],
+)
+def test_charges_of_any_sensible_type(value, charge):
+    assert check_cluster(b4(charge=value)).charge == charge
+    assert check_cluster(b4(total_charge=value)).charge == charge
+
+
+@pytest.mark.parametrize("value", [0.5, float("nan"), float("inf"), True, "x", "", "1-", [1, 2], {}])
+def test_nonsense_is_no_charge_and_no_multiplicity(value):
+    for key in ("charge", "spin", "multiplicity"):
+        with pytest.raises(InputError, match="must be a whole number"):
+            check_cluster(b4(**{key: value}))
+
+
+def test_charge_and_multiplicity_must_fit_the_electrons_and_one_another():
+    assert check_cluster(b4(charge=-1, spin=2)).multiplicity == 2
+    assert check_cluster(b4(multiplicity=3.0)).multiplicity == 3
+    for info, message in (
+        ({"spin": 2}, "must be odd"),
+        ({"spin": 0}, "2S\\+1, so 1 or more"),
+        ({"charge": 21}, "without electrons"),
+        ({"charge": 1, "total_charge": 0}, "two charge values"),
+        ({"spin": 1, "multiplicity": 3}, "two multiplicity values"),
+    ):
+        with pytest.raises(InputError, match=message):
+            check_cluster(b4(**info))
+
+
+def test_initial_charges_and_moments_count():
+    atoms = b4()
+    atoms.set_initial_charges([-1, 0, 0, 0])
+    atoms.set_initial_magnetic_moments([1, 0, 0, 0])
+    found = check_cluster(atoms)
+    assert (found.charge, found.multiplicity) == (-1, 2)
+    atoms.set_initial_charges([-0.4, 0, 0, 0])
+    with pytest.raises(InputError, match=r"sum of initial charges is -0.4"):
+        check_cluster(atoms)
+
+
+def test_a_potential_of_neutral_clusters_refuses_ions_and_says_where_to_go():
+    with pytest.raises(InputError, match=r"charge -1; .* neutral clusters only; .*iia label --level dft"):
+        check_cluster(b4(charge=-1), NEUTRAL)
+    with pytest.raises(InputError, match=r"multiplicity 3; .* knows multiplicity 1 here"):
+        check_cluster(b4(spin=3), NEUTRAL)
+    assert check_cluster(b4(charge=0, spin=1), NEUTRAL).charge == 0
+
+
+def test_the_structure_given_is_left_as_it_was():
+    atoms = b4(energy=-3.0, charge=0, name="x")
+    found = check_cluster(atoms)
+    assert found.energy == -3.0
+    assert found.atoms.info == {"name": "x"}
+    assert atoms.info == {"energy": -3.0, "charge": 0, "name": "x"}
+
+
+def extxyz(path, columns: str, comment: str, value: str) -> None:
+    rows = "".join(f"B {x} {y} {z} {value}\n" for x, y, z in P)
+    path.write_text(f"4\nProperties=species:S:1:pos:R:3{columns} {comment}\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("energy", "forces"),
+    [("energy", "forces"), ("REF_energy", "REF_forces"), ("dft_energy", "dft_forces"), ("energies", "force")],
+)
+def test_energies_and_forces_under_the_names_of_the_field(tmp_path, energy, forces):
+    path = tmp_path / "a.extxyz"
+    extxyz(path, f":{forces}:R:3", f"{energy}=-3.5 QM_energy=7", "1 2 3")
+    found = read_clusters(path)
+    assert found.kept[0].energy == -3.5
+    assert np.array_equal(found.kept[0].forces, [[1, 2, 3]] * 4)
+    said = " ".join(found.lines())
+    assert "not used, though it looks like energies or forces: QM_energy" in said
+    assert ("read from" in said) == (energy != "energy")
+
+
+def test_an_energy_and_forces_of_two_sources_are_not_mixed(tmp_path):
+    path = tmp_path / "a.extxyz"
+    extxyz(path, ":REF_forces:R:3", "energy=-3.5", "1 2 3")
+    found = read_clusters(path)
+    assert (found.kept[0].energy, found.kept[0].forces) == (-3.5, None)
+    assert "REF_forces" in found.remarks[0]
+
+
+def test_declared_units_are_converted(tmp_path):
+    path = tmp_path / "a.extxyz"
+    extxyz(path, ":forces:R:3", 'energy=-1 energy_unit=hartree forces_unit="hartree/bohr"', "1 2 3")
+    found = read_cluster(path)
+    assert found.energy == pytest.approx(-Hartree)
+    assert found.forces[0, 2] == pytest.approx(3 * Hartree / Bohr)
+    extxyz(path, ":forces:R:3", "energy=-1 energy_unit=hartree", "1 2 3")
+    assert read_cluster(path).forces is None  # in which unit isn't said
+    extxyz(path, "", "energy=-1 energy_unit=furlong", "")
+    with pytest.raises(InputError, match="energy unit 'furlong' is not known"):
+        read_cluster(path)
+
+
+def test_a_schnetpack_database_in_bohr_and_hartree(tmp_path):
+    database = connect(tmp_path / "s.db")
+    database.metadata = {
+        "_distance_unit": "Bohr",
+        "_property_unit_dict": {"energy": "Hartree", "forces": "Hartree/Bohr"},
+    }
+    data = {"energy": np.array([-98.0]), "forces": np.full((4, 3), 0.5)}
+    database.write(Atoms("B4", P / Bohr), data=data)
+    found = read_cluster(tmp_path / "s.db")
+    assert np.allclose(found.atoms.positions, P)
+    assert found.energy == pytest.approx(-98 * Hartree)
+    assert found.forces[1, 1] == pytest.approx(0.5 * Hartree / Bohr)
+
+
+def test_a_file_damaged_at_its_end_gives_what_is_before(tmp_path):
+    path = tmp_path / "a.extxyz"
+    write(path, [b4(), b4(), b4()])
+    path.write_text(path.read_text()[:-60])
+    found = read_clusters(path)
+    assert len(found.kept) == 2
+    assert "1 of 3 structures set aside: it can't be read" in found.lines()[0]
+    assert "from frame 3 on" in found.lines()[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xyz", "", "is empty"),
+        ("a.db", "text", "not an ASE database"),
+        ("a.foo", "text", "no format that ASE knows"),
+        ("a.extxyz", "4\n\nB 0 0 0\n", "can't be read"),
+    ],
+)
+def test_files_that_hold_no_structures(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_clusters(tmp_path / name)
+    with pytest.raises(FileNotFoundError):
+        read_clusters(tmp_path / "no.xyz")
