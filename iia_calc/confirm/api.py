@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
+from iia_calc.common.files import write_json
 from iia_calc.confirm.journal import StoredSteps
 from iia_calc.confirm.result import Confirmed, comment, described, moved, rank_correlation, write_confirmed
 from iia_calc.confirm.settings import Checks
 from iia_calc.confirm.workers import cores, lanes
 from iia_calc.confirm.workflow import Step, Verification
-from iia_calc.isomers.run_record import write_json
 from iia_calc.isomers.search import Isomer, IsomerSearch, write_isomers
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.dft.pyscf_import import import_pyscf

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import read, write
+from ase.io import read
 
+from iia_calc.common.files import write_frames
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.committee import Committee
 from iia_calc.model.potential import Potential
@@ -93,9 +94,7 @@ def save(candidates: Sequence[Candidate], path: Path) -> None:
         atoms.info.update(forces_std=item.forces_std, origin=item.origin)
         atoms.calc = SinglePointCalculator(atoms, energy=item.energy)
         frames.append(atoms)
-    partial = path.with_name(f".{path.name}.part")
-    write(partial, frames, format="extxyz")
-    partial.replace(path)
+    write_frames(path, frames)
 
 
 def load(path: Path) -> list[Candidate]:

@@ -12,13 +12,13 @@ from pathlib import Path
 from ase import Atoms
 
 from iia_calc.common.device import checked_device
+from iia_calc.common.files import write_json
 from iia_calc.improve import candidates as met
 from iia_calc.improve.candidates import Candidate
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings, settled
 from iia_calc.isomers.known import starts_from
-from iia_calc.isomers.run_record import write_json
 from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.npz import open_labels

@@ -11,7 +11,8 @@ from typing import Any
 from ase import Atoms
 
 from iia_calc.common.device import checked_device
-from iia_calc.isomers.run_record import RunRecord, versions, write_json
+from iia_calc.common.files import write_json
+from iia_calc.isomers.run_record import RunRecord, versions
 from iia_calc.isomers.search import (
     DEFAULT_TIME,
     IsomerSearch,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from iia_calc.common.files import write_json
 from search import Progress, SearchResult
 
 PACKAGES = ("schnet-iia", "torch", "ase", "numpy", "scipy", "matscipy", "pyscf")
@@ -70,13 +70,6 @@ def earlier_calls(path: Path) -> list[dict]:
         return list(json.loads(path.read_text(encoding="utf-8"))["calls"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
-
-
-def write_json(path: Path, data: object) -> None:
-    """Replaced at once, so that a reader never sees half of it."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(partial, path)
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from iia_calc.common.files import replacing
 from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from search.errors import InputError
@@ -95,10 +96,8 @@ def pack(store: LabelStore, path: str | Path, part: slice = slice(None)) -> int:
             )
         ),
     )
-    partial = path.with_name(path.name + ".part")
-    with lzma.open(partial, "wb", preset=6) as packed:
+    with replacing(path) as part, lzma.open(part, "wb", preset=6) as packed:
         packed.write(buffer.getvalue())
-    partial.rename(path)
     return len(items)
 
 

@@ -1,0 +1,66 @@
+"""Files that are whole or not there: written beside, then moved into place; JSON and extended XYZ that way."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ase import Atoms
+from ase.io import write
+
+from search.errors import InputError
+
+
+@contextmanager
+def replacing(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
+    """A path beside `path` to write to; at the end of the block it takes the place of `path`, all at once.
+
+    Where the block raises, `path` stays what it was and nothing is left beside it.
+
+    keep_suffix : the temporary name ends like `path`, for writers that go by it; else it ends in .part.
+    """
+    path = Path(path)
+    part = path.with_name(f".{path.stem}.part{path.suffix}" if keep_suffix else f".{path.name}.part")
+    try:
+        yield part
+        with part.open("rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """`text` as UTF-8, whole or not at all."""
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
+
+
+def write_json(path: str | Path, data: object) -> None:
+    """Indented JSON, whole or not at all."""
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: str | Path) -> Any:
+    """What `write_json` wrote.
+
+    Raises
+    ------
+    FileNotFoundError : no such file.
+    InputError : it isn't JSON.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON: {error}") from error
+
+
+def write_frames(path: str | Path, frames: Sequence[Atoms]) -> None:
+    """Structures as extended XYZ, whole or not at all."""
+    with replacing(path) as part:
+        write(part, list(frames), format="extxyz")

@@ -1,0 +1,43 @@
+"""A reader sees the old file or the new one, never half of either."""
+
+from __future__ import annotations
+
+import pytest
+from ase import Atoms
+from ase.io import read
+
+from iia_calc.common.files import read_json, replacing, write_frames, write_json
+from search.errors import InputError
+
+
+def test_the_old_file_stays_where_writing_fails(tmp_path):
+    path = tmp_path / "a.json"
+    write_json(path, {"Å": 1})
+    assert read_json(path) == {"Å": 1}
+    with pytest.raises(RuntimeError), replacing(path) as part:
+        part.write_text("half")
+        assert path.read_text().startswith("{")
+        raise RuntimeError
+    assert read_json(path) == {"Å": 1}
+    with pytest.raises(TypeError):
+        write_json(path, {"a": object()})
+    assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_structures_come_back(tmp_path):
+    write_frames(tmp_path / "a.extxyz", [Atoms("B2", [[0, 0, 0], [0, 0, 1.6]]), Atoms("B")])
+    assert [len(atoms) for atoms in read(tmp_path / "a.extxyz", ":")] == [2, 1]
+    assert [file.name for file in tmp_path.iterdir()] == ["a.extxyz"]
+
+
+def test_a_suffix_can_be_kept(tmp_path):
+    with replacing(tmp_path / "a.npz", keep_suffix=True) as part:
+        assert part.suffix == ".npz"
+        part.write_text("x")
+    assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_what_is_no_json_is_said(tmp_path):
+    (tmp_path / "a.json").write_text("{")
+    with pytest.raises(InputError, match="is not JSON"):
+        read_json(tmp_path / "a.json")
