@@ -10,14 +10,19 @@ from iia_calc.common.files import read_json, replacing, write_frames, write_json
 from search.errors import InputError
 
 
+def stop_half_way(path) -> None:
+    with replacing(path) as part:
+        part.write_text("half")
+        assert path.read_text().startswith("{")
+        raise RuntimeError("half way")
+
+
 def test_the_old_file_stays_where_writing_fails(tmp_path):
     path = tmp_path / "a.json"
     write_json(path, {"Å": 1})
     assert read_json(path) == {"Å": 1}
-    with pytest.raises(RuntimeError), replacing(path) as part:
-        part.write_text("half")
-        assert path.read_text().startswith("{")
-        raise RuntimeError
+    with pytest.raises(RuntimeError, match="half"):
+        stop_half_way(path)
     assert read_json(path) == {"Å": 1}
     with pytest.raises(TypeError):
         write_json(path, {"a": object()})
