@@ -19,7 +19,7 @@ from torch import nn
 
 from iia_calc.model.inference.network import FrozenNetwork
 from iia_calc.model.inference.potential import FrozenPotential
-from iia_calc.model.network import AtomwiseHead, NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA
+from iia_calc.model.network import NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA, make_head, make_network
 from iia_calc.model.network.repulsion import N_ELEMENTS
 from iia_calc.model.pairs.clusters import ClusterPairs, Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
@@ -58,8 +58,8 @@ class Potential(nn.Module):
     ):
         super().__init__()
         self.settings = settings or NetworkSettings()
-        self.network = SchNetIIA(self.settings)
-        self.head = AtomwiseHead(self.settings.n_atom_basis)
+        self.network = make_network(self.settings)
+        self.head = make_head(self.settings)
         self.repulsion = Repulsion(repulsion)
         if not element_energies:
             raise InputError("a potential needs at least one element energy, for example {'B': -660.1}")
@@ -138,11 +138,12 @@ class Potential(nn.Module):
     def _frozen(self) -> FrozenPotential | None:
         """The network merged for use, once its weights can no longer change; else None."""
         if self._frozen_cache is None:
-            if not self._is_frozen() or not FrozenNetwork.covers(self.settings):
+            network = self.network
+            if not self._is_frozen() or not isinstance(network, SchNetIIA) or not FrozenNetwork.covers(self.settings):
                 return None
             closest = self.repulsion.closest_seen([atomic_numbers[symbol] for symbol in self.elements])
-            network = FrozenNetwork(self.network, self.head, closest)
-            self._frozen_cache = FrozenPotential(network, self.repulsion, self._isolated())
+            frozen = FrozenNetwork(network, self.head, closest)
+            self._frozen_cache = FrozenPotential(frozen, self.repulsion, self._isolated())
         return self._frozen_cache
 
     def atomic_energies(

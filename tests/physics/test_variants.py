@@ -79,6 +79,14 @@ class TestLimitedInvariants(PotentialContract):
         return potential.freeze()
 
 
+class TestVectors(PotentialContract):
+    settings: ClassVar[dict] = {"kind": "vectors", "angular": 1, "attention": None}
+
+
+class TestVectorsDegree2(PotentialContract):
+    settings: ClassVar[dict] = {"kind": "vectors", "angular": 2, "attention": None}
+
+
 class TestHardAttention(PotentialContract):
     settings: ClassVar[dict] = {"attention": "hard", "activation": "smu"}
     smooth: ClassVar[bool] = False

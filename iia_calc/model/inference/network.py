@@ -88,7 +88,9 @@ class FrozenNetwork:
     @staticmethod
     def covers(settings) -> bool:
         """All but random networks and those whose activation was trained."""
-        return settings.attention in ("smooth", "hard", None) and settings.activation in ("smu", "ssp")
+        if settings.kind != "schnet" or settings.activation not in ("smu", "ssp"):
+            return False
+        return settings.attention in ("smooth", "hard", None)
 
     @torch.no_grad()
     def entry(self, Z: torch.Tensor) -> Entry:

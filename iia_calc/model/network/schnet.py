@@ -126,12 +126,13 @@ class SchNetIIA(nn.Module):
 
 
 class AtomwiseHead(nn.Module):
-    """Features -> an energy per atom, eV: F -> F/2 -> 1 with SiLU, as SchNetPack's Atomwise has it."""
+    """Features -> an energy per atom, eV: F -> F/2 -> 1, by default with SiLU as SchNetPack's Atomwise has it."""
 
-    def __init__(self, n_atom_basis: int):
+    def __init__(self, n_atom_basis: int, activation: nn.Module | None = None):
         super().__init__()
         hidden = max(1, n_atom_basis // 2)
+        self.activation = activation or nn.SiLU()
         self.layers = nn.ModuleList([dense(n_atom_basis, hidden), dense(hidden, 1)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers[1](nn.functional.silu(self.layers[0](x)))[..., 0]  # [A]
+        return self.layers[1](self.activation(self.layers[0](x)))[..., 0]  # [A]

@@ -11,6 +11,7 @@ from iia_calc.model.network.harmonics import HIGHEST
 from search.errors import InputError
 
 DIRECTIONS = ("attention", "convolution")
+KINDS = ("schnet", "vectors")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class NetworkSettings:
         as in the paper.
     directions : what weighs the directions: "attention", a weight per head, or "convolution", the filters,
         a function of the distance per feature.
+    kind : "schnet", the paper's network, or "vectors" (`network.vectors`), whose features have directions:
+        `angular` is then the highest degree of its features, 1 or 2.
     """
 
     n_atom_basis: int = 128
@@ -47,6 +50,7 @@ class NetworkSettings:
     distance_logits: bool = False
     angular: int = 0
     directions: str = "attention"
+    kind: str = "schnet"
 
     def __post_init__(self) -> None:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
@@ -64,11 +68,24 @@ class NetworkSettings:
             raise InputError(f"angular must be a degree from 0 to {HIGHEST}, not {self.angular}")
         if self.directions not in DIRECTIONS:
             raise InputError(f"unknown directions {self.directions!r}; choose {' or '.join(DIRECTIONS)}")
+        if self.kind not in KINDS:
+            raise InputError(f"unknown kind of network {self.kind!r}; choose {' or '.join(KINDS)}")
+        if self.kind == "vectors":
+            self._check_vectors()
+            return
         for name in ("angular", "distance_logits"):
             if name == "angular" and self.directions == "convolution":
                 continue
             if getattr(self, name) and self.attention not in ("smooth", "hard"):
                 raise InputError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
+
+    def _check_vectors(self) -> None:
+        if self.angular not in (1, 2):
+            raise InputError(f"a network of vectors needs angular 1 or 2, not {self.angular}")
+        if self.attention is not None:
+            raise InputError(f"a network of vectors has no attention (None) so far, not {self.attention!r}")
+        if self.n_atom_basis % self.n_heads:
+            raise InputError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:

@@ -1,0 +1,141 @@
+"""A network whose features have directions: scalars, vectors and, if wanted, tensors of second degree.
+
+Each block sums over neighbours, then mixes the features of each atom. As in PaiNN (Schütt et al., ICML 2021)
+filters of the distance weigh what a neighbour's scalars make of its direction, and what it hands on of its own
+vectors. Differences: a filter serves the features of one head, so that a sum over neighbours is a product of
+small matrices, and everything a layer is shown is bounded, whatever the positions:
+
+    sat(s) = s / sqrt(1 + mean s²)        sat(V) = V / sqrt(1 + mean |V|²)
+
+so that the head's energies are bounded, too, and neither a collapse nor an overflow can pay.
+
+Letters in the shape comments: A atoms (padded), K neighbour slots per atom, P pairs i < j, F features,
+H heads, D = F / H, L highest degree, C = 2 l + 1 components of a degree l.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from iia_calc.model.network.activation import make_activation
+from iia_calc.model.network.harmonics import spherical_harmonics
+from iia_calc.model.network.radial import ExponentialGaussians, polynomial_cutoff
+from iia_calc.model.network.schnet import dense
+from iia_calc.model.network.settings import NetworkSettings
+from search.errors import InputError
+
+PAIR_WIDTH = 32
+"""Features of a pair, from which the filters of all heads are made."""
+SHORTEST = 1e-2
+"""Of an invariant's length: the square root of its square plus this has no kink."""
+
+
+def saturate(x: torch.Tensor) -> torch.Tensor:
+    """Features [..., F] at most √F long: x / sqrt(1 + mean x²)."""
+    return x * torch.rsqrt(1 + x.square().mean(-1, keepdim=True))
+
+
+def saturate_vectors(V: torch.Tensor) -> torch.Tensor:
+    """The same of vectors or tensors [C, A, F], whose lengths count."""
+    return V * torch.rsqrt(1 + V.square().sum(0).mean(-1, keepdim=True))
+
+
+class VectorBlock(nn.Module):
+    """One block: a sum over neighbours, then a mixing of each atom's features.
+
+    first : there are no vectors yet to be handed on.
+    """
+
+    def __init__(self, settings: NetworkSettings, first: bool):
+        super().__init__()
+        features, heads, degree = settings.n_atom_basis, settings.n_heads, settings.angular
+        self.n_heads, self.degree, self.first = heads, degree, first
+        self.activation = make_activation(settings.activation)
+        n_values = 1 + degree + (0 if first else 1)
+        self.n_filters = 1 + degree + (0 if first else degree)  # of each head
+        self.values = nn.ModuleList([dense(features, features), dense(features, n_values * features)])
+        self.filter_network = nn.ModuleList(
+            [dense(settings.n_rbf, PAIR_WIDTH), dense(PAIR_WIDTH, heads * self.n_filters)]
+        )
+        with torch.no_grad():
+            self.filter_network[1].get_parameter("weight").mul_(0.5)
+        self.mix = nn.ModuleList([dense(features, 2 * features, bias=False) for _ in range(degree)])
+        self.context = nn.ModuleList(
+            [dense((1 + degree) * features, features), dense(features, (1 + 2 * degree) * features)]
+        )
+
+    def forward(self, s, V, rbf, fc, pairs, harmonics):
+        """s [A, F], V [C, A, F] of each degree (none in the first block), rbf [P, n_rbf], fc [P],
+        harmonics [A, K, C] of each degree -> the next s and V.
+        """
+        s, V = self.gather(s, V, rbf, fc, pairs, harmonics)
+        return self.update(s, V)
+
+    def filters(self, rbf: torch.Tensor, fc: torch.Tensor) -> torch.Tensor:
+        """[P, n_filters H]"""
+        hidden = self.activation(self.filter_network[0](rbf))  # [P, PAIR_WIDTH]
+        return self.filter_network[1](hidden) * fc[:, None]
+
+    def gather(self, s, V, rbf, fc, pairs, harmonics):
+        """What neighbours give is added to s and V."""
+        A, F = s.shape
+        heads, degree = self.n_heads, self.degree
+        hidden = self.activation(self.values[0](saturate(s)))
+        values = self.values[1](hidden).split(F, 1)  # [A, F] each
+        weights = pairs.expand(self.filters(rbf, fc))  # [A, K, n_filters H]
+        weights = weights.view(A, -1, self.n_filters, heads).permute(2, 3, 0, 1).contiguous()  # [n_filters, H, A, K]
+
+        def by_head(x):  # [A, F] -> [H, A, D]
+            return x.view(A, heads, -1).transpose(0, 1).contiguous()
+
+        s = s + pairs.attend(weights[0], by_head(values[0])).transpose(0, 1).reshape(A, F)
+        sums = [pairs.attend_directions(weights[k + 1], Y, by_head(values[k + 1])) for k, Y in enumerate(harmonics)]
+        if self.first:
+            return s, sums
+        for k, v in enumerate(V):
+            C = len(v)
+            given = saturate_vectors(v) * values[-1]  # [C, A, F]
+            given = given.view(C, A, heads, -1).permute(2, 1, 0, 3).reshape(heads, A, -1)  # [H, A, C D]
+            got = pairs.attend(weights[1 + degree + k], given).view(heads, A, C, -1)
+            sums[k] = sums[k] + got.permute(2, 1, 0, 3).reshape(C, A, F) + v
+        return s, sums
+
+    def update(self, s, V):
+        """Each atom's features see one another."""
+        F = s.shape[1]
+        mixed = [mix(saturate_vectors(v)).split(F, -1) for mix, v in zip(self.mix, V, strict=True)]
+        lengths = [(a.square().sum(0) + SHORTEST).sqrt() for a, _ in mixed]  # [A, F]
+        hidden = self.activation(self.context[0](torch.cat([saturate(s), *lengths], 1)))
+        ds, *rest = self.context[1](hidden).split(F, 1)
+        gates, shares = rest[: self.degree], rest[self.degree :]
+        for share, (a, b) in zip(shares, mixed, strict=True):
+            ds = ds + share * (a * b).sum(0)
+        return s + ds, [v + gate * b for v, gate, (_, b) in zip(V, gates, mixed, strict=True)]
+
+
+class VectorNetwork(nn.Module):
+    """Nuclear charges, pair distances and directions -> features of every atom."""
+
+    def __init__(self, settings: NetworkSettings):
+        super().__init__()
+        self.settings = settings
+        self.embedding = nn.Embedding(settings.n_embedding, settings.n_atom_basis)
+        self.radial_basis = ExponentialGaussians(settings.n_rbf, settings.cutoff)
+        self.interactions = nn.ModuleList(VectorBlock(settings, k == 0) for k in range(settings.n_interactions))
+
+    def forward(
+        self, Z: torch.Tensor, distances: torch.Tensor, pairs, directions: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """As `SchNetIIA.forward`; the features [A, F] it returns are saturated."""
+        if directions is None:
+            raise InputError("vectors need the directions of the pairs")
+        degree = self.settings.angular
+        rbf = self.radial_basis(distances)  # [P, n_rbf]
+        fc = polynomial_cutoff(distances, self.settings.cutoff)  # [P]
+        every = spherical_harmonics(pairs.expand_directions(directions), degree)  # [A, K, C of all]
+        harmonics = every.split([2 * k + 1 for k in range(1, degree + 1)], -1)  # [A, K, C] each
+        s, V = self.embedding(Z), None
+        for block in self.interactions:
+            s, V = block(s, V, rbf, fc, pairs, harmonics)
+        return saturate(s)
