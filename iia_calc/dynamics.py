@@ -17,7 +17,7 @@ from ase.md.verlet import VelocityVerlet
 
 from search.errors import InputError
 from search.geometry.composition import bond_lengths
-from search.relaxers.lennard_jones import fragmented
+from search.geometry.pieces import fragmented
 
 ENSEMBLES = ("nve", "langevin")
 FORMATS = (".traj", ".xyz", ".extxyz")

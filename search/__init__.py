@@ -19,9 +19,11 @@ if TYPE_CHECKING:
     from search.relaxers.base import Relaxed, Relaxer
     from search.relaxers.lennard_jones import LennardJones
     from search.result import Progress, SearchResult
-    from search.run import METHODS, find_minima
+    from search.run import find_minima
+    from search.searchers.base import Searcher
     from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
     from search.searchers.bee_colony import BeeColony, BeeColonySettings
+    from search.searchers.methods import METHODS
 
 _HOMES = {
     "ASERelaxer": "search.relaxers.ase",
@@ -35,13 +37,14 @@ _HOMES = {
     "Island": "search.islands.run",
     "IslandsResult": "search.islands.run",
     "LennardJones": "search.relaxers.lennard_jones",
-    "METHODS": "search.run",
+    "METHODS": "search.searchers.methods",
     "Minimum": "search.archive.minimum",
     "Progress": "search.result",
     "Relaxed": "search.relaxers.base",
     "Relaxer": "search.relaxers.base",
     "Sameness": "search.geometry.fingerprint",
     "SearchResult": "search.result",
+    "Searcher": "search.searchers.base",
     "find_minima": "search.run",
     "find_minima_on_islands": "search.islands.run",
 }
@@ -65,6 +68,7 @@ __all__ = [
     "Relaxer",
     "Sameness",
     "SearchResult",
+    "Searcher",
     "find_minima",
     "find_minima_on_islands",
 ]

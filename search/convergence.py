@@ -58,7 +58,7 @@ class LowestCount:
     times: int = 0
     reached: list[int] = field(default_factory=list)
 
-    def tell(self, energy: float, walk: int, mate: int | None) -> None:
+    def record(self, energy: float, walk: int, mate: int | None) -> None:
         """A sound result of this energy by `walk`, from a mix with `mate` where that is not None."""
         if energy < self.energy - COPY_WITHIN:
             self.energy, self.times, self.reached = energy, 1, [walk]
@@ -71,18 +71,18 @@ class LowestCount:
         self.times += mate not in self.reached
         self.reached.append(walk)
 
-    def mixed(self, walk: int, mate: int) -> None:
+    def mix(self, walk: int, mate: int) -> None:
         """`walk` goes on from a mix with `mate`."""
         if mate in self.reached and walk not in self.reached:
             self.reached.append(walk)
 
-    def restarted(self, walk: int) -> None:
+    def restart(self, walk: int) -> None:
         """`walk` begins anew from a random start."""
         if walk in self.reached:
             self.reached.remove(walk)
 
 
-def grown(growth: list[list[int]], n_quenches: int, n_minima: int) -> None:
+def record_growth(growth: list[list[int]], n_quenches: int, n_minima: int) -> None:
     """Append to `growth`, when it is far enough from the last point, [quenches, minima]."""
     if not growth or n_quenches >= SPACING * growth[-1][0]:
         growth.append([n_quenches, n_minima])

@@ -23,8 +23,9 @@ from numpy.typing import ArrayLike
 
 from search.errors import InputError
 from search.relaxers.lennard_jones import LennardJones
-from search.run import METHODS, find_minima
+from search.run import find_minima
 from search.searchers.base import settings_from
+from search.searchers.methods import METHODS
 
 RESAMPLES = 2000
 
@@ -32,7 +33,8 @@ RESAMPLES = 2000
 @cache
 def lennard_jones_energies() -> dict[int, float]:
     """Lowest known energies, ε, of 2 to 110 atoms: Cambridge Cluster Database (Wales, Doye et al.)."""
-    with open(Path(__file__).with_name("reference") / "lennard_jones.csv", newline="", encoding="utf-8") as file:
+    path = Path(__file__).parent / "relaxers" / "reference" / "lennard_jones.csv"
+    with open(path, newline="", encoding="utf-8") as file:
         return {int(row["n_atoms"]): float(row["energy_epsilon"]) for row in csv.DictReader(file)}
 
 

@@ -2,44 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import numpy as np
 from ase import Atoms
 
 from search.archive.archive import Archive
-from search.archive.minimum import minima_as_atoms, sound
-from search.convergence import Convergence, grown
-from search.errors import InputError, InputTypeError, JobFailed
+from search.archive.encoding import plain, to_json
+from search.archive.minimum import minima_as_atoms
+from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
-from search.relaxers.ase import ASERelaxer
+from search.relaxers.ase import ASECalculator, as_relaxer
 from search.relaxers.base import Relaxed, Relaxer, relax_each
-from search.result import Progress, SearchResult, Tally
+from search.result import FailureCount, Progress, SearchResult, Tally
 from search.searchers.base import Searcher, settings_from
-from search.searchers.basin_hopping import BasinHopping
-from search.searchers.bee_colony import BeeColony
-from search.starts import begin, fingerprint, in_order
+from search.searchers.methods import find_method
+from search.searchers.starts import begin, fingerprint, in_order
+from search.stopping import Interrupts, Limits, whole, whole_or_none
 
-METHODS: dict[str, type[Searcher]] = {method.name: method for method in (BasinHopping, BeeColony)}
-TARGET_WITHIN = 1e-4
 STORED_EVERY = 0.5
-"""Seconds between transactions where nobody is told of each batch. A killed search repeats what it had not stored."""
+"""Seconds between transactions without a callback. A killed search repeats what it had not stored."""
 
 
 def find_minima(
     formula_or_atoms: str | Atoms | Composition,
-    relaxer: Relaxer | Any,
-    method: str = "basin-hopping",
+    relaxer: Relaxer | ASECalculator,
+    method: str | type[Searcher] = "basin-hopping",
     *,
     quenches: int | None = None,
     time_limit: float | None = None,
@@ -52,14 +44,15 @@ def find_minima(
     until_found: int | None = None,
     shape: Callable[[Atoms], str] | None = None,
     starts: Sequence[Atoms] = (),
+    uncertain: Callable[[Sequence[Relaxed]], object] | None = None,
 ) -> SearchResult:
     """Search for the minima of a cluster and give them back, lowest first.
 
     Parameters
     ----------
     formula_or_atoms : what the cluster consists of; of Atoms only the composition is read.
-    relaxer : a `Relaxer` (anything with `relax`), or an ASE calculator.
-    method : "basin-hopping" or "bee-colony".
+    relaxer : a `Relaxer`, or an ASE calculator.
+    method : "basin-hopping", "bee-colony", or a `Searcher` class of one's own.
     quenches : relaxations in total, those of earlier calls on the same archive included.
     time_limit : seconds for this call; the batch under way is finished.
     seed : the same seed gives the same search on one machine.
@@ -68,68 +61,94 @@ def find_minima(
         goes on from its archive when called again with the same method, seed, settings and batch size.
     callback : called with a `Progress` after each batch.
     settings : `BasinHoppingSettings` or `BeeColonySettings`, or a mapping of their keys.
+    batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
     until_found : stop when the lowest minimum was reached from this many independent starts (see
         `search.convergence`); 5 is a cautious choice.
     shape : says of Atoms whether they are planar, tubular, cage or compact; half of the walkers or sources
-        then keep to one of these each (see `Searcher`). None: no such niches.
-    batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
+        then keep to one of these each (see `search.searchers.walks`). None: no such niches.
     starts : structures of this composition that are relaxed before all others (they count as quenches) and gone on
         from: the lowest by one walker or source, the lowest of each shape by one that keeps to it.
+    uncertain : called with the quenches that ended as "uncertain", after each batch that has some.
 
     Raises
     ------
     ValueError, TypeError : something asked for makes no sense; found before anything is computed.
     BlockingIOError : another process searches in that folder.
-    RuntimeError : the relaxer failed for every structure.
+    RuntimeError : the relaxer failed for each of the first structures, or for fifty in a row. The archive is left as
+        it was before these; the same call goes on from there.
     """
-    composition = Composition.parse(formula_or_atoms)
-    if method not in METHODS:
-        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    check_limits(quenches, time_limit, target_energy, until_found)
-    check_whole("batch_size", batch_size, least=1)
-    check_whole("seed", seed, least=0)
-    relaxer = as_relaxer(relaxer)
-    kind = METHODS[method]
-    settings = settings_from(kind.Settings, settings)
-    scale = LengthScale.of(composition, relaxer)
-    batch_size = batch_size or kind(scale, settings).batch_size
-    starts = in_order(starts, composition)
-    asked = {
-        "method": method,
-        "seed": seed,
-        "batch_size": batch_size,
-        "settings": asdict(settings),
-        "relaxer": getattr(relaxer, "signature", type(relaxer).__name__),
-        "niches": shape is not None,
-        **({"starts": fingerprint(starts)} if starts else {}),
-    }
-    if isinstance(archive, Archive):
-        store, own = archive, False
-    else:
-        store, own = Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)), True
-    try:
-        if store.composition != composition:
-            raise InputError(f"the archive is for {store.composition}, the search for {composition}")
-        store.bind(json.dumps(asked, sort_keys=True))
-        campaign = _Campaign(store, relaxer, kind, scale, settings, seed, shape, starts)
-        stopped_by = campaign.run(batch_size, quenches, time_limit, target_energy, until_found, callback)
-        return campaign.result(stopped_by, method, seed, target_energy)
-    finally:
-        if own:
-            store.close()
-
-
-def as_relaxer(relaxer: Any) -> Relaxer:
-    """`relaxer` itself if it relaxes, an `ASERelaxer` of it if it is an ASE calculator; else a TypeError."""
-    if isinstance(relaxer, type):
-        raise InputTypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
-    if callable(getattr(relaxer, "relax", None)):
-        return relaxer
-    if hasattr(relaxer, "get_potential_energy") and not isinstance(relaxer, Atoms):
-        return ASERelaxer(relaxer)
-    raise InputTypeError(
-        f"the relaxer is a {type(relaxer).__name__}; give something with relax(), or an ASE calculator"
+    plan = _Plan.of(
+        Composition.parse(formula_or_atoms),
+        as_relaxer(relaxer),
+        find_method(method),
+        Limits(quenches, time_limit, target_energy, until_found),
+        seed=whole("seed", seed, least=0),
+        settings=settings,
+        batch_size=whole_or_none("batch_size", batch_size, least=1),
+        shape=shape,
+        starts=starts,
     )
+    if isinstance(archive, Archive):
+        return _Campaign(archive, plan, callback, uncertain).run()
+    with Archive(archive, plan.composition, bond_length=plan.relaxer.bond_length) as store:
+        return _Campaign(store, plan, callback, uncertain).run()
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that is asked of one search, checked. See `find_minima`."""
+
+    composition: Composition
+    relaxer: Relaxer
+    kind: type[Searcher]
+    limits: Limits
+    scale: LengthScale
+    settings: Any
+    seed: int
+    batch_size: int
+    shape: Callable[[Atoms], str] | None
+    starts: Sequence[Atoms]
+
+    @classmethod
+    def of(
+        cls,
+        composition: Composition,
+        relaxer: Relaxer,
+        kind: type[Searcher],
+        limits: Limits,
+        *,
+        seed: int,
+        settings: Any,
+        batch_size: int | None,
+        shape: Callable[[Atoms], str] | None,
+        starts: Sequence[Atoms],
+    ) -> _Plan:
+        """With what follows from what is asked."""
+        scale = LengthScale.of(composition, relaxer)
+        chosen = settings_from(kind.Settings, settings)
+        size = batch_size or kind(scale, chosen).batch_size
+        given = in_order(starts, composition)
+        return cls(composition, relaxer, kind, limits, scale, chosen, seed, size, shape, given)
+
+    @property
+    def identity(self) -> str:
+        """What must be the same for a search to go on from an archive."""
+        asked = {
+            "method": self.kind.name,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+            "settings": plain(asdict(self.settings)),
+            "relaxer": self.relaxer.signature,
+            "niches": self.shape is not None,
+            **({"starts": fingerprint(self.starts)} if self.starts else {}),
+        }
+        return to_json(asked, sort_keys=True)
+
+    def searcher(self, state: Mapping[str, Any] | None) -> Searcher:
+        """A new searcher, or one that goes on from a stored state."""
+        if state is None:
+            return self.kind(self.scale, self.settings, self.seed, self.shape)
+        return self.kind.from_state(state, self.scale, self.shape)
 
 
 class _Campaign:
@@ -138,183 +157,126 @@ class _Campaign:
     def __init__(
         self,
         archive: Archive,
-        relaxer: Relaxer,
-        kind: type[Searcher],
-        scale: LengthScale,
-        settings: Any,
-        seed: int,
-        shape: Callable[[Atoms], str] | None,
-        starts: Sequence[Atoms],
-    ) -> None:
-        self.archive, self.relaxer = archive, relaxer
-        state = archive.state
-        self.starts, self.shape = starts if state is None else (), shape
-        if state is None:
-            self.searcher, self.tally = kind(scale, settings, seed, shape), Tally()
-        else:
-            self.searcher, self.tally = kind.from_state(state["searcher"], scale, shape), Tally(**state["tally"])
-        self.seconds = self.seconds_relaxing = 0.0
-        self._stored = time.perf_counter()
-        self._unstored: dict | None = None  # the state that what was entered since then leads to
-
-    def run(
-        self,
-        batch_size: int,
-        quenches: int | None,
-        time_limit: float | None,
-        target: float | None,
-        until_found: int | None,
+        plan: _Plan,
         callback: Callable[[Progress], object] | None,
-    ) -> str:
-        """Batches until something stops them; what that was."""
-        start, before = time.perf_counter(), self.tally.n_quenches
-        if target is not None and str(float(target)) not in self.tally.hits:
-            reached = [m.first_quench for m in self.archive if m.energy <= target + TARGET_WITHIN]
-            if reached:
-                self.tally.hits[str(float(target))] = min(reached)
-        try:
-            while True:
-                self.seconds = time.perf_counter() - start
-                if target is not None and str(float(target)) in self.tally.hits:
-                    return "target"
-                if quenches is not None and self.tally.n_quenches >= quenches:
-                    return "quenches"
-                if until_found is not None and self.searcher.lowest.times >= until_found:
-                    return "found"
-                if time_limit is not None and self.seconds >= time_limit:
-                    return "time"
-                left = None if quenches is None else quenches - self.tally.n_quenches
-                given = bool(self.starts)
-                results = self._begin(left) if given else self._next(min(batch_size, left or batch_size))
-                with interrupts_later():
-                    if not given:
-                        self._unstored = None
-                        self.searcher.tell(results)
-                    self._take(results, target)
-                    if callback is not None or time.perf_counter() - self._stored > STORED_EVERY:
+        uncertain: Callable[[Sequence[Relaxed]], object] | None,
+    ) -> None:
+        if archive.composition != plan.composition:
+            raise InputError(f"the archive is for {archive.composition}, the search for {plan.composition}")
+        archive.bind(plan.identity)
+        self.archive, self.plan = archive, plan
+        self.callback, self.uncertain = callback, uncertain
+        state = archive.state
+        self.starts = plan.starts if state is None else ()
+        self.searcher = plan.searcher(None if state is None else state["searcher"])
+        self.tally = Tally() if state is None else Tally(**state["tally"])
+        self.before, self.failures = self.tally.n_quenches, FailureCount()
+        self.seconds = self.seconds_relaxing = 0.0
+        self._start = self._stored = time.perf_counter()
+        self._unstored: dict[str, Any] | None = None  # the state that what was entered since then leads to
+        self._lost = False  # whether all of the last batch failed
+
+    def run(self) -> SearchResult:
+        """Batches until something stops them."""
+        self.tally.look_up_target(self.plan.limits.target_energy, self.archive)
+        with Interrupts() as interrupts:
+            try:
+                while not (stopped_by := self._limit_reached()):
+                    self._batch(interrupts)
+            except KeyboardInterrupt:
+                stopped_by = "interrupted"
+            finally:
+                if self._unstored is not None:
+                    with interrupts.held():
                         self._store()
-                self.seconds = time.perf_counter() - start
-                if callback is not None:
-                    rate = (self.tally.n_quenches - before) / max(self.seconds, 1e-9)
-                    callback(self._progress(rate))
-        except KeyboardInterrupt:
-            return "interrupted"
-        finally:
-            if self._unstored is not None:
-                with interrupts_later():
-                    self._store()
-            self.seconds = time.perf_counter() - start
+                self.seconds = time.perf_counter() - self._start
+        return self._result(stopped_by)
 
-    def result(self, stopped_by: str, method: str, seed: int, target: float | None) -> SearchResult:
-        counts = asdict(self.tally)
-        hits, _ = counts.pop("hits"), counts.pop("growth")
-        shares = self.searcher.moves.current
-        return SearchResult(
-            minima=minima_as_atoms(self.archive),
-            formula=self.archive.composition.formula,
-            method=method,
-            seed=seed,
-            stopped_by=stopped_by,
-            first_hit=None if target is None else hits.get(str(float(target))),
-            moves={
-                name: {**asdict(count), "share": round(shares.get(name, 0.0), 4)}
-                for name, count in self.searcher.moves.counts.items()
-            },
-            convergence=self._convergence(),
-            seconds=self.seconds,
-            seconds_relaxing=self.seconds_relaxing,
-            **counts,
-        )
+    def _limit_reached(self) -> str:
+        self.seconds = time.perf_counter() - self._start
+        limits, tally = self.plan.limits, self.tally
+        hit = tally.hit(limits.target_energy)
+        return limits.reached(hit, self.searcher.lowest.times, tally.n_quenches, self.seconds)
 
-    def _begin(self, left: int | None) -> list[Relaxed]:
+    def _batch(self, interrupts: Interrupts) -> None:
+        """One batch: ask, relax, learn, enter, store, report.
+
+        Where all of it failed, the state before stays the stored one: a search whose device was lost repeats these
+        quenches when it is called again, and ends as if nothing had happened.
+        """
+        starting = bool(self.starts)
+        results = self._begin() if starting else self._next()
+        with interrupts.held():
+            lost = all(relaxed.failed for relaxed in results)
+            if lost and not self._lost and self._unstored is not None:
+                self._store()
+            self._lost, self._unstored = lost, None
+            if not starting:
+                self.searcher.tell(results)
+            if self.uncertain is not None and (some := [r for r in results if r.reason == "uncertain"]):
+                self.uncertain(some)
+            self.tally.enter(results, self.archive, self.plan.limits.target_energy)
+            state = {"searcher": self.searcher.state(), "tally": asdict(self.tally)}
+            self._unstored = None if lost else state
+            self.failures.check(results, self.tally.n_quenches)
+            self._unstored = state
+            due = self.callback is not None or time.perf_counter() - self._stored > STORED_EVERY
+            if due and not lost:
+                self._store()
+        self.seconds = time.perf_counter() - self._start
+        if self.callback is not None:
+            self.callback(self._progress())
+
+    def _begin(self) -> list[Relaxed]:
         """The structures the search was given, relaxed; the searcher knows of them."""
-        start = time.perf_counter()
-        results = begin(self.searcher, self.relaxer, self.starts[:left], {}, self.shape)
+        start, quenches = time.perf_counter(), self.plan.limits.quenches
+        left = None if quenches is None else quenches - self.tally.n_quenches
+        results = begin(self.searcher, self.plan.relaxer, self.starts[:left], {}, self.plan.shape)
         self.seconds_relaxing += time.perf_counter() - start
         self.starts = ()
         return results
 
-    def _next(self, n: int) -> list[Relaxed]:
+    def _next(self) -> list[Relaxed]:
         """The searcher's next trials, relaxed."""
-        structures = self.searcher.ask(n)
+        size, quenches = self.plan.batch_size, self.plan.limits.quenches
+        structures = self.searcher.ask(size if quenches is None else min(size, quenches - self.tally.n_quenches))
         start = time.perf_counter()
-        results = relax_each(self.relaxer, structures)
+        results = relax_each(self.plan.relaxer, structures)
         self.seconds_relaxing += time.perf_counter() - start
         return results
 
-    def _take(self, results: list[Relaxed], target: float | None) -> None:
-        """Enter and count."""
-        tally = self.tally
-        for relaxed in results:
-            tally.count(relaxed)
-            self.archive.enter(relaxed, tally.n_quenches)
-            if sound(relaxed) and target is not None and relaxed.energy <= target + TARGET_WITHIN:
-                tally.hits.setdefault(str(float(target)), tally.n_quenches)
-        if tally.n_failed == tally.n_quenches >= 10:
-            raise JobFailed(
-                f"the relaxer failed for each of the first {tally.n_quenches} structures; "
-                f"the last: {results[-1].reason}"
-            )
-        grown(tally.growth, tally.n_sound, len(self.archive))
-        self._unstored = {"searcher": self.searcher.state(), "tally": asdict(tally)}
-
     def _store(self) -> None:
         """All since the last time, with the state to go on from, in one transaction."""
-        state, self._unstored = self._unstored, None  # a disk that is full is told once
+        state, self._unstored = self._unstored, None  # a full disk is reported once
         self.archive.commit(state)
         self._stored = time.perf_counter()
 
-    def _convergence(self) -> Convergence:
-        tally, archive = self.tally, self.archive
-        growth = [(quenches, minima) for quenches, minima in tally.growth]
-        return Convergence(tally.n_sound, len(archive), archive.n_once, self.searcher.lowest.times, growth)
-
-    def _progress(self, rate: float) -> Progress:
+    def _progress(self) -> Progress:
         best = self.archive.best
         return Progress(
             self.tally.n_quenches,
             self.tally.n_evaluations,
             None if best is None else best.energy,
             len(self.archive),
-            rate,
+            (self.tally.n_quenches - self.before) / max(self.seconds, 1e-9),
             self.seconds,
-            self._convergence(),
+            self.tally.convergence(self.archive, self.searcher.lowest.times),
         )
 
-
-@contextmanager
-def interrupts_later() -> Iterator[None]:
-    """Ctrl-C waits until the block is through (in the main thread; elsewhere none arrives)."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    waiting: list[tuple[int, FrameType | None]] = []
-    previous = signal.signal(signal.SIGINT, lambda number, frame: waiting.append((number, frame)))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, previous if previous is not None else signal.SIG_DFL)
-    if waiting:
-        raise KeyboardInterrupt
-
-
-def check_limits(
-    quenches: int | None, time_limit: float | None, target_energy: float | None, until_found: int | None
-) -> None:
-    """Raise a ValueError where nothing says when to stop, or something that cannot be."""
-    if quenches is None and time_limit is None and target_energy is None and until_found is None:
-        raise InputError("nothing says when to stop: give quenches, time_limit (seconds), target_energy or until_found")
-    check_whole("until_found", until_found, least=1)
-    check_whole("quenches", quenches, least=1)
-    if time_limit is not None and not (np.isfinite(time_limit) and time_limit > 0):
-        raise InputError(f"time_limit is {time_limit!r}; it must be a number of seconds above 0")
-    if target_energy is not None and not np.isfinite(target_energy):
-        raise InputError(f"target_energy is {target_energy!r}; it must be a finite energy")
-
-
-def check_whole(name: str, value: Any, least: int) -> None:
-    """Raise a ValueError for what is neither None nor a whole number of at least `least`."""
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
-        raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+    def _result(self, stopped_by: str) -> SearchResult:
+        counts = asdict(self.tally)
+        del counts["hits"], counts["growth"]
+        moves = self.searcher.move_statistics()
+        return SearchResult(
+            minima=minima_as_atoms(self.archive),
+            formula=self.plan.composition.formula,
+            method=self.plan.kind.name,
+            seed=self.plan.seed,
+            stopped_by=stopped_by,
+            first_hit=self.tally.hit(self.plan.limits.target_energy),
+            moves={name: {**counts, "share": round(counts["share"], 4)} for name, counts in moves.items()},
+            convergence=self.tally.convergence(self.archive, self.searcher.lowest.times),
+            seconds=self.seconds,
+            seconds_relaxing=self.seconds_relaxing,
+            **counts,
+        )

@@ -10,7 +10,7 @@ from iia_calc.isomers.known import known_starts
 from iia_calc.isomers.search import search_isomers
 from iia_calc.model.storage import models_folder
 from search.geometry.composition import Composition, bond_lengths
-from search.starts import in_order
+from search.searchers.starts import in_order
 
 LOWEST = {frame.info["formula"]: frame for frame in reversed(read(models_folder() / "lowest" / "lowest.extxyz", ":"))}
 

@@ -12,9 +12,10 @@ from iia_calc.calculator import IIACalculator
 from iia_calc.isomers.search import write_strayed
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
-from iia_calc.relax.batch import PotentialRelaxer, soundness
+from iia_calc.relax.batch import PotentialRelaxer
 from iia_calc.relax.files import relax_file
 from iia_calc.relax.lbfgs import BatchedLBFGS
+from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxer
 
 

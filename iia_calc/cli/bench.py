@@ -52,7 +52,7 @@ def lj(
     from iia_calc.cli.views.console import Live, output, print_json, stdout_kept_clean
     from search.first_hit import FirstHits, lennard_jones_runs
     from search.islands.pool import processes
-    from search.run import METHODS
+    from search.searchers.methods import METHODS
 
     try:
         chosen = [int(word) for word in sizes.split(",")]

@@ -34,8 +34,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from iia_calc.data.geometry import chunks, pair_distances
-from iia_calc.relax.batch import BONDED
 from search.geometry.composition import bond_lengths
+from search.geometry.pieces import BONDED
 
 EDGES = (0.8, 0.9, 1.05, 1.15, 1.3, 1.5, 1.8)
 """Distances, in bond lengths, within which neighbours are counted, softened by `SOFT`."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from iia_calc.relax.batch import BONDED
 from search.geometry.composition import Composition, bond_lengths
+from search.geometry.pieces import BONDED
 from search.geometry.shape import is_planar
 
 CHUNK = 1000

@@ -17,12 +17,11 @@ from ase.io import read
 
 from iia_calc.model.storage import models_folder
 from search.geometry.composition import Composition, bond_lengths
+from search.geometry.pieces import NEIGHBOUR
 from search.geometry.seeds import attached, push_apart
 
 GROWN, SHRUNK = 6, 4
 """Structures made of each neighbour with one atom less, and of each with one more."""
-BONDED = 1.25
-"""Times the bond length: what is nearer is a neighbour."""
 
 
 def known_starts(composition: Composition, source: str | Path | None = None) -> list[Atoms]:
@@ -73,7 +72,7 @@ def _grown(atoms: Atoms, symbol: str, rng: np.random.Generator) -> Atoms:
 
 def _shrunk(atoms: Atoms, symbol: str) -> list[Atoms]:
     """Copies without one of the `symbol` atoms that have the fewest bonds."""
-    limits = BONDED * bond_lengths(atoms.numbers)
+    limits = NEIGHBOUR * bond_lengths(atoms.numbers)
     bonds = (atoms.get_all_distances() < limits).sum(1) - 1
     places = [k for k in np.argsort(bonds, kind="stable") if atoms.symbols[k] == symbol][:SHRUNK]
     return [atoms[[j for j in range(len(atoms)) if j != k]] for k in places]

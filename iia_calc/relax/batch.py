@@ -15,18 +15,15 @@ from hashlib import sha256
 import numpy as np
 import torch
 from ase import Atoms
-from ase.data import covalent_radii
-from scipy.sparse.csgraph import connected_components
 
 from iia_calc.model.committee import Committee
 from iia_calc.model.potential import Potential
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
 from search.errors import InputError
+from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxed
 
-BONDED = 1.3  # times the sum of covalent radii: farther apart is not bonded
 WATCH = 20  # evaluations between two looks at the committee's spread: a tenth of a relaxation's cost with three
-COLLAPSED = 0.72  # times the sum of covalent radii (1.21 Å for B–B): no two atoms of a sound structure are so close
 
 
 class PotentialRelaxer:
@@ -44,6 +41,8 @@ class PotentialRelaxer:
         as "uncertain", for there the energy means nothing. Looked at every 20 evaluations (random starts
         are strange at first) and at the end. None never looks.
     """
+
+    bond_length: float | None = None  # that of covalent radii
 
     def __init__(
         self,
@@ -182,12 +181,3 @@ def uncertain_beyond(limit: float | None, result: Relaxed) -> Relaxed:
     if limit is None or not result.converged or result.forces_std is None or result.forces_std <= limit:
         return result
     return replace(result, converged=False, reason="uncertain")
-
-
-def soundness(numbers: np.ndarray, positions: np.ndarray) -> tuple[bool, bool]:
-    """(collapsed, fragmented): two atoms inside one another; not in one piece."""
-    radii = covalent_radii[numbers]
-    relative = np.linalg.norm(positions[:, None] - positions[None], axis=-1) / (radii[:, None] + radii[None])
-    np.fill_diagonal(relative, np.inf)
-    pieces, _ = connected_components(relative < BONDED, directed=False)
-    return bool((relative < COLLAPSED).any()), pieces > 1

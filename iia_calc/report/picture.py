@@ -19,7 +19,8 @@ from matplotlib.patches import Circle
 
 from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
-from search.geometry.shape import BONDED, dopant_bonds, principal_axes, shape_of
+from search.geometry.pieces import DRAWN_BOND
+from search.geometry.shape import dopant_bonds, principal_axes, shape_of
 
 COLOURS = {"B": "#e8a09a", "Se": "#f28c1e"}
 """By element; others have those of Jmol."""
@@ -120,7 +121,7 @@ def project(atoms: Atoms) -> np.ndarray:
 def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, float]) -> None:
     """Bonds and shaded discs, back to front, on `axes` that show ±`reach` (x, y) Å. x : [n, 3] as of `project`."""
     nearness = np.clip(1.0 - (x[:, 2].max() - x[:, 2]) / FAR, 0.0, 1.0)  # 1 nearest to the eye
-    bonded = atoms.get_all_distances() < BONDED * bond_lengths(atoms.numbers)
+    bonded = atoms.get_all_distances() < DRAWN_BOND * bond_lengths(atoms.numbers)
     for i, j in zip(*np.nonzero(np.triu(bonded, 1)), strict=True):
         fade = 0.5 * (nearness[i] + nearness[j])
         order = min(x[i, 2], x[j, 2]) - 0.01

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from search.archive.encoding import to_json
 from search.archive.minimum import Minimum, sound
 from search.archive.sqlite import Store
 from search.errors import InputError
@@ -192,7 +193,7 @@ class Archive:
 
     def commit(self, state: dict | None = None) -> None:
         """Make durable, in one transaction, what was entered and the state to go on from."""
-        values = {} if state is None else {"state": json.dumps(state)}
+        values = {} if state is None else {"state": to_json(state)}
         if self._store is not None:
             whole = [(entry.row, entry.database_row, entry.pairs) for entry in self._new]
             counts = [(entry.row, entry.pairs) for entry in self._counted if entry.row is not None]

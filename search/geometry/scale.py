@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase import Atoms
@@ -12,6 +13,9 @@ from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.seeds import push_apart, random_positions
 from search.geometry.sites import squared_distances
+
+if TYPE_CHECKING:
+    from search.relaxers.base import Relaxer
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,14 @@ class LengthScale:
     factor: float = 1.0
 
     @classmethod
-    def of(cls, composition: Composition, relaxer: object = None) -> LengthScale:
-        """The scale of `relaxer`: its attribute `bond_length` (the host's bond) where it has one.
+    def of(cls, composition: Composition, relaxer: Relaxer | None = None) -> LengthScale:
+        """The scale of `relaxer`, by its `bond_length`; None: covalent radii.
 
         Raises
         ------
         ValueError : `bond_length` is not a positive number.
         """
-        return cls.with_bond(composition, getattr(relaxer, "bond_length", None))
+        return cls.with_bond(composition, None if relaxer is None else relaxer.bond_length)
 
     @classmethod
     def with_bond(cls, composition: Composition, bond_length: float | None) -> LengthScale:

@@ -32,14 +32,13 @@ from ase.data import covalent_radii
 
 from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
+from search.geometry.pieces import DRAWN_BOND, NEIGHBOUR
 
 SHAPES = ("planar", "tubular", "cage", "compact")
 
 PLANE_RMS, PLANE_THICKNESS = 0.30, 0.85
 RING_SPREAD, RING_LEVEL, RING_ATOMS, TUBE_LEFT_OVER = 0.15, 0.35, 5, 0.2
-CAGE_ATOMS, CAGE_VOID, CAGE_HOLE, CAGE_NEIGHBOURS, NEAR = 12, 0.85, 1.25, 2.9, 1.25
-BONDED = 1.2
-"""Two atoms are bonded below this multiple of their covalent radii's sum (2.45 Å for Se–B)."""
+CAGE_ATOMS, CAGE_VOID, CAGE_HOLE, CAGE_NEIGHBOURS = 12, 0.85, 1.25, 2.9
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def shape_of(atoms: Atoms) -> str:
 def dopant_bonds(atoms: Atoms) -> list[DopantBonds]:
     """Bonds of every atom that is not of the host element, in the order of the atoms."""
     host = Composition.parse(atoms).host
-    distances, reach = atoms.get_all_distances(), BONDED * bond_lengths(atoms.numbers)
+    distances, reach = atoms.get_all_distances(), DRAWN_BOND * bond_lengths(atoms.numbers)
     found = []
     for i, symbol in enumerate(atoms.get_chemical_symbols()):
         if symbol != host:
@@ -117,7 +116,7 @@ def is_cage(x: np.ndarray) -> bool:
     radius = np.linalg.norm(x, axis=1)
     if len(x) < CAGE_ATOMS or radius.min() < CAGE_VOID:
         return False
-    neighbours = (np.linalg.norm(x[:, None] - x[None], axis=-1) < NEAR).sum(1) - 1
+    neighbours = (np.linalg.norm(x[:, None] - x[None], axis=-1) < NEIGHBOUR).sum(1) - 1
     if neighbours.mean() < CAGE_NEIGHBOURS:
         return False
     along = _directions(800) @ x.T  # [directions, n]

@@ -1,41 +1,75 @@
-"""Worker processes: fresh ones, each on one thread, that never outlive the search."""
+"""The one process pool: fresh processes, each on one thread, that never outlive the job that started them."""
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from types import MappingProxyType
+from typing import Protocol
 
-from search.errors import InputError
+from search.errors import InputError, JobFailed
+from search.stopping import ENDING_SIGNALS
 
-THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+ONE_THREAD: Mapping[str, str] = MappingProxyType(
+    dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+)
+"""Environment of a worker: jobs are shared out over processes, and threads that wait for one another only cost."""
+WATCH_EVERY = 0.2
+"""Seconds between two looks of a worker at its parent."""
 
 
-def worker_pool(workers: int) -> ProcessPoolExecutor:
+class Flag(Protocol):
+    """Shared with the workers: a `RawValue("b", 0)` of a multiprocessing context."""
+
+    value: int
+
+
+class WorkerPool(ProcessPoolExecutor):
+    """Processes that were all started at once; see `worker_pool`."""
+
+    starting: tuple[Future[int], ...] = ()
+
+    @property
+    def never_started(self) -> bool:
+        """Whether all processes died before any of them could take a task."""
+        return bool(self.starting) and all(f.done() and (f.cancelled() or f.exception()) for f in self.starting)
+
+
+def worker_pool(workers: int, variables: Mapping[str, str] = ONE_THREAD, over: Flag | None = None) -> WorkerPool:
     """`workers` processes, all started here and now.
+
+    Parameters
+    ----------
+    variables : environment variables that the processes start with, besides those of this process.
+    over : the workers end when its value is no longer 0, whatever they are doing.
 
     Raises
     ------
     ValueError : fewer than one.
     """
+    leave_if_starting()
     if workers < 1:
         raise InputError(f"workers is {workers}; it must be at least 1")
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(os.getpid(),))
-    with _one_thread():
-        for _ in range(workers):  # each submission starts one process, and it reads its variables then
-            pool.submit(os.getpid)
+    context = multiprocessing.get_context("spawn")
+    pool = WorkerPool(workers, context, initializer=end_with_parent, initargs=(os.getpid(), over))
+    with environment(variables):  # each submission starts one process, and it reads its variables then
+        try:
+            pool.starting = tuple(pool.submit(os.getpid) for _ in range(workers))
+        except BrokenExecutor:
+            raise no_main_guard() from None
     return pool
 
 
 @contextmanager
-def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+def processes(workers: int, variables: Mapping[str, str] = ONE_THREAD) -> Iterator[WorkerPool]:
     """`worker_pool` for a block; what is under way at its end is dropped."""
-    pool = worker_pool(workers)
+    pool = worker_pool(workers, variables)
     try:
         yield pool
     finally:
@@ -44,19 +78,19 @@ def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 def end(pool: ProcessPoolExecutor) -> None:
     """Stop at once: what is under way is dropped."""
-    processes = list((pool._processes or {}).values())
+    running = list((pool._processes or {}).values())
     pool.shutdown(wait=False, cancel_futures=True)
-    for process in processes:
-        process.terminate()
-    for process in processes:
+    for process in running:
+        process.kill()  # workers leave the milder signals to their parent
+    for process in running:
         process.join(timeout=10)
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
-    """Islands parallelise over processes; threads that wait for one another only cost."""
-    earlier = {name: os.environ.get(name) for name in THREADS}
-    os.environ.update(dict.fromkeys(THREADS, "1"))
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables for a block: what starts inside reads them."""
+    earlier = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:
@@ -67,13 +101,33 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _begin(parent: int) -> None:
-    """Ctrl-C is the search's to handle, and a worker ends with it even when it is killed."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def end_with_parent(parent: int, over: Flag | None = None) -> None:
+    """In a worker: leave signals to the parent, which handles them for all, and end when it ends, even if killed."""
+    for number in ENDING_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
+        while os.getppid() == parent and not (over is not None and over.value):
+            time.sleep(WATCH_EVERY)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def leave_if_starting() -> None:
+    """End this process, without a word, if it is a worker that is only just importing the main script.
+
+    A script without a main guard starts its search again in each worker, which then could not start. The process that
+    started them says so in one line (`no_main_guard`).
+    """
+    # What multiprocessing itself looks at before it refuses to start a process (spawn._check_not_importing_main).
+    if getattr(multiprocessing.current_process(), "_inheriting", False):
+        os._exit(1)
+
+
+def no_main_guard() -> JobFailed:
+    """The error of a pool whose processes all died as they started."""
+    return JobFailed(
+        'no worker process could start. In a script, put the call under `if __name__ == "__main__":`, because each '
+        "worker imports the script; otherwise see the error that the workers printed"
+    )

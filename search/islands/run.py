@@ -6,7 +6,6 @@ is passed on around the ring (`search.searchers.exchange`), and all is merged in
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
@@ -19,21 +18,25 @@ import numpy as np
 from ase import Atoms
 
 from search.archive.archive import Archive
+from search.archive.encoding import plain, to_json
 from search.archive.minimum import minima_as_atoms
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
+from search.islands.pool import leave_if_starting
 from search.islands.scheduler import Dispatch, IslandProgress
 from search.islands.state import Archipelago
-from search.islands.task import Epoch, relaxer_signature
+from search.islands.task import Epoch
 from search.moves.registry import DEFAULT_SHARES
+from search.relaxers.ase import ASECalculator, as_relaxer
 from search.relaxers.base import Relaxed, Relaxer
 from search.result import SearchResult
-from search.run import METHODS, as_relaxer, check_limits, check_whole
-from search.searchers.base import settings_from
+from search.searchers.base import Searcher, settings_from
 from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
 from search.searchers.bee_colony import BeeColony, BeeColonySettings
-from search.starts import fingerprint, in_order
+from search.searchers.methods import find_method
+from search.searchers.starts import fingerprint, in_order
+from search.stopping import Limits, whole, whole_or_none
 
 EPOCH = 32
 """Quenches of an island between two exchanges, where the batches aren't larger."""
@@ -41,9 +44,9 @@ EPOCH = 32
 
 @dataclass(frozen=True)
 class Island:
-    """Method and settings (those that differ from the method's defaults) of one island."""
+    """Method (a name or a `Searcher` class) and settings (what differs from the method's defaults) of an island."""
 
-    method: str = BasinHopping.name
+    method: str | type[Searcher] = BasinHopping.name
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -69,9 +72,9 @@ def default_islands(n: int, method: str | None = None) -> list[Island]:
     ------
     ValueError : n is below 1, or an unknown method.
     """
-    check_whole("islands", n, least=1)
-    if method is not None and method not in METHODS:
-        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    n = whole("islands", n, least=1)
+    if method is not None:
+        find_method(method)
     hop, bees = BasinHoppingSettings(), BeeColonySettings()
     bold = {"symmetrise": DEFAULT_SHARES["symmetrise"] / 3}
     hoppers = [
@@ -90,7 +93,7 @@ def default_islands(n: int, method: str | None = None) -> list[Island]:
 
 def find_minima_on_islands(
     formula_or_atoms: str | Atoms | Composition,
-    make_relaxer: Callable[[], Any],
+    make_relaxer: Callable[[], Relaxer | ASECalculator],
     islands: int | Sequence[Island] = 4,
     *,
     quenches: int | None = None,
@@ -107,7 +110,7 @@ def find_minima_on_islands(
     workers: int | Callable[[], int] | None = None,
     in_step: bool = True,
     uncertain: Callable[[Sequence[Relaxed]], object] | None = None,
-    like: Relaxer | None = None,
+    like: Relaxer | ASECalculator | None = None,
     starts: Sequence[Atoms] = (),
 ) -> IslandsResult:
     """As `search.find_minima`, on several islands at once. What is not said here is said there.
@@ -137,79 +140,151 @@ def find_minima_on_islands(
     ConnectionError : the executor was lost. RuntimeError : the relaxer failed for every structure, or every island
         was given up. In all of these what was stored stays, and the same call goes on.
     """
-    composition = Composition.parse(formula_or_atoms)
-    chosen = default_islands(islands) if isinstance(islands, int | np.integer) else list(islands)
-    if not chosen:
-        raise InputError("islands is empty; give at least one")
-    check_limits(quenches, time_limit, target_energy, until_found)
-    check_whole("batch_size", batch_size, least=1)
-    check_whole("seed", seed, least=0)
-    check_whole("epoch", epoch, least=1)
-    if isinstance(workers, int) or executor is None:
-        check_whole("workers", workers, least=1)
-    if not callable(make_relaxer):
-        raise InputTypeError(
-            f"make_relaxer is a {type(make_relaxer).__name__}; give a function or class that makes one"
-        )
-    relaxer = as_relaxer(make_relaxer() if like is None else like)
-    if executor is None:
-        _check_pickles(make_relaxer)
-    scale = LengthScale.of(composition, relaxer)
-    epoch = epoch or max(EPOCH, batch_size or 0)
-    plans = [_plan(island, k, seed, batch_size, scale) for k, island in enumerate(chosen)]
-    signature = relaxer_signature(relaxer)
-    starts = in_order(starts, composition)
-    if len(starts) > epoch * len(plans):
-        raise InputError(
-            f"there are {len(starts)} starting structures, more than {len(plans)} islands relax in their "
-            f"first epochs ({epoch} each); give fewer, or longer epochs"
-        )
-    asked = {
-        "islands": plans,
-        "seed": seed,
-        "epoch": epoch,
-        "relaxer": signature,
-        "niches": shape is not None,
-        **({"starts": fingerprint(starts)} if starts else {}),
-    }
-    with Archive(archive, composition, bond_length=getattr(relaxer, "bond_length", None)) as store:
-        store.bind(json.dumps(asked, sort_keys=True))
-        archipelago = Archipelago(store, len(plans), epoch, in_step, target_energy, uncertain)
+    leave_if_starting()
+    plan = _Plan.of(
+        Composition.parse(formula_or_atoms),
+        make_relaxer,
+        default_islands(islands) if isinstance(islands, int | np.integer) else list(islands),
+        Limits(quenches, time_limit, target_energy, until_found),
+        like=like,
+        pickled=executor is None,
+        seed=whole("seed", seed, least=0),
+        batch_size=whole_or_none("batch_size", batch_size, least=1),
+        epoch=whole_or_none("epoch", epoch, least=1),
+        shape=shape,
+        starts=starts,
+    )
+    if not callable(workers) and (executor is None or workers is not None):
+        workers = whole_or_none("workers", workers, least=1)
+    with Archive(archive, plan.composition, bond_length=plan.bond_length) as store:
+        store.bind(plan.identity)
+        archipelago = Archipelago(store, len(plan.islands), plan.epoch, in_step, plan.limits.target_energy, uncertain)
+        dispatch = Dispatch(archipelago, plan.tasks(archipelago), executor, workers, callback)
+        stopped_by = dispatch.run(plan.limits)
+        return _result(archipelago, dispatch, plan, stopped_by)
+
+
+@dataclass(frozen=True)
+class _IslandPlan:
+    """What distinguishes one island, all of it said."""
+
+    kind: type[Searcher]
+    settings: dict[str, Any]
+    seed: int
+    batch_size: int
+
+    @property
+    def as_plain(self) -> dict[str, Any]:
+        return {
+            "method": self.kind.name,
+            "settings": self.settings,
+            "seed": self.seed,
+            "batch_size": self.batch_size,
+        }
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """All that is asked of a search on islands, checked. See `find_minima_on_islands`."""
+
+    composition: Composition
+    make_relaxer: Callable[[], Relaxer | ASECalculator]
+    islands: list[_IslandPlan]
+    limits: Limits
+    seed: int
+    epoch: int
+    signature: str
+    bond_length: float | None
+    shape: Callable[[Atoms], str] | None
+    starts: Sequence[Atoms]
+
+    @classmethod
+    def of(
+        cls,
+        composition: Composition,
+        make_relaxer: Callable[[], Relaxer | ASECalculator],
+        islands: Sequence[Island],
+        limits: Limits,
+        *,
+        like: Relaxer | ASECalculator | None,
+        pickled: bool,
+        seed: int,
+        batch_size: int | None,
+        epoch: int | None,
+        shape: Callable[[Atoms], str] | None,
+        starts: Sequence[Atoms],
+    ) -> _Plan:
+        """With what follows from what is asked. pickled : whether `make_relaxer` goes to other processes."""
+        if not islands:
+            raise InputError("islands is empty; give at least one")
+        if not callable(make_relaxer):
+            raise InputTypeError(
+                f"make_relaxer is a {type(make_relaxer).__name__}; give a function or class that makes one"
+            )
+        relaxer = as_relaxer(make_relaxer() if like is None else like)
+        if pickled:
+            _check_pickles(make_relaxer)
+        scale = LengthScale.of(composition, relaxer)
+        epoch = epoch or max(EPOCH, batch_size or 0)
+        plans = [_plan(island, k, seed, batch_size, scale) for k, island in enumerate(islands)]
+        given = in_order(starts, composition)
+        if len(given) > epoch * len(plans):
+            raise InputError(
+                f"there are {len(given)} starting structures, more than {len(plans)} islands relax in their "
+                f"first epochs ({epoch} each); give fewer, or longer epochs"
+            )
+        signature, bond = relaxer.signature, relaxer.bond_length
+        return cls(composition, make_relaxer, plans, limits, seed, epoch, signature, bond, shape, given)
+
+    @property
+    def identity(self) -> str:
+        """What must be the same for a search to go on from an archive."""
+        asked = {
+            "islands": [island.as_plain for island in self.islands],
+            "seed": self.seed,
+            "epoch": self.epoch,
+            "relaxer": self.signature,
+            "niches": self.shape is not None,
+            **({"starts": fingerprint(self.starts)} if self.starts else {}),
+        }
+        return to_json(asked, sort_keys=True)
+
+    def tasks(self, archipelago: Archipelago) -> Callable[[int, int], Epoch]:
+        """Makes the next epoch of an island, by its number and how often that was tried."""
         search = uuid4().hex
 
         def task(k: int, attempt: int) -> Epoch:
-            standing = archipelago.standings[k]
+            standing, island = archipelago.standings[k], self.islands[k]
             return Epoch(
                 search=search,
                 island=k,
                 number=standing.finished + 1,
                 attempt=attempt,
-                formula=composition.formula,
-                relaxer=make_relaxer,
-                signature=signature,
-                quenches=archipelago.left(k, quenches),
+                formula=self.composition.formula,
+                relaxer=self.make_relaxer,
+                signature=self.signature,
+                method=island.kind,
+                settings=island.settings,
+                seed=island.seed,
+                batch_size=island.batch_size,
+                quenches=archipelago.left(k, self.limits.quenches),
                 state=standing.state,
                 guests=archipelago.guests(k),
-                shape=shape,
+                shape=self.shape,
                 bests=standing.bests.get(str(standing.finished), {}),
-                starts=starts[k :: len(plans)],
-                **plans[k],
+                starts=self.starts[k :: len(self.islands)],
             )
 
-        dispatch = Dispatch(archipelago, task, executor, workers, callback)
-        stopped_by = dispatch.run(quenches, time_limit, until_found)
-        return _result(archipelago, dispatch, plans, stopped_by, seed)
+        return task
 
 
-def _plan(island: Island, k: int, seed: int, batch_size: int | None, scale: LengthScale) -> dict[str, Any]:
-    """What distinguishes island k, all of it said."""
-    if island.method not in METHODS:
-        raise InputError(f"method {island.method!r} is not known; choose one of {', '.join(METHODS)}")
-    kind = METHODS[island.method]
+def _plan(island: Island, k: int, seed: int, batch_size: int | None, scale: LengthScale) -> _IslandPlan:
+    """What distinguishes island k."""
+    kind = find_method(island.method)
     settings = settings_from(kind.Settings, island.settings)
     own_seed = int(np.random.SeedSequence([seed, k]).generate_state(1, np.uint32)[0])
     batch_size = batch_size or kind(scale, settings).batch_size
-    return {"method": island.method, "settings": asdict(settings), "seed": own_seed, "batch_size": batch_size}
+    return _IslandPlan(kind, plain(asdict(settings)), own_seed, batch_size)
 
 
 def _check_pickles(make_relaxer: Callable[[], Any]) -> None:
@@ -222,17 +297,15 @@ def _check_pickles(make_relaxer: Callable[[], Any]) -> None:
         ) from error
 
 
-def _result(
-    archipelago: Archipelago, dispatch: Dispatch, plans: list[dict[str, Any]], stopped_by: str, seed: int
-) -> IslandsResult:
+def _result(archipelago: Archipelago, dispatch: Dispatch, plan: _Plan, stopped_by: str) -> IslandsResult:
     counts = asdict(archipelago.tally)
     del counts["hits"], counts["growth"]
-    standings = archipelago.standings
+    n, standings = len(plan.islands), archipelago.standings
     return IslandsResult(
         minima=minima_as_atoms(archipelago.archive),
-        formula=archipelago.archive.composition.formula,
-        method=f"{len(plans)} islands" if len(plans) > 1 else f"1 island, {plans[0]['method']}",
-        seed=seed,
+        formula=plan.composition.formula,
+        method=f"{n} islands" if n > 1 else f"1 island, {plan.islands[0].kind.name}",
+        seed=plan.seed,
         stopped_by=stopped_by,
         first_hit=archipelago.hit,
         moves=archipelago.moves(),
@@ -241,7 +314,7 @@ def _result(
         seconds_relaxing=dispatch.seconds_relaxing,
         islands=[
             {
-                **plan,
+                **island.as_plain,
                 "epochs": standing.finished,
                 "quenches": standing.quenches,
                 "guests": standing.guests,
@@ -250,7 +323,7 @@ def _result(
                 "seconds_relaxing": round(standing.seconds_relaxing, 3),
                 "given_up": archipelago.given_up.get(k),
             }
-            for k, (plan, standing) in enumerate(zip(plans, standings, strict=True))
+            for k, (island, standing) in enumerate(zip(plan.islands, standings, strict=True))
         ],
         **counts,
     )

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from search.errors import JobFailed
-from search.islands.pool import end, worker_pool
+from search.islands.pool import WorkerPool, end, no_main_guard, worker_pool
 from search.islands.state import Archipelago
 from search.islands.task import Epoch, WorkerMismatch, run_epoch
 from search.result import Progress
-from search.run import interrupts_later
+from search.stopping import Interrupts, Limits
 
 ATTEMPTS = 3
 """How often an epoch is tried before its island is given up."""
@@ -56,47 +56,51 @@ class Dispatch:
     ) -> None:
         self.archipelago, self.task, self.callback = archipelago, task, callback
         self.executor, self.workers = executor, workers
+        self.pool: WorkerPool | None = None  # of our own, where no executor is given
         self.pool_size = None if executor is not None else workers if isinstance(workers, int) else 1
         self.flights: dict[Future[dict[str, Any]], Epoch] = {}
         self.attempts: Counter[tuple[int, int]] = Counter()
         self.seconds = self.seconds_relaxing = 0.0
         self.before = archipelago.tally.n_quenches
+        self._interrupts = Interrupts()
 
     @property
     def slots(self) -> int | None:
         """How many epochs can be done at once; None where nobody knows."""
         return self.pool_size or (self.workers() if callable(self.workers) else self.workers)
 
-    def run(self, quenches: int | None, time_limit: float | None, until_found: int | None) -> str:
+    def run(self, limits: Limits) -> str:
         """Epochs until something stops them; what that was."""
-        islands, start, why = self.archipelago, time.perf_counter(), ""
-        try:
-            while not why:
-                if islands.hit is not None:
-                    why = "target"
-                elif until_found is not None and islands.lowest_found >= until_found:
-                    why = "found"
-                elif quenches is not None and islands.tally.n_quenches >= quenches:
-                    why = "quenches"
-                elif time_limit is not None and time.perf_counter() - start >= time_limit:
-                    why = "time"
-                else:
-                    self._begin(quenches)
-                    if not self.flights:
-                        why = "" if islands.ready(quenches, set()) else self._nobody_left()
-                        continue
-                    left = HEARTBEAT if time_limit is None else time_limit - (time.perf_counter() - start)
-                    self._report(time.perf_counter() - start)
-                    self._land(quenches, min(HEARTBEAT, max(left, 0.01)))
-            if why == "time":
-                self._finish_what_runs(quenches)
-        except KeyboardInterrupt:
-            why = "interrupted"
-        finally:
-            self._drop()
-            self.seconds = time.perf_counter() - start
-        self._keep([], quenches, everything=True)
+        start = time.perf_counter()
+        with self._interrupts:
+            try:
+                why = self._until_a_limit(limits, start)
+            except KeyboardInterrupt:
+                why = "interrupted"
+            finally:
+                self._drop()
+                self.seconds = time.perf_counter() - start
+            self._keep([], limits.quenches, everything=True)
         self._report(self.seconds)
+        return why
+
+    def _until_a_limit(self, limits: Limits, start: float) -> str:
+        """Epochs until a limit is reached; which one."""
+        islands, quenches, time_limit = self.archipelago, limits.quenches, limits.time_limit
+        while True:
+            seconds = time.perf_counter() - start
+            if why := limits.reached(islands.hit, islands.lowest_found, islands.tally.n_quenches, seconds):
+                break
+            self._begin(quenches)
+            if not self.flights:
+                if islands.ready(quenches, set()):
+                    continue
+                return self._nobody_left()
+            left = HEARTBEAT if time_limit is None else time_limit - (time.perf_counter() - start)
+            self._report(time.perf_counter() - start)
+            self._land(quenches, min(HEARTBEAT, max(left, 0.01)))
+        if why == "time":
+            self._finish_what_runs(quenches)
         return why
 
     def _begin(self, quenches: int | None) -> None:
@@ -111,15 +115,20 @@ class Dispatch:
                 suspects = attempt or any(epoch.attempt for epoch in self.flights.values())
                 if len(self.flights) >= (1 if suspects else self.pool_size):
                     return
-                self.executor = self.executor or worker_pool(self.pool_size)
-            assert self.executor is not None
             epoch = self.task(k, attempt)
             try:
-                self.flights[self.executor.submit(run_epoch, epoch)] = epoch
+                self.flights[self._executor().submit(run_epoch, epoch)] = epoch
             except BrokenExecutor as error:
                 self._failed(epoch, "its worker process died")
                 self._replace_pool(error)
                 return
+
+    def _executor(self) -> Executor:
+        if self.executor is not None:
+            return self.executor
+        if self.pool is None:
+            self.pool = worker_pool(self.pool_size or 1)
+        return self.pool
 
     def _land(self, quenches: int | None, timeout: float) -> None:
         """Take what has come within `timeout` seconds, and store it."""
@@ -152,7 +161,7 @@ class Dispatch:
             self._replace_pool(broken)
 
     def _keep(self, results: list[dict[str, Any]], quenches: int | None, everything: bool = False) -> None:
-        with interrupts_later():
+        with self._interrupts.held():
             self.archipelago.store(results)
             self.archipelago.merge(quenches, everything)
 
@@ -167,6 +176,8 @@ class Dispatch:
             raise JobFailed(
                 f"the executor is broken ({error}). What was stored is kept; the same call goes on"
             ) from error
+        if self.pool is not None and self.pool.never_started:
+            raise no_main_guard() from None
         for epoch in self.flights.values():
             self._failed(epoch, "its worker process died")
         self._drop()
@@ -190,9 +201,9 @@ class Dispatch:
         for future in self.flights:
             future.cancel()
         self.flights.clear()
-        if self.pool_size is not None and self.executor is not None:
-            end(self.executor)  # type: ignore[arg-type]
-            self.executor = None
+        if self.pool is not None:
+            end(self.pool)
+            self.pool = None
 
     def _report(self, seconds: float) -> None:
         self.seconds = seconds

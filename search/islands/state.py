@@ -14,13 +14,10 @@ from typing import Any
 import numpy as np
 
 from search.archive.archive import Archive
-from search.archive.minimum import sound
-from search.convergence import COPY_WITHIN, Convergence, grown
-from search.errors import JobFailed
+from search.convergence import COPY_WITHIN, Convergence
 from search.islands.task import unpack_results
 from search.relaxers.base import Relaxed
-from search.result import Tally
-from search.run import TARGET_WITHIN
+from search.result import FailureCount, Tally
 from search.searchers.exchange import Bests
 
 LAG = 2
@@ -80,15 +77,13 @@ class Archipelago:
         self.waiting = {(number, k): plain for number, k, plain in stored.get("waiting", [])}
         self.tally = Tally(**stored.get("tally", {}))
         self.given_up: dict[int, str] = {}  # island -> why, in this call
-        if target is not None and not self.hit:
-            reached = [m.first_quench for m in archive if m.energy <= target + TARGET_WITHIN]
-            if reached:
-                self.tally.hits[str(float(target))] = min(reached)
+        self.failures = FailureCount()
+        self.tally.look_up_target(target, archive)
 
     @property
     def hit(self) -> int | None:
         """The quench at which the target was reached."""
-        return self.tally.hits.get(str(float(self.target))) if self.target is not None else None
+        return self.tally.hit(self.target)
 
     @property
     def lowest_found(self) -> int:
@@ -157,9 +152,8 @@ class Archipelago:
         )
 
     def convergence(self) -> Convergence:
-        tally, archive = self.tally, self.archive
-        growth = [(n, minima) for n, minima in tally.growth]
-        return Convergence(tally.n_sound, len(archive), archive.n_once, self.lowest_found, growth)
+        """What can be said about minima not seen."""
+        return self.tally.convergence(self.archive, self.lowest_found)
 
     def moves(self) -> dict[str, dict[str, float]]:
         """Tries, accepted and improved of all islands; share: the mean."""
@@ -192,17 +186,8 @@ class Archipelago:
         results = unpack_results(plain["results"], self.archive.scale.numbers)
         if self.uncertain is not None and (strayed := [r for r in results if r.reason == "uncertain"]):
             self.uncertain(strayed)
-        for relaxed in results:
-            self.tally.count(relaxed)
-            self.archive.enter(relaxed, self.tally.n_quenches)
-            if self.target is not None and sound(relaxed) and relaxed.energy <= self.target + TARGET_WITHIN:
-                self.tally.hits.setdefault(str(float(self.target)), self.tally.n_quenches)
-        if self.tally.n_failed == self.tally.n_quenches >= 10:
-            raise JobFailed(
-                f"the relaxer failed for each of the first {self.tally.n_quenches} structures; "
-                f"the last: {results[-1].reason}"
-            )
-        grown(self.tally.growth, self.tally.n_sound, len(self.archive))
+        self.tally.enter(results, self.archive, self.target)
+        self.failures.check(results, self.tally.n_quenches)
         self.standings[k].merged = number
         energy, times = plain["lowest"]
         self.standings[k].lowest = (energy, times)

@@ -11,21 +11,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
-from search.archive.encoding import packed, unpacked
+from search.archive.encoding import pack, unpack
 from search.errors import JobFailed
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
+from search.relaxers.ase import ASECalculator, as_relaxer
 from search.relaxers.base import Relaxed, Relaxer, relax_each
-from search.run import METHODS, as_relaxer
-from search.searchers.base import settings_from
+from search.result import FAILED_AT_FIRST
+from search.searchers.base import Searcher, settings_from
 from search.searchers.exchange import Bests, note_bests, welcome
-from search.starts import begin
+from search.searchers.starts import begin
 
 _COLUMNS = (
     "energy",
@@ -68,9 +69,9 @@ class Epoch:
     number: int
     attempt: int
     formula: str
-    relaxer: Callable[[], Any]
+    relaxer: Callable[[], Relaxer | ASECalculator]
     signature: str
-    method: str
+    method: type[Searcher]
     settings: dict[str, Any]
     seed: int
     batch_size: int
@@ -95,13 +96,13 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
     """
     start, cpu = time.perf_counter(), time.thread_time()
     relaxer = _relaxer(epoch)
-    kind = METHODS[epoch.method]
+    kind = epoch.method
     scale = LengthScale.of(Composition.parse(epoch.formula), relaxer)
     if epoch.state is None:
         searcher = kind(scale, settings_from(kind.Settings, epoch.settings), epoch.seed, epoch.shape)
     else:
         searcher = kind.from_state(epoch.state, scale, epoch.shape)
-    bests = {name: dict(best) for name, best in epoch.bests.items()}
+    bests: Bests = {name: {**best} for name, best in epoch.bests.items()}
     taken = welcome(searcher, bests, epoch.guests)
     results: list[Relaxed] = []
     relaxing = 0.0
@@ -117,6 +118,7 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
         searcher.tell(done)
         note_bests(bests, done, epoch.shape)
         results += done
+    _check_failures(results)
     return {
         "island": epoch.island,
         "number": epoch.number,
@@ -129,23 +131,30 @@ def run_epoch(epoch: Epoch) -> dict[str, Any]:
         "seconds_cpu": time.thread_time() - cpu,
         "lowest": [searcher.lowest.energy, searcher.lowest.times],
         "worker": f"{socket.gethostname()}:{os.getpid()}",
-        "moves": {
-            name: {**asdict(count), "share": searcher.moves.current.get(name, 0.0)}
-            for name, count in searcher.moves.counts.items()
-        },
+        "moves": searcher.move_statistics(),
     }
+
+
+def _check_failures(results: Sequence[Relaxed]) -> None:
+    """Give the epoch back if nothing of it worked: another worker, or a relaxer made anew, may do better."""
+    if len(results) >= FAILED_AT_FIRST and all(relaxed.failed for relaxed in results):
+        _own.search = None
+        raise JobFailed(
+            f"on {socket.gethostname()} the relaxer failed for each of {len(results)} structures; "
+            f"the last: {results[-1].reason}"
+        )
 
 
 def pack_results(results: Sequence[Relaxed]) -> dict[str, Any]:
     """Quenches as plain data: positions [n_quenches, n_atoms, 3] as text, a list for each other attribute."""
     positions = np.array([relaxed.atoms.positions for relaxed in results])
     columns = {name: [_plain(getattr(relaxed, name)) for relaxed in results] for name in _COLUMNS}
-    return {"positions": packed(positions), **columns}
+    return {"positions": pack(positions), **columns}
 
 
 def unpack_results(plain: Mapping[str, Any], numbers: np.ndarray) -> list[Relaxed]:
     """The quenches that were packed; numbers [n_atoms] : of their atoms."""
-    positions = unpacked(plain["positions"], -1, len(numbers), 3)
+    positions = unpack(plain["positions"], -1, len(numbers), 3)
     rows = zip(*(plain[name] for name in _COLUMNS), strict=True)
     return [
         Relaxed(Atoms(numbers=numbers, positions=place), **dict(zip(_COLUMNS, row, strict=True)))
@@ -157,18 +166,13 @@ def _relaxer(epoch: Epoch) -> Relaxer:
     """The relaxer of this search, made once in each thread of a worker (they are not made for sharing)."""
     if getattr(_own, "search", None) != epoch.search:
         made = as_relaxer(epoch.relaxer())
-        if (found := relaxer_signature(made)) != epoch.signature:
+        if (found := made.signature) != epoch.signature:
             raise WorkerMismatch(
                 f"the worker on {socket.gethostname()} would relax with {found}, the search is for {epoch.signature}; "
                 "give all workers the same version of the package and the same model"
             )
         _own.relaxer, _own.search = made, epoch.search
     return _own.relaxer
-
-
-def relaxer_signature(relaxer: Any) -> str:
-    """What ties minima to the potential they are minima of."""
-    return str(getattr(relaxer, "signature", type(relaxer).__name__))
 
 
 def _plain(value: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -222,14 +223,21 @@ class MoveSet:
         if name in self.steps:
             self.steps[name].record(accepted, target, interval, largest)
 
-    def state(self) -> dict:
+    def statistics(self) -> dict[str, dict[str, float]]:
+        """Move -> tries, accepted, improved, and share now."""
+        shares = self.current
+        return {name: {**vars(count), "share": shares.get(name, 0.0)} for name, count in self.counts.items()}
+
+    def state(self) -> dict[str, Any]:
+        """Plain data that `restore` goes on from."""
         return {
             "counts": {name: dict(vars(count)) for name, count in self.counts.items()},
             "steps": {name: dict(vars(step)) for name, step in self.steps.items()},
             "payoffs": {name: dict(vars(payoff)) for name, payoff in self.payoffs.items()},
         }
 
-    def restore(self, state: dict) -> None:
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from what `state` gave."""
         self.counts = {name: MoveCount(**count) for name, count in state["counts"].items()}
         self.steps = {name: Step(**step) for name, step in state["steps"].items()}
         self.payoffs = {name: Payoff(**payoff) for name, payoff in state["payoffs"].items()}

@@ -3,16 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.calculator import BaseCalculator
 from ase.optimize import BFGS
 
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import bond_lengths
-from search.relaxers.base import Relaxed
-from search.relaxers.lennard_jones import fragmented
+from search.geometry.pieces import ONE_PIECE, fragmented
+from search.relaxers.base import Relaxed, Relaxer
+from search.relaxers.identity import calculator_signature
+
+
+@runtime_checkable
+class ASECalculator(Protocol):
+    """What is used of an ASE calculator."""
+
+    def get_potential_energy(self, atoms: Any = None, force_consistent: bool = False) -> Any: ...
+
+    def get_forces(self, atoms: Any = None) -> Any: ...
+
+
+def as_relaxer(relaxer: Relaxer | ASECalculator) -> Relaxer:
+    """`relaxer` itself if it is a `Relaxer`, an `ASERelaxer` of it if it is an ASE calculator.
+
+    Raises
+    ------
+    TypeError : neither, or a class where an instance is wanted; what is missing is said.
+    """
+    if isinstance(relaxer, type):
+        raise InputTypeError(f"the relaxer is the class {relaxer.__name__}; give an instance, {relaxer.__name__}()")
+    if isinstance(relaxer, Relaxer):
+        return relaxer
+    if isinstance(relaxer, ASECalculator) and not isinstance(relaxer, Atoms):
+        return ASERelaxer(relaxer)
+    lacking = [name for name in ("relax", "signature", "bond_length") if not hasattr(relaxer, name)]
+    raise InputTypeError(
+        f"the relaxer is a {type(relaxer).__name__}; give something with relax(), signature and bond_length "
+        f"(see search.Relaxer; it lacks {', '.join(lacking)}), or an ASE calculator"
+    )
 
 
 class ASERelaxer:
@@ -25,6 +55,8 @@ class ASERelaxer:
     max_steps : optimiser steps per structure.
     max_step : longest move of an atom in one step, Å.
     bond_length : the host's bond length, Å, where covalent radii don't give it.
+    signature : what tells this calculator from others, where class, parameters and weights don't (see
+        `search.relaxers.identity`): for example of one that reads its parameters from a file.
 
     Raises
     ------
@@ -33,36 +65,37 @@ class ASERelaxer:
 
     def __init__(
         self,
-        calculator: BaseCalculator,
+        calculator: ASECalculator,
         fmax: float = 0.02,
         max_steps: int = 500,
         max_step: float = 0.2,
         bond_length: float | None = None,
+        signature: str | None = None,
     ) -> None:
-        if isinstance(calculator, Atoms | type) or not hasattr(calculator, "get_potential_energy"):
+        if isinstance(calculator, Atoms | type) or not isinstance(calculator, ASECalculator):
             raise InputTypeError(f"{calculator!r} is not an ASE calculator")
-        settings = {"fmax": fmax, "max_steps": max_steps, "max_step": max_step}
-        for name, value in settings.items():
+        for name, value in {"fmax": fmax, "max_steps": max_steps, "max_step": max_step}.items():
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value!r}; it must be above 0")
         self.calculator, self.bond_length = calculator, bond_length
         self.fmax, self.max_steps, self.max_step = float(fmax), int(max_steps), float(max_step)
-        parameters = {key: value for key, value in sorted(getattr(calculator, "parameters", {}).items())}
-        self.signature = f"{type(calculator).__name__}({parameters}) {settings}"
+        settings = f"fmax {self.fmax}, max_steps {self.max_steps}, max_step {self.max_step}"
+        self.signature = f"{signature or calculator_signature(calculator)}, {settings}"
 
     def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
         """Relaxed copies in the order given; what the calculator raises ends up in `reason`."""
         return [self._relax(atoms) for atoms in structures]
 
     def _relax(self, structure: Atoms) -> Relaxed:
+        counting = _Counting(self.calculator)
         atoms = structure.copy()
-        atoms.calc = _Counting(self.calculator)
+        atoms.calc = counting
         steps, energy, fmax, reason = 0, float("nan"), float("nan"), "step limit"
         last = atoms.positions.copy()
         try:
-            optimizer = BFGS(atoms, logfile=None, maxstep=self.max_step)  # type: ignore[arg-type]
+            optimizer = BFGS(atoms, logfile=None, maxstep=self.max_step)
             while True:
-                energy, forces = float(atoms.get_potential_energy()), atoms.get_forces()
+                energy, forces = atoms.get_potential_energy(), atoms.get_forces()
                 fmax = float(np.sqrt((forces**2).sum(1).max()))
                 if not (np.isfinite(energy) and np.isfinite(fmax)):
                     reason = "non-finite"
@@ -77,41 +110,54 @@ class ASERelaxer:
                 steps += 1
         except Exception as error:  # a calculator may raise anything; it is this structure's result
             reason = f"failed: {type(error).__name__}: {error}"
-        final = Atoms(structure.numbers, last)
-        reach = 1.5 * bond_lengths(final.numbers)
-        if self.bond_length is not None:
-            reach *= self.bond_length / bond_lengths(final.numbers)[0, 0]
         return Relaxed(
-            final,
+            Atoms(structure.numbers, last),
             energy,
             fmax,
             reason == "converged",
             steps,
-            atoms.calc.evaluations,
-            fragmented(last, reach),
+            counting.evaluations,
+            fragmented(last, self._reach(structure.numbers)),
             reason,
         )
 
+    def _reach(self, numbers: np.ndarray) -> np.ndarray:
+        """Distance [n_atoms, n_atoms] up to which two atoms hold together."""
+        lengths = bond_lengths(numbers)
+        reach: np.ndarray = ONE_PIECE * lengths
+        if self.bond_length is not None:
+            reach *= self.bond_length / lengths[0, 0]
+        return reach
+
 
 class _Counting:
-    """Passes everything on to a calculator and counts the structures it was asked for anew."""
+    """A calculator for ASE's optimiser: counts the structures it was asked for anew, and checks what it is given.
 
-    def __init__(self, calculator: BaseCalculator) -> None:
+    Some calculators give their energy as an array of one.
+    """
+
+    def __init__(self, calculator: ASECalculator) -> None:
         self._calculator, self.evaluations = calculator, 0
         self._seen: np.ndarray | None = None
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._calculator, name)
 
+    def get_potential_energy(self, atoms: Atoms, force_consistent: bool = False) -> float:
+        self._count(atoms)
+        energy = np.asarray(self._calculator.get_potential_energy(atoms), dtype=float)
+        if energy.size != 1:
+            raise InputError(f"the calculator gives an energy of shape {list(energy.shape)}, not one number")
+        return float(energy.item())
+
+    def get_forces(self, atoms: Atoms) -> np.ndarray:
+        self._count(atoms)
+        forces = np.asarray(self._calculator.get_forces(atoms), dtype=float)
+        if forces.size != 3 * len(atoms):
+            raise InputError(f"the calculator gives forces of shape {list(forces.shape)} for {len(atoms)} atoms")
+        return forces.reshape(-1, 3)
+
     def _count(self, atoms: Atoms) -> None:
         if self._seen is None or (self._seen != atoms.positions).any():
             self._seen = atoms.positions.copy()
             self.evaluations += 1
-
-    def get_potential_energy(self, atoms: Atoms, force_consistent: bool = False) -> float:
-        self._count(atoms)
-        return self._calculator.get_potential_energy(atoms)
-
-    def get_forces(self, atoms: Atoms) -> np.ndarray:
-        self._count(atoms)
-        return self._calculator.get_forces(atoms)

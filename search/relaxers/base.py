@@ -1,9 +1,10 @@
-"""What a search asks of a potential: relax these clusters, and be honest about each."""
+"""What a search needs of a potential: a relaxer that quenches clusters and reports how each quench ended."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from ase import Atoms
@@ -22,7 +23,8 @@ class Relaxed:
     n_steps : optimiser steps taken.
     n_evaluations : energy-and-force evaluations spent on this structure.
     fragmented : the structure is no longer in one piece.
-    reason : why it ended: "converged", "step limit", "non-finite", "collapsed", "failed: ...".
+    reason : why it ended: "converged", "step limit", "non-finite", "collapsed", "uncertain" (where the relaxer
+        doesn't trust its potential), "failed: ...".
     energy_std : committee standard deviation of the energy, eV, where there is a committee.
     forces_std : largest committee standard deviation of the force on any atom, eV/Å, likewise.
     """
@@ -37,14 +39,38 @@ class Relaxed:
     reason: str = "converged"
     energy_std: float | None = None
     forces_std: float | None = None
-    info: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> bool:
+        """Whether the potential raised an error or gave no finite energy."""
+        return not math.isfinite(self.energy) or self.reason.startswith("failed")
 
 
 @runtime_checkable
 class Relaxer(Protocol):
-    """Relaxes many clusters at once; the result has the order of the input, which is left as it was."""
+    """All that a search uses of a potential. Any class with these three attributes is one; none need derive from it."""
 
-    def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]: ...
+    @property
+    def signature(self) -> str:
+        """What tells this potential energy surface and its settings from others, the same in every process.
+
+        An archive is tied to it: two relaxers with one signature must give the same minima. Make it of weights and
+        parameters, not of a name or a memory address.
+        """
+        ...
+
+    @property
+    def bond_length(self) -> float | None:
+        """Bond length between two host atoms, Å or the model's unit; None where covalent radii give it."""
+        ...
+
+    def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
+        """Quench many clusters at once.
+
+        The results have the order of `structures`, which are left as they were. A quench that fails is a `Relaxed`
+        with a reason; what is raised here counts against each structure that raises it on its own.
+        """
+        ...
 
 
 def relax_each(relaxer: Relaxer, structures: Sequence[Atoms]) -> list[Relaxed]:

@@ -8,6 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from search.errors import InputError
+from search.geometry.pieces import ONE_PIECE, fragmented
 from search.relaxers.base import Relaxed
 
 
@@ -111,7 +112,7 @@ class LennardJones:
         finite = bool(np.isfinite(energy) and np.isfinite(fmax))
         converged = finite and bool(fmax < self.fmax)
         reason = "converged" if converged else "step limit" if finite else "non-finite"
-        broken = finite and fragmented(x, np.full((len(x), len(x)), 1.5 * self.bond_length))
+        broken = finite and fragmented(x, np.full((len(x), len(x)), ONE_PIECE * self.bond_length))
         return Relaxed(
             Atoms(numbers=numbers, positions=x),
             float(energy),
@@ -164,15 +165,3 @@ class _History:
         uphill = np.einsum("bd,bd->b", q, force.reshape(len(force), -1)) < 0
         q[uphill] *= -1.0
         return q.reshape(force.shape)
-
-
-def fragmented(positions: np.ndarray, reach: np.ndarray) -> bool:
-    """Whether positions [n, 3] fall into pieces when atoms closer than reach [n, n] are one piece."""
-    bound = np.linalg.norm(positions[:, None] - positions[None, :], axis=-1) < reach
-    seen = np.zeros(len(positions), dtype=bool)
-    seen[0] = True
-    while True:
-        grown = bound[seen].any(0) | seen
-        if grown.sum() == seen.sum():
-            return not bool(seen.all())
-        seen = grown

@@ -1,47 +1,58 @@
-"""What basin hopping and the bee colony share: ask and tell, the random generator, the state."""
+"""The searcher's contract: propose structures, learn from their quenches, go on from a stored state.
+
+A searcher of one's own derives from `Searcher` and writes five short methods; misuse of ask and tell, the random
+generator and the state are handled here.
+"""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Self
 
 import numpy as np
 from ase import Atoms
 
+from search.archive.encoding import plain
 from search.convergence import LowestCount
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
-from search.geometry.seeds import KINDS
-from search.moves.registry import MoveSet
-from search.moves.symmetrise import GROWN, symmetrise
 from search.relaxers.base import Relaxed
 
-SYMMETRIC_SEEDS = 0.75
-"""Share of the starts that are grown by orbits of a point group from a small core."""
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Settings of a searcher that has none."""
 
 
 class Searcher(ABC):
     """Proposes structures to relax and learns from the results.
 
-    `ask(n)` gives n structures, `tell` takes their results in the same order. The searcher owns its
-    random generator, so the same seed and the same results give the same search. Between a `tell`
-    and the next `ask`, `state()` is all there is to know, as plain data; `from_state` goes on from it.
+    `ask(n)` gives n structures, `tell` takes their results in the same order. The searcher owns its random
+    generator, `rng`, so the same seed and the same results give the same search. Between a `tell` and the next `ask`,
+    `state()` is all there is to know, as plain data; `from_state` goes on from it.
+
+    A subclass sets `name` and, where it has any, `Settings` (a frozen dataclass of plain values), and writes
+    `batch_size`, `propose`, `learn`, `own_state` and `restore`; `accept` too if islands are to hand minima to it.
+    Pass the class as `method` to `find_minima`.
 
     Parameters
     ----------
     composition : what to search, or the `LengthScale` of it.
     settings : of the subclass's `Settings`; by default those.
     seed : of the random generator.
-    shape : gives an Atoms one of `search.geometry.seeds.KINDS`. Then half of the walkers or sources are niches: each
-        begins as one of these kinds in turn and, once there, goes on to minima of that shape only, because
-        potentials and basis sets misjudge the order of the shapes more than that within one.
+    shape : gives an Atoms one of `search.geometry.seeds.KINDS`, for searchers that keep the shapes apart.
+
+    Attributes
+    ----------
+    scale : bond lengths and the atoms' order; makes random structures (`scale.seed(rng)`, positions [n_atoms, 3]).
+    rng : for every random number. lowest : counts independent starts that reached the lowest minimum.
     """
 
     name: ClassVar[str]
-    Settings: ClassVar[type[Any]]
+    Settings: ClassVar[type[Any]] = NoSettings
 
     def __init__(
         self,
@@ -57,10 +68,9 @@ class Searcher(ABC):
             raise InputTypeError(f"{self.name} takes {self.Settings.__name__}, not {type(settings).__name__}")
         self.scale = composition
         self.settings: Any = settings
-        self._plain_settings = asdict(settings)
+        self._plain_settings: dict[str, Any] = plain(asdict(settings))
         self.shape = shape
         self.rng = np.random.default_rng(seed)
-        self.moves = MoveSet.of(self.scale.composition, settings.moves, settings.adapt)
         self.lowest = LowestCount()
         self._pending: list[Any] = []
 
@@ -69,18 +79,49 @@ class Searcher(ABC):
     def batch_size(self) -> int:
         """How many structures suit one `ask`."""
 
+    @abstractmethod
+    def propose(self) -> tuple[Any, np.ndarray]:
+        """The next trial: a ticket of any kind that `learn` gets back, and positions [n_atoms, 3].
+
+        Called n times by `ask(n)`, before any of the results is known.
+        """
+
+    @abstractmethod
+    def learn(self, ticket: Any, relaxed: Relaxed) -> None:
+        """The result of one trial, which may have failed (see `search.archive.minimum.sound`)."""
+
+    @abstractmethod
+    def own_state(self) -> dict[str, Any]:
+        """What `restore` needs beyond settings and random generator, as plain data (JSON)."""
+
+    @abstractmethod
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from a state that has the keys of `own_state`."""
+
+    def accept(self, positions: np.ndarray, energy: float, shape: str | None) -> int | None:
+        """Go on from a minimum that another island found, or that the search was given to start with.
+
+        positions : [n_atoms, 3]. energy : eV or the model's unit. shape : set where it is the best of that shape, not
+        the best of all. Returned: the number of the walk that goes on from it; None (as here) if none does.
+        """
+        return None
+
+    def move_statistics(self) -> dict[str, dict[str, float]]:
+        """Move -> tries, accepted, improved, and share (its part of the tries now); empty without moves."""
+        return {}
+
     def ask(self, n: int) -> list[Atoms]:
         """`n` structures to relax, atoms in the order of `composition.symbols`.
 
         Raises
         ------
-        ValueError : n is below 1. RuntimeError : the last ones were not told yet.
+        ValueError : n is below 1. RuntimeError : the results of the last ones are missing.
         """
         if n < 1:
             raise InputError(f"ask({n}): at least 1 structure must be asked for")
         if self._pending:
             raise RuntimeError(f"tell the {len(self._pending)} results that were asked for before asking again")
-        trials = [self._propose() for _ in range(n)]
+        trials = [self.propose() for _ in range(n)]
         self._pending = [ticket for ticket, _ in trials]
         return [self.scale.atoms(positions) for _, positions in trials]
 
@@ -94,7 +135,7 @@ class Searcher(ABC):
         if not self._pending:
             raise RuntimeError("ask for structures before telling results")
         if len(results) != len(self._pending):
-            raise InputError(f"{len(self._pending)} structures were asked for, {len(results)} results were told")
+            raise InputError(f"{len(self._pending)} structures were asked for, {len(results)} results were given")
         numbers = self.scale.numbers
         for relaxed in results:
             if len(relaxed.atoms) != len(numbers) or (relaxed.atoms.numbers != numbers).any():
@@ -104,9 +145,9 @@ class Searcher(ABC):
                 )
         pending, self._pending = self._pending, []
         for ticket, relaxed in zip(pending, results, strict=True):
-            self._learn(ticket, relaxed)
+            self.learn(ticket, relaxed)
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Plain data that `from_state` goes on from, bit for bit.
 
         Raises
@@ -119,9 +160,8 @@ class Searcher(ABC):
             "method": self.name,
             "settings": self._plain_settings,
             "rng": self.rng.bit_generator.state,
-            "moves": self.moves.state(),
             "lowest": asdict(self.lowest),
-            **self._own_state(),
+            **self.own_state(),
         }
 
     @classmethod
@@ -141,45 +181,9 @@ class Searcher(ABC):
             raise InputError(f"this is the state of {state['method']}, not of {cls.name}")
         searcher = cls(composition, settings_from(cls.Settings, state["settings"]), shape=shape)
         searcher.rng.bit_generator.state = state["rng"]
-        searcher.moves.restore(state["moves"])
         searcher.lowest = LowestCount(**state["lowest"])
-        searcher._restore(state)
+        searcher.restore(state)
         return searcher
-
-    def niche(self, k: int) -> str | None:
-        """The shape that walker or source k keeps to; None where it is free."""
-        return KINDS[k // 2 % len(KINDS)] if self.shape is not None and k % 2 else None
-
-    def in_niche(self, k: int, atoms: Atoms) -> bool:
-        """Whether `atoms` have the shape of walker or source k; False where it is free."""
-        return self.shape is not None and self.niche(k) is not None and self.shape(atoms) == self.niche(k)
-
-    def starts_symmetric(self, k: int) -> bool:
-        """Whether walker or source k mostly has symmetric starts: it is free, and that move is in use."""
-        return self.niche(k) is None and "symmetrise" in self.moves.shares
-
-    def _seed(self, k: int) -> np.ndarray:
-        """Positions [n_atoms, 3] of a random start for walker or source k.
-
-        Three quarters of the free ones are grown symmetrically from their core, where that move is in use.
-        """
-        positions = self.scale.seed(self.rng, self.niche(k))
-        if self.starts_symmetric(k) and self.rng.random() < SYMMETRIC_SEEDS:
-            positions = self.scale.push_apart(symmetrise(positions, self.scale, self.rng, 0.0, GROWN))
-        return positions
-
-    @abstractmethod
-    def _propose(self) -> tuple[Any, np.ndarray]:
-        """A ticket that `_learn` will get back, and positions [n_atoms, 3]."""
-
-    @abstractmethod
-    def _learn(self, ticket: Any, relaxed: Relaxed) -> None: ...
-
-    @abstractmethod
-    def _own_state(self) -> dict: ...
-
-    @abstractmethod
-    def _restore(self, state: Mapping[str, Any]) -> None: ...
 
 
 def settings_from(kind: type, values: Any) -> Any:
@@ -197,12 +201,17 @@ def settings_from(kind: type, values: Any) -> Any:
         raise InputTypeError(f"settings are {type(values).__name__}; give a {kind.__name__} or a mapping of its keys")
     known = [item.name for item in fields(kind)]
     if unknown := sorted(set(values) - set(known)):
-        raise InputError(f"{kind.__name__} has no {', '.join(unknown)}; it has {', '.join(known)}")
+        has = f"it has {', '.join(known)}" if known else "it has no settings"
+        raise InputError(f"{kind.__name__} has no {', '.join(unknown)}; {has}")
     return kind(**values)
 
 
 def check_at_least(settings: Any, least: Mapping[str, float]) -> None:
-    """Raise a ValueError for the first setting that is below its least value."""
+    """Raise a ValueError for the first setting that is below its least value, or is not a number."""
     for name, bound in least.items():
-        if not getattr(settings, name) >= bound:
-            raise InputError(f"{name} is {getattr(settings, name)!r}; it must be at least {bound}")
+        value = getattr(settings, name)
+        whole = isinstance(bound, int)
+        if isinstance(value, bool) or not isinstance(value, (int | np.integer) if whole else (int | float | np.number)):
+            raise InputTypeError(f"{name} is {value!r}; it must be a {'whole ' if whole else ''}number")
+        if not value >= bound:
+            raise InputError(f"{name} is {value!r}; it must be at least {bound}")

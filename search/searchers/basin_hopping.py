@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from search.archive.encoding import from_plain, to_plain
 from search.archive.minimum import sound
 from search.errors import InputError
+from search.geometry.composition import Composition
+from search.geometry.scale import LengthScale
 from search.moves.registry import DEFAULT_SHARES, check_shares, moves_without
 from search.relaxers.base import Relaxed
-from search.searchers.base import Searcher, check_at_least
+from search.searchers.base import check_at_least
+from search.searchers.walks import Ticket, Walk, WalkSearcher
 
 IMPROVED_BY, LONGER, HOTTER = 1e-6, 12, 4.0
 
@@ -73,21 +75,20 @@ class BasinHoppingSettings:
 
 
 @dataclass
-class Walker:
-    """Where one walk stands; `positions` [n_atoms, 3] is None until its first sound minimum.
+class Walker(Walk):
+    """Where one walk stands.
 
-    home : whether that minimum has the shape of the walker's niche.
+    Attributes
+    ----------
+    best : its lowest energy since its random start. stalled : trials without a lower one. starts : random starts.
     """
 
-    positions: np.ndarray | None = None
-    energy: float = float("inf")
     best: float = float("inf")
     stalled: int = 0
     starts: int = 0
-    home: bool = False
 
 
-class BasinHopping(Searcher):
+class BasinHopping(WalkSearcher[Walker]):
     """Walkers that move, are relaxed together, and accept by Metropolis; failed quenches are refused."""
 
     name = "basin-hopping"
@@ -95,33 +96,24 @@ class BasinHopping(Searcher):
 
     def __init__(
         self,
-        composition: Any,
+        composition: str | Composition | LengthScale,
         settings: BasinHoppingSettings | None = None,
         seed: int = 0,
         shape: Callable[[Atoms], str] | None = None,
     ) -> None:
         super().__init__(composition, settings, seed, shape)
-        self.walkers = [Walker() for _ in range(self.settings.walkers)]
+        self.walks = [Walker() for _ in range(self.settings.walkers)]
         self._next = 0
 
-    @property
-    def batch_size(self) -> int:
-        return len(self.walkers)
+    def propose(self) -> tuple[Ticket, np.ndarray]:
+        """A trial of the next walker in turn."""
+        k, self._next = self._next, (self._next + 1) % len(self.walks)
+        return self.propose_for(k)
 
-    def _propose(self) -> tuple[tuple[int, str | None, int | None], np.ndarray]:
-        k, self._next = self._next, (self._next + 1) % len(self.walkers)
-        walker = self.walkers[k]
-        if walker.positions is None:
-            return (k, None, None), self._seed(k)
-        move = self.moves.draw(self.rng)
-        others = [j for j, w in enumerate(self.walkers) if j != k and w.positions is not None]
-        mate = others[int(self.rng.integers(len(others)))] if self.moves.mixes(move) and others else None
-        second = None if mate is None else self.walkers[mate].positions
-        return (k, move, mate), self.moves.apply(move, walker.positions, self.scale, self.rng, second)
-
-    def _learn(self, ticket: tuple[int, str | None, int | None], relaxed: Relaxed) -> None:
+    def learn(self, ticket: Ticket, relaxed: Relaxed) -> None:
+        """Accept or refuse; a walker that has stalled begins anew."""
         k, move, mate = ticket
-        walker = self.walkers[k]
+        walker = self.walks[k]
         accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
         home = sound(relaxed) and self.in_niche(k, relaxed.atoms)
         if home and not walker.home:  # arrived, at whatever height
@@ -130,12 +122,12 @@ class BasinHopping(Searcher):
             accepted = False
         improved = accepted and relaxed.energy < walker.best - IMPROVED_BY
         if sound(relaxed):
-            self.lowest.tell(float(relaxed.energy), k, mate)
+            self.lowest.record(float(relaxed.energy), k, mate)
         if accepted:
             walker.positions, walker.energy = relaxed.atoms.positions.copy(), float(relaxed.energy)
             walker.home = home
             if mate is not None:
-                self.lowest.mixed(k, mate)
+                self.lowest.mix(k, mate)
         walker.stalled = 0 if improved else walker.stalled + 1
         walker.best = min(walker.best, walker.energy)
         if move is not None:
@@ -144,8 +136,23 @@ class BasinHopping(Searcher):
                 move, accepted, improved, settings.target_acceptance, settings.interval, settings.largest_step
             )
         if walker.stalled >= self.settings.patience * (1 if self.starts_symmetric(k) else LONGER):
-            self.walkers[k] = Walker(starts=walker.starts + 1)
-            self.lowest.restarted(k)
+            self.walks[k] = Walker(starts=walker.starts + 1)
+            self.lowest.restart(k)
+
+    def begin_walk(self, k: int, positions: np.ndarray, energy: float, home: bool) -> None:
+        """Walker k goes on from this minimum, as patient as after a random start."""
+        self.walks[k] = Walker(positions, energy, home, best=energy, starts=self.walks[k].starts)
+
+    def own_state(self) -> dict[str, Any]:
+        """Moves, walkers, and whose turn it is."""
+        walkers = [walker.as_plain() for walker in self.walks]
+        return {"moves": self.moves.state(), "walkers": walkers, "next": self._next}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.moves.restore(state["moves"])
+        self.walks = [Walker.from_plain(walker) for walker in state["walkers"]]
+        self._next = state["next"]
 
     def _accepts(self, walker: Walker, energy: float) -> bool:
         """Metropolis; no random number where the energy falls."""
@@ -154,11 +161,3 @@ class BasinHopping(Searcher):
             return True
         temperature = self.settings.temperature
         return temperature > 0 and bool(self.rng.random() < np.exp(-rise / temperature))
-
-    def _own_state(self) -> dict:
-        walkers = [{**vars(walker), "positions": to_plain(walker.positions)} for walker in self.walkers]
-        return {"walkers": walkers, "next": self._next}
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.walkers = [Walker(**{**w, "positions": from_plain(w["positions"])}) for w in state["walkers"]]
-        self._next = state["next"]

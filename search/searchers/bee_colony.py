@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 
-from search.archive.encoding import from_plain, to_plain
 from search.archive.minimum import sound
+from search.geometry.composition import Composition
 from search.geometry.fingerprint import Fingerprint, Sameness, same
+from search.geometry.scale import LengthScale
 from search.moves.registry import BEE_SHARES, check_shares, moves_without
 from search.relaxers.base import Relaxed
-from search.searchers.base import Searcher, check_at_least
+from search.searchers.base import check_at_least
+from search.searchers.walks import Ticket, Walk, WalkSearcher
 
 IMPROVED_BY = 1e-6
 
@@ -53,19 +55,18 @@ class BeeColonySettings:
 
 
 @dataclass
-class Source:
-    """A minimum being worked on; `positions` [n_atoms, 3] is None while a scout is to find one.
+class Source(Walk):
+    """A minimum being worked on; no positions while a scout is to find one.
 
-    home : whether it has the shape of the source's niche.
+    Attributes
+    ----------
+    failures : trials in a row that did not improve it.
     """
 
-    positions: np.ndarray | None = None
-    energy: float = float("inf")
     failures: int = 0
-    home: bool = False
 
 
-class BeeColony(Searcher):
+class BeeColony(WalkSearcher[Source]):
     """An employed bee tries a move on each source, onlookers on the good ones, scouts replace the spent.
 
     A trial that ends in a minimum the colony already has counts as a failure, so sources stay distinct.
@@ -76,85 +77,82 @@ class BeeColony(Searcher):
 
     def __init__(
         self,
-        composition: Any,
+        composition: str | Composition | LengthScale,
         settings: BeeColonySettings | None = None,
         seed: int = 0,
         shape: Callable[[Atoms], str] | None = None,
     ) -> None:
         super().__init__(composition, settings, seed, shape)
-        self.sources = [Source() for _ in range(self.settings.sources)]
+        self.walks = [Source() for _ in range(self.settings.sources)]
         self._jobs: list[int] = []
 
-    @property
-    def batch_size(self) -> int:
-        return len(self.sources)
-
-    def _propose(self) -> tuple[tuple[int, str | None, int | None], np.ndarray]:
+    def propose(self) -> tuple[Ticket, np.ndarray]:
+        """The next trial of the cycle, on the source that is its turn."""
         if not self._jobs:
             self._plan()
-        k = self._jobs.pop(0)
-        source = self.sources[k]
+        return self.propose_for(self._jobs.pop(0))
+
+    def learn(self, ticket: Ticket, relaxed: Relaxed) -> None:
+        """A better minimum replaces the source; a source that failed too often is left."""
+        k, move, mate = ticket
+        source = self.walks[k]
+        positions, energy = relaxed.atoms.positions, float(relaxed.energy)
+        if sound(relaxed):
+            self.lowest.record(energy, k, mate)
+        usable = sound(relaxed) and not self._has(energy, positions)
+        home = usable and self.in_niche(k, relaxed.atoms)
         if source.positions is None:
-            return (k, None, None), self._seed(k)
-        move = self.moves.draw(self.rng)
-        others = [j for j, other in enumerate(self.sources) if j != k and other.positions is not None]
-        mate = others[int(self.rng.integers(len(others)))] if self.moves.mixes(move) and others else None
-        second = None if mate is None else self.sources[mate].positions
-        return (k, move, mate), self.moves.apply(move, source.positions, self.scale, self.rng, second)
+            if usable:
+                self.begin_walk(k, positions.copy(), energy, home)
+            return
+        arrived = home and not source.home
+        improved = arrived or (usable and home == source.home and energy < source.energy - IMPROVED_BY)
+        if improved:
+            self.begin_walk(k, positions.copy(), energy, home)
+            if mate is not None:
+                self.lowest.mix(k, mate)
+        else:
+            source.failures += 1
+            if source.failures >= self.settings.limit:
+                self.walks[k] = Source()
+                self.lowest.restart(k)
+        if move is not None:
+            self.moves.record(move, improved, improved)
+
+    def begin_walk(self, k: int, positions: np.ndarray, energy: float, home: bool) -> None:
+        """Source k is this minimum."""
+        self.walks[k] = Source(positions, energy, home)
+
+    def own_state(self) -> dict[str, Any]:
+        """Moves, sources, and what is left of the cycle."""
+        sources = [source.as_plain() for source in self.walks]
+        return {"moves": self.moves.state(), "sources": sources, "jobs": list(self._jobs)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from there."""
+        self.moves.restore(state["moves"])
+        self.walks = [Source.from_plain(source) for source in state["sources"]]
+        self._jobs = list(state["jobs"])
 
     def _plan(self) -> None:
         """One cycle: a scout per empty source, an employed bee per source, as many onlookers by fitness."""
-        empty = [k for k, source in enumerate(self.sources) if source.positions is None]
-        filled = [k for k, source in enumerate(self.sources) if source.positions is not None]
+        empty = [k for k, source in enumerate(self.walks) if source.positions is None]
+        filled = [k for k, source in enumerate(self.walks) if source.positions is not None]
         self._jobs = empty + filled
         if filled:
-            energies = np.array([self.sources[k].energy for k in filled])
+            energies = np.array([self.walks[k].energy for k in filled])
             relative = (energies - energies.min()) / max(np.ptp(energies), 1e-12)
             weights = np.exp(-self.settings.selection * relative)
             chosen = self.rng.choice(filled, size=len(filled), p=weights / weights.sum())
             self._jobs += [int(k) for k in chosen]
 
-    def _learn(self, ticket: tuple[int, str | None, int | None], relaxed: Relaxed) -> None:
-        k, move, mate = ticket
-        source = self.sources[k]
-        positions, energy = relaxed.atoms.positions, float(relaxed.energy)
-        if sound(relaxed):
-            self.lowest.tell(energy, k, mate)
-        usable = sound(relaxed) and not self._has(energy, positions)
-        home = usable and self.in_niche(k, relaxed.atoms)
-        if source.positions is None:
-            if usable:
-                self.sources[k] = Source(positions.copy(), energy, home=home)
-            return
-        arrived = home and not source.home
-        improved = arrived or (usable and home == source.home and energy < source.energy - IMPROVED_BY)
-        if improved:
-            self.sources[k] = Source(positions.copy(), energy, home=home)
-            if mate is not None:
-                self.lowest.mixed(k, mate)
-        else:
-            source.failures += 1
-            if source.failures >= self.settings.limit:
-                self.sources[k] = Source()
-                self.lowest.restarted(k)
-        if move is not None:
-            self.moves.record(move, improved, improved)
-
     def _has(self, energy: float, positions: np.ndarray) -> bool:
         """Whether some source is this minimum."""
         sameness = Sameness()
-        near = [s for s in self.sources if abs(s.energy - energy) < sameness.energy_tolerance]
+        near = [s for s in self.walks if abs(s.energy - energy) < sameness.energy_tolerance]
         numbers = self.scale.numbers
         return any(
             same(Fingerprint(s.positions, numbers), Fingerprint(positions, numbers), self.scale.bond, sameness)
             for s in near
             if s.positions is not None
         )
-
-    def _own_state(self) -> dict:
-        sources = [{**vars(source), "positions": to_plain(source.positions)} for source in self.sources]
-        return {"sources": sources, "jobs": list(self._jobs)}
-
-    def _restore(self, state: Mapping[str, Any]) -> None:
-        self.sources = [Source(**{**s, "positions": from_plain(s["positions"])}) for s in state["sources"]]
-        self._jobs = list(state["jobs"])

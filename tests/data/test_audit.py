@@ -19,7 +19,7 @@ from iia_calc.data.energy_outliers import judge_energies
 from iia_calc.data.geometry import Geometry
 from iia_calc.data.names import formula_in_name
 from iia_calc.data.relaxedness import relaxedness
-from iia_calc.relax.batch import soundness
+from search.geometry.pieces import soundness
 
 
 class TestEnergies:

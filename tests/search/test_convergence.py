@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 
 from search import METHODS, Archive, Convergence, LennardJones, find_minima
-from search.convergence import LowestCount, grown
+from search.convergence import LowestCount, record_growth
 
 
 def test_walks_count_once_and_mixtures_not_at_all():
     count = LowestCount()
-    count.tell(-1.0, walk=0, mate=None)
-    count.tell(-1.0, walk=0, mate=None)
+    count.record(-1.0, walk=0, mate=None)
+    count.record(-1.0, walk=0, mate=None)
     assert count.times == 1
-    count.tell(-1.0002, walk=1, mate=None)
+    count.record(-1.0002, walk=1, mate=None)
     assert count.times == 2
-    count.tell(-0.9, walk=2, mate=None)
+    count.record(-0.9, walk=2, mate=None)
     assert count.times == 2
-    count.tell(-1.0, walk=2, mate=1)  # made with what had been there
+    count.record(-1.0, walk=2, mate=1)  # made with what had been there
     assert count.times == 2
-    count.tell(-1.0, walk=2, mate=None)  # and stays so until it starts anew
+    count.record(-1.0, walk=2, mate=None)  # and stays so until it starts anew
     assert count.times == 2
-    count.mixed(3, 0)
-    count.tell(-1.0, walk=3, mate=None)
+    count.mix(3, 0)
+    count.record(-1.0, walk=3, mate=None)
     assert count.times == 2
-    count.restarted(3)
-    count.tell(-1.0, walk=3, mate=None)
+    count.restart(3)
+    count.record(-1.0, walk=3, mate=None)
     assert count.times == 3
-    count.tell(-1.5, walk=5, mate=2)  # a lower one: all begins again
+    count.record(-1.5, walk=5, mate=2)  # a lower one: all begins again
     assert (count.times, count.reached, count.energy) == (1, [5], -1.5)
 
 
@@ -50,7 +50,7 @@ def test_unseen_mass_of_a_known_distribution():
 def test_growth_is_thinned():
     growth = []
     for n in range(8, 100_000, 8):
-        grown(growth, n, n // 2)
+        record_growth(growth, n, n // 2)
     assert len(growth) < 80
     assert growth[0] == [8, 4]
     assert growth[-1][0] > 80_000

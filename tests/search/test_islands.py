@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from search import Archive, BasinHopping, BeeColony, Composition, LennardJones
-from search.archive.encoding import packed, unpacked
+from search.archive.encoding import pack, unpack
 from search.archive.minimum import sound
 from search.geometry.fingerprint import Sameness, same
 from search.geometry.scale import LengthScale
@@ -146,20 +146,20 @@ def test_bests_are_those_of_each_shape():
         mine = [r for r in results if sound(r) and kind in (LOWEST, shape_by_size(r.atoms))]
         lowest = min(mine, key=lambda r: r.energy)
         assert best["energy"] == lowest.energy
-        assert (unpacked(best["positions"], -1, 3) == lowest.atoms.positions).all()
+        assert (unpack(best["positions"], -1, 3) == lowest.atoms.positions).all()
     assert len(bests) > 2
 
 
 @pytest.mark.parametrize("kind", [BasinHopping, BeeColony])
 def test_a_guest_takes_the_place_of_the_highest_once(kind):
     searcher, bests, _ = begun(kind)
-    walks = searcher.walkers if kind is BasinHopping else searcher.sources
+    walks = searcher.walks
     begun_ones = [k for k, walk in enumerate(walks) if walk.positions is not None]
     highest = max(begun_ones, key=lambda k: walks[k].energy)
     others = [walk.energy for k, walk in enumerate(walks) if k != highest]
     positions = np.random.default_rng(0).normal(size=(9, 3))
     times = searcher.lowest.times
-    guests = {LOWEST: {"energy": bests[LOWEST]["energy"] - 1.0, "positions": packed(positions)}}
+    guests = {LOWEST: {"energy": bests[LOWEST]["energy"] - 1.0, "positions": pack(positions)}}
     assert welcome(searcher, bests, guests) == 1
     assert (walks[highest].positions == positions).all()
     assert [walk.energy for k, walk in enumerate(walks) if k != highest] == others
@@ -168,7 +168,7 @@ def test_a_guest_takes_the_place_of_the_highest_once(kind):
     assert times > 0
     assert (searcher.lowest.times, searcher.lowest.reached) == (0, [highest])
     assert welcome(searcher, bests, guests) == 0
-    worse = {LOWEST: {"energy": bests[LOWEST]["energy"] + 0.5, "positions": packed(positions)}}
+    worse = {LOWEST: {"energy": bests[LOWEST]["energy"] + 0.5, "positions": pack(positions)}}
     assert welcome(searcher, bests, worse) == 0
     kind.from_state(searcher.state(), searcher.scale).ask(4)
 
@@ -176,9 +176,9 @@ def test_a_guest_takes_the_place_of_the_highest_once(kind):
 @pytest.mark.parametrize("kind", [BasinHopping, BeeColony])
 def test_the_best_of_a_shape_goes_where_that_shape_is_kept(kind):
     searcher, bests, _ = begun(kind, shape_by_size)
-    walks = searcher.walkers if kind is BasinHopping else searcher.sources
+    walks = searcher.walks
     energy = min(walk.energy for walk in walks) - 1.0
-    guests = {"tubular": {"energy": energy, "positions": packed(np.zeros((9, 3)))}}
+    guests = {"tubular": {"energy": energy, "positions": pack(np.zeros((9, 3)))}}
     assert welcome(searcher, bests, guests) == 1
     (k,) = [k for k, walk in enumerate(walks) if walk.energy == energy]
     assert searcher.niche(k) == "tubular"

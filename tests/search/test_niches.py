@@ -17,7 +17,7 @@ def by_mark(atoms):
 
 
 def slots(searcher):
-    return searcher.walkers if isinstance(searcher, BasinHopping) else searcher.sources
+    return searcher.walks
 
 
 def answer(structures, shapes, energies):
@@ -51,11 +51,11 @@ def test_a_niche_keeps_its_shape_against_lower_ones(method):
 def test_a_walker_that_left_its_niche_at_the_start_comes_home():
     searcher = BasinHopping("B12", METHODS[BasinHopping], shape=by_mark)
     searcher.tell(answer(searcher.ask(8), ["planar"] * 8, [-5.0] * 8))
-    assert [w.home for w in searcher.walkers] == [False, False, False, True, False, False, False, False]
+    assert [w.home for w in searcher.walks] == [False, False, False, True, False, False, False, False]
     searcher.tell(answer(searcher.ask(8), ["cage"] * 8, [-1.0] * 8))
-    assert searcher.walkers[7].home
-    assert searcher.walkers[7].energy == -1.0
-    assert searcher.walkers[3].energy == -5.0  # refused
+    assert searcher.walks[7].home
+    assert searcher.walks[7].energy == -1.0
+    assert searcher.walks[3].energy == -5.0  # refused
 
 
 def test_shapes_found_with_niches(tmp_path):

@@ -68,12 +68,12 @@ def test_what_is_no_minimum_is_not_taken(method, changes):
     searcher = method("SeB8")
     n = searcher.batch_size
     searcher.tell(answer(searcher.ask(n)))
-    kept = [w.energy for w in (searcher.walkers if method is BasinHopping else searcher.sources)]
+    kept = [w.energy for w in searcher.walks]
     searcher.tell(answer(searcher.ask(n), **{"energy": -100.0, **changes}))
-    after = [w.energy for w in (searcher.walkers if method is BasinHopping else searcher.sources)]
+    after = [w.energy for w in searcher.walks]
     assert after == kept
     searcher.tell(answer(searcher.ask(n), energy=-100.0))  # control: a sound one is
-    assert -100.0 in [w.energy for w in (searcher.walkers if method is BasinHopping else searcher.sources)]
+    assert -100.0 in [w.energy for w in searcher.walks]
 
 
 def test_metropolis_rate():
@@ -83,9 +83,9 @@ def test_metropolis_rate():
         energy, taken = 0.0, 0
         searcher.tell(answer(searcher.ask(1), energy=energy))
         for _ in range(1500):
-            searcher.walkers[0].energy = 0.0
+            searcher.walks[0].energy = 0.0
             searcher.tell(answer(searcher.ask(1), energy=0.5))
-            taken += searcher.walkers[0].energy == 0.5
+            taken += searcher.walks[0].energy == 0.5
         assert taken / 1500 == pytest.approx(expected, abs=0.045)
 
 
@@ -93,18 +93,18 @@ def test_a_stalled_walker_starts_again():
     searcher = BasinHopping("B6", BasinHoppingSettings(walkers=1, patience=5))
     searcher.tell(answer(searcher.ask(1), energy=-1.0))
     for _ in range(5):
-        assert searcher.walkers[0].starts == 0
+        assert searcher.walks[0].starts == 0
         searcher.tell(answer(searcher.ask(1), energy=-1.0))
-    assert searcher.walkers[0].starts == 1
-    assert searcher.walkers[0].positions is None
+    assert searcher.walks[0].starts == 1
+    assert searcher.walks[0].positions is None
 
 
 def test_a_spent_source_is_left_and_sources_stay_distinct():
     searcher = BeeColony(LJ13, BeeColonySettings(sources=4, limit=3))
     for _ in range(30):
         searcher.tell(RELAXER.relax(searcher.ask(8)))
-        energies = sorted(s.energy for s in searcher.sources if s.positions is not None)
-        assert all(s.failures < 3 for s in searcher.sources)
+        energies = sorted(s.energy for s in searcher.walks if s.positions is not None)
+        assert all(s.failures < 3 for s in searcher.walks)
         assert len(energies) < 2 or np.diff(energies).min() > 1e-4
     assert searcher.moves.counts["mix"].tries > 20
 
@@ -137,9 +137,9 @@ def test_walkers_without_symmetric_starts_are_more_patient():
     searcher = BasinHopping("B6", settings, shape=lambda atoms: "none of them")
     for _ in range(3 * 12):
         searcher.tell(answer(searcher.ask(2), energy=-1.0))
-    assert searcher.walkers[0].starts > 5
-    assert searcher.walkers[1].starts == 1
+    assert searcher.walks[0].starts > 5
+    assert searcher.walks[1].starts == 1
     plain = BasinHopping("B6", BasinHoppingSettings(walkers=1, patience=2, moves={"rattle": 1.0}))
     for _ in range(3 * 12):
         plain.tell(answer(plain.ask(1), energy=-1.0))
-    assert plain.walkers[0].starts == 1
+    assert plain.walks[0].starts == 1

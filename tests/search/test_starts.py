@@ -10,7 +10,7 @@ from ase import Atoms
 
 from search import METHODS, Archive, Composition, LennardJones, find_minima
 from search.islands.run import find_minima_on_islands
-from search.starts import in_order
+from search.searchers.starts import in_order
 
 LOWEST_13 = -44.326801  # Cambridge Cluster Database, ε
 

@@ -1,0 +1,43 @@
+"""Is a cluster in one piece, and are its atoms apart? The lengths, in sums of covalent radii, at which that changes.
+
+Each length has one meaning and is used for that alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from search.geometry.composition import bond_lengths
+
+DRAWN_BOND = 1.2
+"""Chemistry: two atoms nearer than this are drawn and listed as bonded (2.45 Å for Se–B)."""
+NEIGHBOUR = 1.25
+"""Coordination: an atom's neighbours, where they are counted to see how well it is bound or how closed a wall is."""
+BONDED = 1.3
+"""Soundness under a fitted potential: what is farther from all others has broken off (2.18 Å for B–B)."""
+ONE_PIECE = 1.5
+"""The same under any other calculator, whose bonds may be longer than covalent radii say."""
+COLLAPSED = 0.72
+"""No two atoms of a sound structure are so close (1.21 Å for B–B)."""
+
+
+def fragmented(positions: np.ndarray, reach: np.ndarray) -> bool:
+    """Whether positions [n, 3] fall into pieces when atoms closer than reach [n, n] (or one number) are one piece."""
+    return count_pieces(np.linalg.norm(positions[:, None] - positions[None, :], axis=-1) < reach) > 1
+
+
+def count_pieces(bonded: np.ndarray) -> int:
+    """Pieces that the bonds bonded [n, n] (bool, symmetric) hold together."""
+    pieces, _ = connected_components(bonded, directed=False)
+    return int(pieces)
+
+
+def soundness(numbers: np.ndarray, positions: np.ndarray) -> tuple[bool, bool]:
+    """(collapsed, fragmented) of atomic numbers [n] at positions [n, 3], Å.
+
+    Collapsed: two atoms are inside one another. Fragmented: not in one piece.
+    """
+    relative = np.linalg.norm(positions[:, None] - positions[None], axis=-1) / bond_lengths(numbers)  # [n, n]
+    np.fill_diagonal(relative, np.inf)
+    return bool((relative < COLLAPSED).any()), count_pieces(relative < BONDED) > 1
