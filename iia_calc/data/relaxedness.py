@@ -16,7 +16,7 @@ import numpy as np
 
 from iia_calc.data.geometry import Geometry
 from iia_calc.data.sets import StructureSet
-from iia_calc.relax.batch import COLLAPSED
+from search.geometry.pieces import COLLAPSED
 
 FORCE = 0.1
 """eV/Å, largest force on any atom of a relaxed structure; Gaussian's loosest criterion is 0.13, its usual one 0.02."""
