@@ -1,5 +1,6 @@
 # make demo: search SeB16 with the shipped potential for two minutes and show the isomers
 # make test: the test suite, on up to four cores; make lint: ruff and mypy; make bench: speed against the peers
+# make docs: the documentation, into docs/_build/html; any warning fails it
 # Each sets up the project's own virtual environment first (.venv, Python 3.12 or newer).
 
 VENV  := .venv
@@ -7,7 +8,7 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for p in python3.12 python3.13 python3.14 python3 python; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: $(READY)
 	$(VENV)/bin/iia search SeB16 --time 2m --seed 0 --out runs/demo-SeB16
@@ -20,6 +21,10 @@ lint: $(READY)
 	$(VENV)/bin/ruff format --check --quiet
 	$(VENV)/bin/mypy
 
+docs: $(READY)
+	$(VENV)/bin/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+	@echo docs/_build/html/index.html
+
 bench: $(READY)
 	$(VENV)/bin/python benchmarks/speed.py
 
@@ -31,4 +36,4 @@ $(READY): pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) runs docs/_build docs/commands

@@ -76,7 +76,7 @@ class PotentialRelaxer:
 
     @property
     def signature(self) -> str:
-        """Ties an archive to these weights and settings: energies of two models must not meet in one ranking."""
+        """Names weights and settings, so that energies of two models never meet in one ranking."""
         members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
         weights = sha256()
         for member in members:
