@@ -26,16 +26,20 @@ def evaluate(
         list[Path] | None,
         typer.Option(help="Labels the model was fitted to: count only structures 0.1 Å or more from all of them."),
     ] = None,
+    batch: Annotated[
+        list[str] | None, typer.Option(help="Count labels of this batch, e.g. held-out-more; may be given often.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")] = False,
 ) -> None:
     """Mean absolute errors of energy and forces against labels, by formula; of a committee how many of them it foresaw.
 
-    iia evaluate models/labels/pbe0-held-out.db
+    iia evaluate models/labels/pbe0-3-21g-held-out.npz.xz --batch held-out-more
 
     iia evaluate check.db --fmax 0        # all, however far from a minimum
 
     iia evaluate held-out.db --known fitted.db    # without structures that fitted.db holds by chance too
     """
+    from iia_calc.labels.store import in_batches
     from iia_calc.model import storage
     from iia_calc.model.committee import Committee
     from iia_calc.training.build import read_labels
@@ -48,7 +52,7 @@ def evaluate(
         raise InputError(f"the model is fitted to {card.level_of_theory}; these are {'; '.join(sorted(levels))}")
     loaded = storage.load(model)
     potential = loaded.leader if isinstance(loaded, Committee) else loaded
-    items = [item for item in items if largest is None or len(item.atoms) <= largest]
+    items = [item for item in in_batches(items, batch or ()) if largest is None or len(item.atoms) <= largest]
     if known:
         n_all, items = len(items), new_structures(items, read_labels(known)[1])
         if not items:

@@ -53,7 +53,7 @@ def improve(
     for the lowest, before it is trained on them, and on held-out labels. Everything is on disk after every
     step; a stopped or killed loop goes on where it was.
 
-        iia improve SeB6 SeB8 SeB10 --from seb-10 --labels models/labels/pbe0-3-21g.db --rounds 3 -o loop -j 2
+        iia improve SeB6 SeB8 SeB10 --from seb-10 --labels models/labels/pbe0-3-21g.npz.xz --rounds 3 -o loop -j 2
 
         iia improve AlC4 AlC5 AlC6 --time 2h -o alc      # from no model at all: xTB first, then DFT
 

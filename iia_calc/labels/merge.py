@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from iia_calc.labels.npz import open_labels
+from iia_calc.labels.npz import FINE_STEPS, SUFFIX, open_labels, write_packed
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from search.errors import InputError
 
@@ -16,8 +17,12 @@ SAME = 1e-4
 """Å; packed labels are rounded to 1e-5."""
 
 
-def join(sources: Sequence[Path], out: Path, without: Iterable[Path] = ()) -> int:
-    """Add to the database `out` what `sources` hold and neither it nor `without` does; returns how many labels.
+def join(sources: Sequence[Path], out: Path, without: Iterable[Path] = (), split: str = "", batch: str = "") -> int:
+    """Add to the database or packed file `out` what `sources` hold and neither it nor `without` does.
+
+    Returns how many labels were added.
+
+    split, batch : of those added; "" keeps what the sources say.
 
     Two labels are the same where positions (to 1e-4 Å, atoms in one order), charge and multiplicity are; the first
     one met is kept.
@@ -33,16 +38,27 @@ def join(sources: Sequence[Path], out: Path, without: Iterable[Path] = ()) -> in
     opened, others = [open_labels(path) for path in sources], [open_labels(path) for path in without]
     if len(levels := sorted({store.level for store in opened})) > 1:
         raise InputError(f"labels of different levels of theory can't be joined: {'; '.join(levels)}")
-    target = LabelStore(out, opened[0].level)
+    target = LabelStore(out, opened[0].level) if not out.name.endswith(SUFFIX) else None
+    before = open_labels(out) if target is None and out.exists() else target
+    if before is not None and before.level != opened[0].level:
+        raise InputError(f"{out} holds labels of {before.level!r}; labels of {opened[0].level!r} need another file")
     known = _Known()
-    for store in (*others, target):
+    for store in (*others, *([] if before is None else [before])):
         for item in store.read():
             known.add(item)
-    count = 0
+    new = [
+        replace(item, split=split or item.split, batch=batch or item.batch)
+        for store in opened
+        for item in known.new(store.read())
+    ]
+    energies = {} if before is None else before.element_energies
     for store in opened:
-        target.add_element_energies(store.element_energies)
-        count += target.add(known.new(store.read()))
-    return count
+        energies = store.element_energies | energies
+    if target is not None:
+        target.add_element_energies(energies)
+        return target.add(new)
+    write_packed(out, opened[0].level, energies, [*([] if before is None else before.read()), *new], FINE_STEPS)
+    return len(new)
 
 
 class _Known:

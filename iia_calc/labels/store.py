@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,8 @@ class LabelledStructure:
     start : name of the random start it descends from, e.g. "SeB12-7-000041": the unit in which
         training, validation and test are split.
     origin : path, minimum, rattled, compressed, expanded, pulled, pressed, dimer, model-minimum, ...
+    split : "training" or "held-out"; "" where nobody decided.
+    batch : what it was made for, e.g. "double-rings"; files hold many, and `in_batches` chooses.
     """
 
     atoms: Atoms
@@ -38,6 +40,23 @@ class LabelledStructure:
     origin: str
     charge: int = 0
     multiplicity: int = 1
+    split: str = ""
+    batch: str = ""
+
+
+def in_batches(labelled: Iterable[LabelledStructure], batches: Sequence[str]) -> list[LabelledStructure]:
+    """Those of the named batches, in the order given; all where none is named.
+
+    Raises
+    ------
+    InputError : no label is of one of the batches; the message lists those there are.
+    """
+    labelled = list(labelled)
+    found = {item.batch for item in labelled}
+    if missing := sorted(set(batches) - found):
+        known = ", ".join(sorted(found - {""})) or "none"
+        raise InputError(f"no label is of the batch {', '.join(missing)}; the batches there are: {known}")
+    return [item for item in labelled if not batches or item.batch in batches]
 
 
 class LabelStore:
@@ -118,6 +137,7 @@ class LabelStore:
                     label_charge=item.charge,
                     label_multiplicity=item.multiplicity,
                     **_stability(item.label),
+                    **{name: text for name, text in (("split", item.split), ("batch", item.batch)) if text},
                 )
                 count += 1
         return count
@@ -165,6 +185,8 @@ def _read(row: Any) -> LabelledStructure:
         row.origin,
         row.label_charge,
         row.label_multiplicity,
+        row.get("split", ""),
+        row.get("batch", ""),
     )
 
 

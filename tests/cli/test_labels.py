@@ -54,6 +54,15 @@ def test_known_structures_can_be_left_out(iia, level, model, tmp_path):
     assert "all 1 structures are near" in iia("evaluate", known, "--model", model, "--known", known, code=2).stderr
 
 
+def test_one_batch_is_evaluated(iia, level, model, tmp_path):
+    for name, size in (("near", 1.6), ("far", 1.9), ("farther", 2.0)):
+        path = labels(tmp_path / f"{name}.db", level, triangle(size))
+        iia("join", path, "--batch", name, "--split", "held-out", "-o", "all.npz.xz")
+    command = ("evaluate", "all.npz.xz", "--model", model, "--fmax", 0)
+    assert json.loads(iia(*command, "--batch", "near", "--batch", "far", "--json").stdout)["B3"]["count"] == 2
+    assert "batches there are: far, farther, near" in iia(*command, "--batch", "nowhere", code=2).stderr
+
+
 def test_labels_are_put_right_in_place(iia, tmp_path):
     pytest.importorskip("pyscf")
     labels(tmp_path / "old.db", DFTLevel().name, Atoms("B"))

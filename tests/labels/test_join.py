@@ -8,9 +8,9 @@ from typer.testing import CliRunner
 
 from iia_calc.cli import app
 from iia_calc.labels.merge import join
-from iia_calc.labels.npz import pack
+from iia_calc.labels.npz import open_labels, pack
 from iia_calc.labels.sampling import Start, sample_start
-from iia_calc.labels.store import LabelStore
+from iia_calc.labels.store import LabelStore, in_batches
 from iia_calc.labels.xtb import XTBLevel
 
 LEVEL = XTBLevel()
@@ -46,6 +46,26 @@ def test_what_other_files_hold_stays_out(tmp_path, labelled):
     one, two = stored(tmp_path / "1.db", *first), stored(tmp_path / "2.db", *second)
     pack(LabelStore(one), tmp_path / "known.npz.xz")  # rounded to 1e-5 Å
     assert join([one, two], tmp_path / "out.db", [tmp_path / "known.npz.xz"]) == len(second)
+
+
+def test_a_packed_file_grows_and_says_what_a_label_was_made_for(tmp_path, labelled):
+    first, second = labelled
+    out = tmp_path / "out.npz.xz"
+    assert join([stored(tmp_path / "1.db", *first)], out, split="training", batch="rings") == len(first)
+    assert join([stored(tmp_path / "2.db", first[0], *second)], out, batch="walls") == len(second)
+    back = list(open_labels(out).read())
+    assert [(item.split, item.batch) for item in back] == [("training", "rings")] * len(first) + [("", "walls")] * len(
+        second
+    )
+    for item, wanted in zip(back, [*first, *second], strict=True):
+        assert np.allclose(item.atoms.positions, wanted.atoms.positions, atol=6e-7)
+        assert np.allclose(item.label.forces, wanted.label.forces, atol=6e-6)
+    assert in_batches(back, ["walls"]) == back[len(first) :]
+    with pytest.raises(ValueError, match="the batches there are: rings, walls"):
+        in_batches(back, ["wheels"])
+    with pytest.raises(ValueError, match="need another file"):
+        join([stored(tmp_path / "3.db", *second, level="PBE0/3-21G")], out)
+    assert len(open_labels(out)) == len(back)
 
 
 def test_charge_and_multiplicity_part_labels(tmp_path, labelled):

@@ -32,7 +32,7 @@ LEVEL = XTBLevel()
 
 
 def test_round_trip(tmp_path):
-    labelled = sample_start(Start("SeB4", 0), LEVEL)
+    labelled = [replace(item, split="held-out", batch="first") for item in sample_start(Start("SeB4", 0), LEVEL)]
     store = LabelStore(tmp_path / "labels.db", LEVEL.name)
     assert store.add(labelled) == len(labelled)
     back = list(LabelStore(tmp_path / "labels.db").read())
@@ -41,6 +41,7 @@ def test_round_trip(tmp_path):
         assert np.allclose(after.label.forces, before.label.forces, atol=1e-9)
         assert np.allclose(after.atoms.positions, before.atoms.positions, atol=1e-9)
         assert (after.start, after.origin) == (before.start, before.origin)
+        assert (after.split, after.batch) == ("held-out", "first")
     assert store.counts() == {"B4Se": len(labelled)}
     assert connect(tmp_path / "labels.db").get(1).toatoms().get_potential_energy() == pytest.approx(
         labelled[0].label.energy
@@ -48,7 +49,11 @@ def test_round_trip(tmp_path):
 
 
 def test_packed_labels_hold_the_same(tmp_path):
-    labelled = [item for k in range(3) for item in sample_start(Start("SeB4", k), LEVEL)]
+    labelled = [
+        replace(item, label=item.label._replace(stability=("stable", "")[k % 2]), batch=f"batch {k}")
+        for k in range(3)
+        for item in sample_start(Start("SeB4", k), LEVEL)
+    ]
     store = LabelStore(tmp_path / "labels.db", LEVEL.name)
     store.add(labelled)
     store.add_element_energies({"B": -1.5, "Se": -2.5})
@@ -61,6 +66,7 @@ def test_packed_labels_hold_the_same(tmp_path):
         assert np.allclose(before.label.forces, after.label.forces, atol=6e-4)
         assert after.label.energy == pytest.approx(before.label.energy, abs=1e-6)
         assert (before.start, before.origin, before.multiplicity) == (after.start, after.origin, after.multiplicity)
+        assert (before.label.stability, before.split, before.batch) == (after.label.stability, "", after.batch)
     torn = tmp_path / "torn.npz.xz"
     torn.write_bytes((tmp_path / "labels.npz.xz").read_bytes()[:500])
     with pytest.raises(ValueError, match="not a sound file"):
