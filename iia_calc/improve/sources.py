@@ -21,16 +21,14 @@ from iia_calc.labels.level import LabelFailed, LevelCalculator, LevelOfTheory
 from iia_calc.labels.xtb import XTBLevel
 from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
+from search.geometry.pieces import COLLAPSED, ONE_PIECE, fragmented
 from search.geometry.seeds import KINDS, push_apart, random_cluster
-from search.relaxers.lennard_jones import fragmented
-from search.starts import in_order
+from search.searchers.starts import in_order
 
 FMAX, MAX_STEPS = 0.05, 250
 """eV/Å and steps of an xTB relaxation."""
 HOPS, HOP_AMPLITUDE, HOP_TEMPERATURE = 6, 0.45, 0.6
 """Of basin hopping: hops, Å by which atoms are moved, and kT in eV."""
-REACH, SHORTEST = 1.4, 0.62
-"""Bond lengths within which atoms are in one piece, and below which a pair has run into one another."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ def in_one_piece(atoms: Atoms) -> bool:
     """Whether every atom is bound to the others, and none has run into another."""
     lengths = bond_lengths(atoms.numbers)
     apart = atoms.get_all_distances() / lengths + 9.0 * np.eye(len(atoms))
-    return bool(apart.min() > SHORTEST) and not fragmented(atoms.positions, REACH * lengths)
+    return bool(apart.min() > COLLAPSED) and not fragmented(atoms.positions, ONE_PIECE * lengths)
 
 
 def plan(weights: dict[str, int], sources: Sequence[str], seed: int = 0) -> Iterator[WellStart]:
