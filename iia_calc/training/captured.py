@@ -30,7 +30,7 @@ class CapturedGradients:
         self.views = [part.view_as(p) for part, p in zip(parts, self.parameters, strict=True)]
         self.capturing = self.flat.is_cuda
         self._pool = torch.cuda.graph_pool_handle() if self.capturing else None
-        self._graphs: dict[Any, tuple[torch.cuda.CUDAGraph, dict[str, Any], torch.Tensor]] = {}
+        self._graphs: dict[tuple[int, ...], tuple[torch.cuda.CUDAGraph, dict[str, Any], torch.Tensor]] = {}
 
     def __call__(self, batch: dict[str, Any]) -> torch.Tensor:
         """The loss [] of this batch; gradients lie in `flat` and in each parameter's `grad`."""
@@ -42,21 +42,22 @@ class CapturedGradients:
     def _computed(self, batch: dict[str, Any]) -> torch.Tensor:
         loss = self.loss(batch)
         found = torch.autograd.grad(loss, self.parameters, allow_unused=True)
-        torch._foreach_zero_([v for v, g in zip(self.views, found, strict=True) if g is None] or [self.flat[:0]])
-        used = [(v, g) for v, g in zip(self.views, found, strict=True) if g is not None]
-        torch._foreach_copy_([v for v, _ in used], [g for _, g in used])
+        used = [(view, gradient) for view, gradient in zip(self.views, found, strict=True) if gradient is not None]
+        if len(used) < len(self.views):
+            self.flat.zero_()
+        torch._foreach_copy_([view for view, _ in used], [gradient for _, gradient in used])
         return loss.detach()
 
     def _replayed(self, batch: dict[str, Any]) -> torch.Tensor:
-        layout = batch[LAYOUT]
-        if layout not in self._graphs:
+        shape = batch[LAYOUT].sizes
+        if shape not in self._graphs:
             try:
-                self._graphs[layout] = self._capture(batch)
+                self._graphs[shape] = self._capture(batch)
             except RuntimeError as error:
                 warnings.warn(f"the training step can't be captured, so it goes on without: {error}", stacklevel=2)
                 self.capturing = False
                 return self._computed(batch)
-        graph, held, loss = self._graphs[layout]
+        graph, held, loss = self._graphs[shape]
         names = [name for name, value in batch.items() if isinstance(value, torch.Tensor)]
         torch._foreach_copy_([held[name] for name in names], [batch[name] for name in names])
         graph.replay()

@@ -67,7 +67,7 @@ def fit(
     from iia_calc.training.limits import lift_limits, measure_limits
     from iia_calc.training.task import PotentialTask
 
-    folder = Path(folder)
+    folder, best = Path(folder), _KeepBest(Path(folder), on_epoch)
     folder.mkdir(parents=True, exist_ok=True)
     train, held = _split(labelled, settings, validation)
     energies: tuple[dict[str, float], ...] = (potential.element_energies,)
@@ -90,10 +90,8 @@ def fit(
     module = LabelDataModule(arrays, train, held, settings.batch_size, settings.seed, times)
     potential.requires_grad_(True).train()
     lift_limits(potential)
-    best = _KeepBest(folder, on_epoch)
-    task = PotentialTask(
-        potential, settings, settings.epochs * module.steps_per_epoch, n_levels=len(energies), spent=best.spent
-    )
+    steps = settings.epochs * module.steps_per_epoch
+    task = PotentialTask(potential, settings, steps, n_levels=len(energies), spent=best.seconds)
     _run(task, module, folder, settings, best.callback(), progress)
     if not best.path.exists():
         raise JobFailed("the fit ended before its first validation; give it more time")
@@ -175,6 +173,11 @@ class _KeepBest:
         self.spent = earlier[-1]["seconds"] if earlier else 0.0
         self.began = time.monotonic()
 
+    @property
+    def seconds(self) -> float:
+        """Since the fit began, those of stopped calls included."""
+        return self.spent + time.monotonic() - self.began
+
     def callback(self) -> Any:
         from pytorch_lightning.callbacks import LambdaCallback
 
@@ -186,7 +189,7 @@ class _KeepBest:
         for name in ("loss", "energy", "forces"):
             known = [errors[name] for errors in each if errors["loss"] == errors["loss"]]
             row[name] = float(np.mean(known)) if known else math.nan
-        row["seconds"] = self.spent + time.monotonic() - self.began
+        row["seconds"] = self.seconds
         if len(each) > 1:
             row |= {f"{name}_{k}": errors[name] for k, errors in enumerate(each) for name in ("energy", "forces")}
         rows = [r for r in read_curve(self.curve) if r["epoch"] < row["epoch"]]

@@ -65,6 +65,7 @@ class LevelPotential(Potential):
         self.heads = nn.ModuleList([self.head, *(copy.deepcopy(self.head) for _ in range(n_levels - 1))])
         del self.head
         self._levels = torch.zeros(0, dtype=torch.int64)  # [n_atoms]
+        self._alone: tuple[torch.Tensor, torch.Tensor] | None = None
 
     @property
     def n_levels(self) -> int:
@@ -88,9 +89,7 @@ class LevelPotential(Potential):
 
     def _isolated(self) -> torch.Tensor:
         """Energies of isolated atoms by level and nuclear charge [L N_ELEMENTS], eV; 0 where unknown."""
-        charges, embedding = self._known_charges(), self._embedding
-        Z = charges.repeat(self.n_levels)  # [L n_elements]
-        levels = torch.arange(self.n_levels, device=Z.device).repeat_interleave(len(charges))
+        (Z, levels), embedding = self._every_isolated(), self._embedding
         alone, nothing = self.cluster_pairs((1,) * len(Z)), torch.empty(0, 3, dtype=self.dtype, device=self.device)
         before, embedding.level = embedding.level, levels
         x = self.network(Z, nothing[:, 0], alone, nothing)  # [L n_elements, F]
@@ -99,6 +98,14 @@ class LevelPotential(Potential):
         energies = torch.cat([head(part) for head, part in parts])
         table = torch.zeros(self.n_levels * N_ELEMENTS, dtype=self.dtype, device=self.device)
         return table.index_put((levels * N_ELEMENTS + Z,), energies)
+
+    def _every_isolated(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Nuclear charge and level of each element at each level [L n_elements], kept on its device."""
+        if self._alone is None or self._alone[0].device != self.device:
+            charges = self._known_charges()
+            levels = torch.arange(self.n_levels, device=self.device)
+            self._alone = charges.repeat(self.n_levels), levels.repeat_interleave(len(charges))
+        return self._alone
 
     @torch.no_grad()
     def single(self, level: int) -> Potential:
