@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,11 +14,11 @@ from ase.neighborlist import neighbor_list
 from scipy.spatial.distance import pdist
 
 from iia_calc.model import storage
-from iia_calc.model.committee import Committee
+from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from iia_calc.model.potential import Potential
-from search.errors import InputError
+from search.errors import InputError, InputTypeError
 
 COINCIDENT = 0.1  # Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input
 INFO_KEYS = ("charge", "spin", "multiplicity")
@@ -33,6 +35,8 @@ class IIACalculator(Calculator):
     dtype : "float32" or "float64". In float32 energies are good to 0.1 meV and forces to 0.01 meV/Å,
         far below the potential's own error, at half the time; take float64 for finite differences.
     energy_from : of a committee, "leader" (one member's price) or "mean" (all members').
+    charge, multiplicity : what the atoms are, where their `info` doesn't say it; e and 2S + 1. Others than the
+        potential was fitted for are refused.
 
     A committee also offers `energy_std` (eV) and `forces_std` ([n_atoms], eV/Å), computed when asked
     for: `calc.get_property("energy_std", atoms)`.
@@ -53,9 +57,10 @@ class IIACalculator(Calculator):
         device: str | torch.device | None = None,
         dtype: str = "float32",
         energy_from: str = "leader",
-        **kwargs,
-    ):
-        super().__init__(**kwargs)
+        charge: int | None = None,
+        multiplicity: int | None = None,
+    ) -> None:
+        super().__init__()
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
         if energy_from not in ("leader", "mean"):
@@ -65,6 +70,10 @@ class IIACalculator(Calculator):
         self.model = model
         self.energy_from = energy_from
         self._species: tuple[np.ndarray, torch.Tensor, torch.Tensor] | None = None
+        self._signature: str | None = None
+        self.charge, self.multiplicity = charge, multiplicity
+        if charge is not None:
+            self._check_charge(charge)
         if isinstance(model, Committee):
             self.implemented_properties = [*self.implemented_properties, "energy_std", "forces_std"]
 
@@ -72,6 +81,29 @@ class IIACalculator(Calculator):
     def card(self) -> storage.Card | None:
         """What the model says of itself."""
         return self.model.card
+
+    @property
+    def signature(self) -> str:
+        """The surface that this calculator stands for: the same for the same weights, type and energy, else another.
+
+        A search keeps it beside its minima, so that energies of two models never meet in one ranking.
+        """
+        members = "mean" if self.energy_from == "mean" else "leader"
+        return f"IIACalculator, {weights_hash(self.model)}, {members}, {self.model.dtype}"
+
+    def set(self, **kwargs: Any) -> dict[str, Any]:
+        """Refuses: everything is said when the calculator is made.
+
+        Raises
+        ------
+        InputTypeError : always, with what can be said and when.
+        """
+        if kwargs:
+            raise InputTypeError(
+                f"{', '.join(kwargs)} can't be set on an IIACalculator; make another one, which takes "
+                "model, device, dtype, energy_from, charge and multiplicity"
+            )
+        return {}
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """ASE's changes, and "info" if charge or spin were changed there."""
@@ -84,16 +116,24 @@ class IIACalculator(Calculator):
                 changes.append("info")
         return changes
 
-    def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes):
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: Sequence[str] = ("energy",),
+        system_changes: Sequence[str] = all_changes,
+    ) -> None:
+        """ASE's entry: fills `results` with energies (eV), forces [n_atoms, 3] (eV/Å) and what else is asked for."""
         if atoms is not None:
             self.atoms = atoms.copy()  # what ASE's own `calculate` does, less the folder that it makes
         atoms = self.atoms
         leader = self.model.leader if isinstance(self.model, Committee) else self.model
         self.check(atoms)
         Z, element_energies = self._known(atoms.numbers, leader)  # [n_atoms] each
-        R = torch.as_tensor(atoms.positions, dtype=leader.dtype, device=leader.device)  # [n_atoms, 3]
+        # centred in float64: far from the origin float32 would lose the digits of the distances
+        centred = atoms.positions - atoms.positions.mean(0)
+        R = torch.as_tensor(centred, dtype=leader.dtype, device=leader.device)  # [n_atoms, 3]
         if atoms.pbc.any():
-            pairs: Pairs = NeighbourPairs(atoms.positions, leader.cutoff, atoms.cell.array, atoms.pbc, leader.device)
+            pairs: Pairs = NeighbourPairs(centred, leader.cutoff, atoms.cell.array, atoms.pbc, leader.device)
         else:
             pairs = leader.layout((len(atoms),), R)
         spread = {"energy_std", "forces_std"} & set(properties)
@@ -132,9 +172,26 @@ class IIACalculator(Calculator):
         if not np.isfinite(atoms.positions).all():
             wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
             raise InputError(f"positions of atoms {wrong.tolist()} are not finite")
+        self._check_cell(atoms)
         if (pair := _coincident(atoms)) is not None:
             raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")
         self._check_electrons(atoms)
+
+    def _check_cell(self, atoms: Atoms) -> None:
+        """A periodic direction needs a cell vector that the others don't span."""
+        if not atoms.pbc.any():
+            return
+        cell = atoms.cell.array
+        if not np.isfinite(cell).all():
+            raise InputError("the cell is not finite")
+        bare = [axis for axis, vector in zip("abc", cell, strict=True) if not np.linalg.norm(vector) > 1e-6]
+        if periodic := [axis for axis, on in zip("abc", atoms.pbc, strict=True) if on and axis in bare]:
+            raise InputError(
+                f"the atoms are periodic along {', '.join(periodic)}, where the cell has no length; "
+                "give the cell, or pbc=False for a cluster"
+            )
+        if not bare and abs(np.linalg.det(cell)) < 1e-6:
+            raise InputError("the cell has no volume: its vectors lie in a plane; give three independent ones")
 
     def _check_elements(self, atoms: Atoms) -> None:
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.model.elements))
@@ -149,10 +206,8 @@ class IIACalculator(Calculator):
         charge = atoms.info.get("charge")
         if charge is None and atoms.has("initial_charges"):
             charge = float(atoms.get_initial_charges().sum())
-        if charge is not None and abs(charge - self.card.charge) > 1e-6:
-            raise InputError(
-                f"these atoms have charge {charge:g}; the potential was fitted for charge {self.card.charge}"
-            )
+        if charge is not None:
+            self._check_charge(charge)
         electrons = int(atoms.numbers.sum()) - self.card.charge
         lowest = self.card.spin == "lowest"
         fitted = 1 + electrons % 2 if lowest else int(self.card.spin)
@@ -164,6 +219,13 @@ class IIACalculator(Calculator):
             raise InputError(
                 f"these atoms have multiplicity {asked:g}; the potential was fitted for multiplicity {fitted}"
                 + (" (the lowest that their electrons allow)" if lowest else "")
+            )
+
+    def _check_charge(self, charge: float) -> None:
+        if self.card is not None and abs(charge - self.card.charge) > 1e-6:
+            raise InputError(
+                f"these atoms have charge {charge:g}; the potential was fitted for charge {self.card.charge}. "
+                "DFT takes any: iia search FORMULA --dft K --charge, iia label --level dft --charge"
             )
 
 

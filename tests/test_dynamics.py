@@ -44,7 +44,7 @@ def test_energy_is_conserved_and_a_wrong_force_is_seen(cluster, tmp_path):
     assert good.stopped_by == "steps"
     assert good.fluctuation < 1e-3
     assert bad.fluctuation > 3 * good.fluctuation
-    assert 30 < good.temperature < 300
+    assert 240 < good.temperature < 360
     assert (cluster.positions == before).all()
     frames = read(tmp_path / "a.traj", ":")
     assert len(frames) == 41
@@ -67,6 +67,39 @@ def test_bath_holds_the_temperature(cluster):
     result = run_dynamics(cluster, calculator(), settings)
     assert result.drift is None
     assert 50 < result.temperature < 160
+
+
+def test_constant_energy_holds_the_temperature_that_was_asked_for(cluster):
+    calc, means = calculator(), []
+    for seed in range(6):
+        means.append(run_dynamics(cluster, calc, DynamicsSettings(temperature=200, steps=1000, seed=seed)).temperature)
+    assert np.mean(means) == pytest.approx(200, rel=0.1)
+    cold = run_dynamics(cluster, calc, DynamicsSettings(temperature=200, steps=1000, equilibration=0)).temperature
+    assert cold < 150  # half of the kinetic energy has become potential energy
+
+
+def test_an_unrelaxed_start_is_seen(cluster):
+    relaxed = run_dynamics(cluster, calculator(), DynamicsSettings(steps=1, equilibration=0))
+    strained = cluster.copy()
+    strained.positions *= 0.9
+    forces = Atoms(strained, calculator=calculator()).get_forces()
+    result = run_dynamics(strained, calculator(), DynamicsSettings(steps=1, equilibration=0))
+    assert result.start_force == pytest.approx(np.linalg.norm(forces, axis=1).max())
+    assert result.start_force > 5 * relaxed.start_force
+
+
+def test_an_error_of_the_calculator_is_not_taken_for_a_bad_number(cluster):
+    class Refusing(Drifting):
+        calls = 0
+
+        def calculate(self, *args, **kwargs):
+            self.calls += 1
+            if self.calls > 30:
+                raise ValueError("the licence has expired")
+            super().calculate(*args, **kwargs)
+
+    with pytest.raises(ValueError, match="licence"):
+        run_dynamics(cluster, Refusing(sigma=1.51, epsilon=0.5, rc=100.0), DynamicsSettings(steps=100))
 
 
 def test_falling_apart_is_said(cluster):

@@ -10,6 +10,9 @@ import typer
 from iia_calc.cli.options import Device, Json, Model, Seed
 from search.errors import InputError
 
+UNRELAXED = 0.1
+"""eV/Å; a start with a larger force heats up on its way down."""
+
 
 def register(app: typer.Typer) -> None:
     app.command("md")(md)
@@ -26,6 +29,9 @@ def md(
     timestep: Annotated[float, typer.Option(help="fs")] = 1.0,
     langevin: Annotated[bool, typer.Option("--langevin/--nve", help="With a bath, or at constant energy.")] = False,
     friction: Annotated[float, typer.Option(help="Of the bath, 1/fs.")] = 0.01,
+    equilibrate: Annotated[
+        str, typer.Option(help="Langevin dynamics before the recorded steps: 1ps, 500fs; 0 for none.")
+    ] = "1ps",
     every: Annotated[int, typer.Option(help="Steps between two frames.")] = 10,
     seed: Seed = 0,
     out: Annotated[
@@ -61,17 +67,21 @@ def md(
     with stdout_kept_clean(as_json):
         from dataclasses import asdict
 
+        import torch
+
         from iia_calc.calculator import IIACalculator
         from iia_calc.common.device import checked_device
         from iia_calc.dynamics import DynamicsSettings, run_dynamics
         from iia_calc.isomers.search import first_structure
 
+        torch.set_num_threads(1)  # one small cluster gains nothing from more, and loses much where others compute
         settings = DynamicsSettings(
             temperature,
             1000 if steps is None else steps,
             timestep,
             "langevin" if langevin else "nve",
             friction,
+            0.0 if equilibrate.strip() in ("0", "none") else parse_simulated(equilibrate),
             seed,
             every,
         )
@@ -96,10 +106,15 @@ def md(
         console = output()
         rate = result.steps / max(result.seconds, 1e-9)
         console.print(f"{result.message}: {result.steps} steps, {rate:.0f} per second")
-        console.print(f"mean temperature of the second half  {result.temperature:.0f} K")
+        console.print(f"mean temperature  {result.temperature:.0f} K")
         if result.drift is not None:
             console.print(f"energy drift  {result.drift:+.2e} eV/atom/ps, fluctuation {result.fluctuation:.1e} eV/atom")
         console.print(f"trajectory  {target}")
+        if result.start_force > UNRELAXED:
+            console.print(
+                f"the start was not relaxed: the largest force on it was {result.start_force:.2f} eV/Å "
+                f"(`iia relax {start}` first)"
+            )
     if not result.sound:
         raise typer.Exit(1)
     if result.stopped_by == "interrupted":

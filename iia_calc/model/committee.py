@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -78,7 +79,8 @@ class Committee(nn.Module):
     def forward(self, Z: torch.Tensor, R: torch.Tensor, batch: torch.Tensor) -> CommitteePrediction:
         """All members on one batch; arguments and errors as `Potential.forward`."""
         self.leader.check_elements(Z)
-        return self.spread(self.leader.pairs_of(R, batch), Z, R)
+        pairs = self.leader.pairs_of(R, batch)
+        return self.spread(pairs, Z, pairs.centred(R))
 
     def spread(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> CommitteePrediction:
         """All members on a layout made before, without checks."""
@@ -99,3 +101,13 @@ class Committee(nn.Module):
         """Mean atomic interaction energies and forces, as `Potential.evaluate`."""
         each = [member.evaluate(pairs, Z, R) for member in self.members]
         return torch.stack([e for e, _ in each]).mean(0), torch.stack([f for _, f in each]).mean(0)
+
+
+def weights_hash(model: Potential | Committee) -> str:
+    """How many potentials, and 16 hexadecimal digits of the SHA-256 of their weights: what tells two models apart."""
+    members = model.members if isinstance(model, Committee) else [model]
+    digest = sha256()
+    for member in members:
+        for value in member.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+    return f"{len(members)} potentials {digest.hexdigest()[:16]}"

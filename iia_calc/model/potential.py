@@ -108,7 +108,7 @@ class Potential(nn.Module):
         Parameters
         ----------
         Z : [n_atoms] int64, nuclear charges.
-        R : [n_atoms, 3] Å.
+        R : [n_atoms, 3] Å, of any float type; each structure is centred before it is rounded to the potential's own.
         batch : [n_atoms] int64, the structure each atom belongs to: 0, 0, 1, 1, 1, ...
 
         Raises
@@ -117,12 +117,12 @@ class Potential(nn.Module):
         """
         self.check_elements(Z)
         pairs = self.pairs_of(R, batch)
-        interaction, forces = self.evaluate(pairs, Z, R)
+        interaction, forces = self.evaluate(pairs, Z, pairs.centred(R))
         atomic = interaction.double() + self.reference(Z)
         return Prediction(pairs.sum_structures(atomic), forces, atomic)
 
     def evaluate(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Without element energies and without checks, on a layout made before.
+        """Without element energies and without checks, on a layout made before, of positions near the origin.
 
         Returns atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, both detached.
         """
@@ -160,7 +160,8 @@ class Potential(nn.Module):
         Arguments as in `forward`. Without `references` the isolated atom is zero, which is what a
         training wants to see; without `repulsion` the network's part alone is left.
         """
-        energies = self.interaction_energies(self.pairs_of(R, batch), Z, R, repulsion)
+        pairs = self.pairs_of(R, batch)
+        energies = self.interaction_energies(pairs, Z, pairs.centred(R).to(self.dtype), repulsion)
         return energies.double() + self.reference(Z) if references else energies
 
     def repulsion_energy_and_forces(
@@ -169,7 +170,7 @@ class Potential(nn.Module):
         """The core repulsion alone: [n_structures] eV, [n_atoms, 3] eV/Å, in the type of `R`."""
         pairs = self.pairs_of(R, batch)
         with torch.enable_grad():
-            R = R.detach().requires_grad_(True)
+            R = pairs.centred(R.detach()).requires_grad_(True)
             per_pair = self.repulsion(Z[pairs.first], Z[pairs.second], pairs.distances(R))
             atomic = 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
             (gradient,) = torch.autograd.grad(atomic.sum(), R)

@@ -10,19 +10,19 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
-from hashlib import sha256
 
 import numpy as np
 import torch
 from ase import Atoms
 
-from iia_calc.model.committee import Committee
+from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.potential import Potential
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
 from search.errors import InputError
 from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxed
 
+FAR = 2.0  # Å from the origin to the mean of the positions
 WATCH = 20  # evaluations between two looks at the committee's spread: a tenth of a relaxation's cost with three
 
 
@@ -77,15 +77,9 @@ class PotentialRelaxer:
     @property
     def signature(self) -> str:
         """Names weights and settings, so that energies of two models never meet in one ranking."""
-        members = self.potential.members if isinstance(self.potential, Committee) else [self.potential]
-        weights = sha256()
-        for member in members:
-            for value in member.state_dict().values():
-                weights.update(value.cpu().numpy().tobytes())
         surface = "leader" if self.surface is self.leader else "mean"
-        return (
-            f"{len(members)} potentials {weights.hexdigest()[:16]}, {surface}, {self.leader.dtype}, fmax {self.fmax}"
-            + ("" if self.forces_std_limit is None else f", forces_std {self.forces_std_limit:g}")
+        return f"{weights_hash(self.potential)}, {surface}, {self.leader.dtype}, fmax {self.fmax}" + (
+            "" if self.forces_std_limit is None else f", forces_std {self.forces_std_limit:g}"
         )
 
     def relax(self, structures: Sequence[Atoms]) -> list[Relaxed]:
@@ -102,15 +96,21 @@ class PotentialRelaxer:
             return []
         device = self.leader.device
         self.leader.check_elements(torch.as_tensor(np.concatenate([a.numbers for a in structures]), device=device))
+        centres = [_offset(atoms.positions) for atoms in structures]
         order = sorted(range(len(structures)), key=lambda k: len(structures[k]))  # popped from the end: large first
         results: dict[int, Relaxed] = {}
         batch = BatchedLBFGS(self.surface, self.fmax, self.max_steps, self.max_step)
         while order or len(batch):
             free = self.batch_size - len(batch)
             taken = [order.pop() for _ in range(min(free, len(order)))]
-            batch.add(taken, [structures[k].numbers for k in taken], [structures[k].positions for k in taken])
+            batch.add(
+                taken,
+                [structures[k].numbers for k in taken],
+                [structures[k].positions - centres[k] for k in taken],
+            )
             for end in [*batch.step(), *self._strayed(batch)]:
-                results[end.key] = self._result(structures[end.key], end)
+                moved_back = replace(end, positions=end.positions + centres[end.key])
+                results[end.key] = self._result(structures[end.key], moved_back)
         done = [results[k] for k in range(len(structures))]
         if self.committee is not None:
             done = self._with_spread(done)
@@ -167,6 +167,12 @@ class PotentialRelaxer:
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
             found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
         return found
+
+
+def _offset(positions: np.ndarray) -> np.ndarray:
+    """Where positions [n, 3] Å lie far from the origin their mean [3], else zero: float32 would lose their digits."""
+    mean = positions.mean(0)
+    return mean if np.abs(mean).max() > FAR else np.zeros(3)
 
 
 def forces_std_limit(potential: Potential | Committee) -> float | None:

@@ -111,6 +111,7 @@ class Pairs:
         self.atoms, self.within, self.n_padded, self.n_slots = atoms, within, n_padded, n_slots
         self.structure, self.sizes, self.n_structures = structure, tuple(sizes), len(sizes)
         self.shifts = shifts
+        self.counts = torch.as_tensor(self.sizes, device=first.device)  # [n_structures] atoms of each
         number = torch.arange(len(first), device=first.device)
         self.pair_of_slot = first.new_zeros(n_padded * n_slots)  # [A K]
         self.pair_of_slot[slot_forth] = number
@@ -152,6 +153,14 @@ class Pairs:
     def unpad(self, values: torch.Tensor) -> torch.Tensor:
         """[A, ...] -> [n_atoms, ...], the way back."""
         return values if len(self.atoms) == self.n_padded else values.index_select(0, self.atoms)
+
+    def centred(self, R: torch.Tensor) -> torch.Tensor:
+        """Positions [n_atoms, 3] Å less the mean of each structure's, which changes no distance.
+
+        The mean is a constant to gradients: energies don't depend on where a structure is.
+        """
+        sums = self.pad(R.detach()).view(self.n_structures, -1, 3).sum(1)  # [n_structures, 3]
+        return R - (sums / self.counts[:, None]).index_select(0, self.structure)
 
     def vectors(self, R: torch.Tensor) -> torch.Tensor:
         """r_j - r_i [P, 3] Å from positions [n_atoms, 3] Å."""

@@ -5,8 +5,11 @@ Letters in the shape comments: A atoms, K slots per atom, P pairs, H heads, D an
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
+from ase.geometry import complete_cell
 from matscipy.neighbours import neighbour_list
 
 from iia_calc.model.pairs.clusters import Pairs
@@ -37,6 +40,25 @@ class _FromNeighbour(torch.autograd.Function):
         return _Neighbour.apply(gg, ctx.pairs), None
 
 
+def enclosing_cell(
+    positions: np.ndarray, cell: np.ndarray | None, pbc: Sequence[bool], margin: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """The vectors [3, 3] and origin [3], Å, of a box that has all positions [n, 3] Å inside along open directions.
+
+    Periodic vectors stay; the others become perpendicular to them and as long as the structure, plus twice `margin`.
+    """
+    periodic = np.asarray(pbc, bool)
+    vectors = np.zeros((3, 3)) if cell is None else np.array(cell, dtype=np.float64)
+    if periodic.all():
+        return vectors, np.zeros(3)
+    vectors[~periodic] = complete_cell(np.where(periodic[:, None], vectors, 0.0))[~periodic]
+    vectors[~periodic] /= np.linalg.norm(vectors[~periodic], axis=1, keepdims=True)
+    heights = positions @ vectors[~periodic].T  # [n, n_open]
+    origin = (heights.min(0) - margin) @ vectors[~periodic]
+    vectors[~periodic] *= (np.ptp(heights, axis=0) + 2 * margin)[:, None]
+    return vectors, origin
+
+
 class NeighbourPairs(Pairs):
     """Pairs within `cutoff` Å of one structure, periodic or not, by matscipy's cell list.
 
@@ -48,10 +70,7 @@ class NeighbourPairs(Pairs):
         n_atoms = len(positions)
         if not np.isfinite(positions).all():
             raise InputError("positions hold NaN or infinity; no neighbour list can be made of them")
-        if np.any(pbc):
-            cell, origin = np.asarray(cell, dtype=np.float64), np.zeros(3)
-        else:  # a box around the cluster, so that any position is inside
-            cell, origin = np.diag(np.ptp(positions, axis=0) + 2 * cutoff), positions.min(axis=0) - cutoff
+        cell, origin = enclosing_cell(positions, cell, pbc, cutoff)
         i, j, S = neighbour_list(
             "ijS",
             positions=positions - origin,
