@@ -13,6 +13,14 @@ from ase.calculators.calculator import Calculator, all_changes
 from ase.neighborlist import neighbor_list
 from scipy.spatial.distance import pdist
 
+from iia_calc.common.electrons import (
+    CHARGE_KEYS,
+    MULTIPLICITY_KEYS,
+    declared_charge,
+    declared_multiplicity,
+    whole_number,
+)
+from iia_calc.common.structures import COINCIDENT, Accepts
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.pairs.clusters import Pairs
@@ -20,8 +28,7 @@ from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from iia_calc.model.potential import Potential
 from search.errors import InputError, InputTypeError
 
-COINCIDENT = 0.1  # Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input
-INFO_KEYS = ("charge", "spin", "multiplicity")
+INFO_KEYS = (*CHARGE_KEYS, *MULTIPLICITY_KEYS)
 
 
 class IIACalculator(Calculator):
@@ -71,9 +78,13 @@ class IIACalculator(Calculator):
         self.energy_from = energy_from
         self._species: tuple[np.ndarray, torch.Tensor, torch.Tensor] | None = None
         self._signature: str | None = None
-        self.charge, self.multiplicity = charge, multiplicity
-        if charge is not None:
-            self._check_charge(charge)
+        self.charge = None if charge is None else whole_number(charge, "charge")
+        self.multiplicity = None if multiplicity is None else whole_number(multiplicity, "multiplicity")
+        if self.charge is not None and self.card is not None and self.charge != self.card.charge:
+            raise InputError(
+                f"charge is {self.charge}; the potential was fitted for charge {self.card.charge}. DFT takes any: "
+                "iia search FORMULA --dft K --charge, or iia label --level dft --charge"
+            )
         if isinstance(model, Committee):
             self.implemented_properties = [*self.implemented_properties, "energy_std", "forces_std"]
 
@@ -201,32 +212,18 @@ class IIACalculator(Calculator):
             )
 
     def _check_electrons(self, atoms: Atoms) -> None:
+        """What the atoms declare, or else what was said when the calculator was made, must be what was fitted."""
         if self.card is None:
             return
-        charge = atoms.info.get("charge")
-        if charge is None and atoms.has("initial_charges"):
-            charge = float(atoms.get_initial_charges().sum())
-        if charge is not None:
-            self._check_charge(charge)
-        electrons = int(atoms.numbers.sum()) - self.card.charge
-        lowest = self.card.spin == "lowest"
-        fitted = 1 + electrons % 2 if lowest else int(self.card.spin)
-        asked = next((atoms.info[key] for key in ("multiplicity", "spin") if atoms.info.get(key) is not None), None)
-        if asked is None and atoms.has("initial_magmoms") and np.ndim(atoms.get_initial_magnetic_moments()) == 1:
-            unpaired = abs(float(atoms.get_initial_magnetic_moments().sum()))
-            asked = unpaired + 1 if unpaired > 1e-6 else None
-        if asked is not None and abs(asked - fitted) > 1e-6:
-            raise InputError(
-                f"these atoms have multiplicity {asked:g}; the potential was fitted for multiplicity {fitted}"
-                + (" (the lowest that their electrons allow)" if lowest else "")
+        try:
+            charge, multiplicity = declared_charge(atoms), declared_multiplicity(atoms)
+            Accepts.of_card(self.card).check_electrons(
+                atoms,
+                self.charge if charge is None else charge,
+                self.multiplicity if multiplicity is None else multiplicity,
             )
-
-    def _check_charge(self, charge: float) -> None:
-        if self.card is not None and abs(charge - self.card.charge) > 1e-6:
-            raise InputError(
-                f"these atoms have charge {charge:g}; the potential was fitted for charge {self.card.charge}. "
-                "DFT takes any: iia search FORMULA --dft K --charge, iia label --level dft --charge"
-            )
+        except InputError as error:
+            raise InputError(f"the structure: {error}") from None
 
 
 def _coincident(atoms: Atoms) -> tuple[int, int] | None:

@@ -14,6 +14,7 @@ from iia_calc.calculator import IIACalculator
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.relax.batch import PotentialRelaxer
+from search.errors import InputError, InputTypeError
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +96,10 @@ def test_from_a_folder(card, tmp_path):
         (lambda a: a.positions.__setitem__((2, 1), np.nan), r"atoms \[2\] are not finite"),
         (lambda a: a.positions.__setitem__((2, 1), np.inf), "not finite"),
         (lambda a: a.positions.__setitem__(1, a.positions[4]), "atoms 1 and 4 coincide"),
-        (lambda a: a.info.update(charge=-1), "charge -1; the potential was fitted for charge 0"),
-        (lambda a: a.info.update(multiplicity=1), "multiplicity 1; the potential was fitted for multiplicity 2"),
+        (lambda a: a.info.update(charge=-1), "charge -1; this potential knows neutral clusters only"),
+        (lambda a: a.info.update(multiplicity=1), "multiplicity 1 is impossible.*must be even"),
         (lambda a: a.info.update(spin=4), "multiplicity 4"),
-        (lambda a: a.set_initial_charges([1] + [0] * 6), "charge 1"),
+        (lambda a: a.set_initial_charges([1] + [0] * 6), r"charge \+1"),
         (lambda a: a.set_initial_magnetic_moments([3] + [0] * 6), "multiplicity 4"),
     ],
 )
@@ -166,3 +167,64 @@ def test_nve_conserves_energy(calc):
         runs.append(drift_of(atoms, timestep, steps))
     assert runs[1][0] / 0.15 < 1e-3  # eV/atom/ps
     assert runs[1][1] / runs[0][1] == pytest.approx(0.25, abs=0.1)  # velocity Verlet: second order
+
+
+P = np.array([(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0), (0.8, -1.2, 0.3)])
+
+
+@pytest.mark.parametrize("away", [1e3, 1e6])
+def test_far_from_the_origin_nothing_changes(away):
+    near, far = Atoms("B4", P), Atoms("B4", P + away * np.array([1.0, -1.0, 0.5]))
+    near.calc, far.calc = IIACalculator(), IIACalculator()
+    assert abs(near.get_potential_energy() - far.get_potential_energy()) < 1e-5
+    assert np.abs(near.get_forces() - far.get_forces()).max() < 1e-5
+    prediction = [
+        near.calc.model.leader(
+            torch.full((4,), 5), torch.from_numpy(atoms.positions), torch.zeros(4, dtype=torch.int64)
+        )
+        for atoms in (near, far)
+    ]
+    assert (prediction[0].forces - prediction[1].forces).abs().max() < 1e-5
+
+
+def test_what_it_cannot_honour_is_refused():
+    with pytest.raises(InputError, match=r"charge is -1; .* charge 0.*--charge"):
+        IIACalculator(charge=-1)
+    with pytest.raises(InputError, match="charge is 'minus one'; it must be a whole number"):
+        IIACalculator(charge="minus one")
+    with pytest.raises(TypeError, match="fmax"):
+        IIACalculator(fmax=0.1)
+    with pytest.raises(InputTypeError, match="charge can't be set"):
+        IIACalculator().set(charge=-1)
+    IIACalculator(charge=0, multiplicity=1)
+
+
+@pytest.mark.parametrize("value", [-1, -1.0, np.int64(-1), "-1"])
+def test_charges_of_any_sensible_type_are_seen(value):
+    atoms = Atoms("B4", P, info={"charge": value})
+    atoms.calc = IIACalculator()
+    with pytest.raises(InputError, match="charge -1"):
+        atoms.get_potential_energy()
+
+
+def test_periodic_cells_are_checked_and_open_directions_have_room():
+    calc = IIACalculator(dtype="float64")
+    bare = Atoms("B4", P, pbc=(1, 0, 0))
+    bare.calc = calc
+    with pytest.raises(InputError, match="periodic along a, where the cell has no length"):
+        bare.get_potential_energy()
+    flat = Atoms("B4", P, pbc=True, cell=[(4, 0, 0), (0, 4, 0), (4, 4, 0)])
+    flat.calc = calc
+    with pytest.raises(InputError, match="no volume"):
+        flat.get_potential_energy()
+    chain = Atoms("B4", P + np.array([0, 0, 3]), pbc=(1, 0, 0), cell=(4, 0, 0))
+    boxed = Atoms("B4", P, pbc=True, cell=(4, 40, 40))
+    chain.calc, boxed.calc = calc, IIACalculator(dtype="float64")
+    assert chain.get_potential_energy() == pytest.approx(boxed.get_potential_energy(), abs=1e-9)
+    assert np.abs(chain.get_forces() - boxed.get_forces()).max() < 1e-9
+
+
+def test_the_signature_is_that_of_the_weights():
+    same, again, other = IIACalculator(), IIACalculator(), IIACalculator(energy_from="mean")
+    assert same.signature == again.signature != other.signature
+    assert IIACalculator(dtype="float64").signature != same.signature
