@@ -33,8 +33,9 @@ class LevelEmbedding(nn.Module):
 
     def forward(self, Z: torch.Tensor) -> torch.Tensor:
         """Z [A] -> [A, F], of the levels [A] in `level`."""
-        shared = nn.functional.embedding(Z, self.weight)
-        return shared + nn.functional.embedding(self.level * N_ELEMENTS + Z, self.shift.flatten(0, 1))
+        # index_select, whose gradient can be captured in a CUDA graph whatever the number of atoms
+        shared = self.weight.index_select(0, Z)
+        return shared + self.shift.flatten(0, 1).index_select(0, self.level * N_ELEMENTS + Z)
 
 
 class LevelPotential(Potential):
