@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from iia_calc.cli.options import Json
 from search.errors import InputError
 
+if TYPE_CHECKING:
+    from iia_calc.data.audit import Audit
+    from iia_calc.data.recompute import CheckResult
+    from iia_calc.data.sets import StructureSet
+
 Unit = Annotated[
     str,
     typer.Option(
-        help="Of the energies: hartree, eV or auto (Gaussian logs are hartree, databases and extxyz eV, "
-        "and of npz files the energies' size decides)."
+        help="Of the energies: hartree, eV, kcal/mol, ... or auto (what the file declares; otherwise Gaussian logs are "
+        "hartree, databases and extxyz eV, and of npz files the energies' size decides)."
     ),
 ]
 Geometry = Annotated[str, typer.Option(help="Of each Gaussian log: first or last.")]
@@ -49,7 +55,7 @@ def audit(
 
     The folder receives audit.csv (a line per set), structures.csv (a line per structure), audit.json
     and audit.png (box plots of the energies). --check keeps check.csv there as it goes: the same command
-    goes on after a stop.
+    goes on after a stop. Files that can't be read are named, and the others are used.
 
         iia audit data/published
 
@@ -59,11 +65,34 @@ def audit(
 
         iia audit logs/ --geometry first --json | jq -r '.findings[].text'
     """
-    from iia_calc.cli.views.console import Live, output, print_json, remarks, stdout_kept_clean
-    from iia_calc.data.clean import DROPPED, check_flags, dropped_path, write_clean
-    from iia_calc.data.write import check_target
+    from iia_calc.cli.views.console import print_json, stdout_kept_clean
+    from iia_calc.data import audit_report as report
+    from iia_calc.data.clean import DROPPED, check_flags, write_clean
+    from iia_calc.data.recompute import as_plain
 
     names = check_flags([word.strip() for word in drop.split(",") if word.strip()]) or DROPPED
+    _check_options(out, clean, drop, check, check_level, workers)
+    with stdout_kept_clean(as_json):
+        found = _audit_with_bar(paths, unit, geometry)
+        report.write(found, out)
+        kept = None if clean is None else write_clean(found, clean, names)
+        checked = _recompute_with_bar(found, check, out, seed, check_level, workers) if check else None
+    if as_json:
+        plain = report.as_plain(found)
+        if kept is not None:
+            plain["clean"] = {"file": str(clean), "kept": kept[0], "dropped": dict(kept[1])}
+        if checked is not None:
+            plain["check"] = as_plain(checked[0])
+        print_json(plain)
+        return
+    _print_audit(found, out)
+    _print_clean_and_check(clean, kept, checked, out)
+
+
+def _check_options(out: Path, clean: Path | None, drop: str, check: int, check_level: str, workers: int) -> None:
+    """InputError where options make no sense; before anything is read."""
+    from iia_calc.data.write import check_target
+
     if drop and clean is None:
         raise InputError("--drop says what --clean leaves out: add --clean FILE.db")
     if clean is not None:
@@ -74,77 +103,116 @@ def audit(
         raise InputError(f"--check-level is {check_level!r}; choose dft or gfn1")
     if out.is_file():
         raise InputError(f"--out is the folder of the results, and {out} is a file; name another")
-    with stdout_kept_clean(as_json):
-        from iia_calc.data import audit as audits
-        from iia_calc.data import audit_report as report
 
-        with Live("audit", None) as live:
-            found = audits.audit_paths(
-                paths, unit, geometry, lambda done, total: live.update(done, f"{done} of {total} sets", 0.0, total)
-            )
-        report.write(found, out)
-        kept = None if clean is None else write_clean(found, clean, names)
-        checked = None
-        if check:
-            from iia_calc.data import recompute as checks
 
-            level = checks.check_level(check_level)
-            with Live("check", None) as live:
-                rows = checks.recompute(
-                    [a.item for a in found.sets],
-                    [a.failed for a in found.sets],
-                    check,
-                    out / "check.csv",
-                    seed,
-                    level,
-                    workers,
-                    callback=lambda done, total: live.update(done, f"{done} of {total} structures", total=total),
-                )
-            checked = checks.judge(rows)
-    if as_json:
-        plain = report.as_plain(found)
-        if kept is not None:
-            plain["clean"] = {"file": str(clean), "kept": kept[0], "dropped": dict(kept[1])}
-        if checked is not None:
-            plain["check"] = checks.as_plain(checked)
-        print_json(plain)
-        return
+def _audit_with_bar(paths: list[Path], unit: str, geometry: str) -> Audit:
+    from iia_calc.cli.views.console import Live
+    from iia_calc.data import audit as audits
+
+    with Live("audit", None) as live:
+        return audits.audit_paths(
+            paths, unit, geometry, lambda done, total: live.update(done, f"{done} of {total} sets", 0.0, total)
+        )
+
+
+def _recompute_with_bar(
+    found: Audit, check: int, out: Path, seed: int, level_name: str, workers: int
+) -> tuple[CheckResult, str]:
+    """How often the audit is right, and the level of theory that says so."""
+    from iia_calc.cli.views.console import Live
+    from iia_calc.data import recompute as checks
+
+    level = checks.check_level(level_name)
+    with Live("check", None) as live:
+        rows = checks.recompute(
+            [a.item for a in found.sets],
+            [a.failed for a in found.sets],
+            check,
+            out / "check.csv",
+            seed,
+            level,
+            workers,
+            callback=lambda done, total: live.update(done, f"{done} of {total} structures", total=total),
+        )
+    return checks.judge(rows), level.name
+
+
+def _print_audit(found: Audit, out: Path) -> None:
+    from iia_calc.cli.views.console import output
+    from iia_calc.data import audit_report as report
+    from iia_calc.data.clean import DROPPED
+
     console = output()
     console.print(report.table(found))
     console.print(report.LEGEND, style="dim")
     console.print()
     for line in report.findings(found):
-        console.print(f"• {line}", soft_wrap=True)
-    console.print(f"\n{report.summary_line(found, DROPPED)}\n{out}: {', '.join(report.FILES)}")
+        console.print(f"• {line}", soft_wrap=True, markup=False)
+    console.print(
+        f"\n{report.summary_line(found, DROPPED)}\n{out}: {', '.join(report.FILES)}", soft_wrap=True, markup=False
+    )
+
+
+def _print_clean_and_check(
+    clean: Path | None, kept: tuple[int, Counter[str]] | None, checked: tuple[CheckResult, str] | None, out: Path
+) -> None:
+    from iia_calc.cli.views.console import output, remarks
+    from iia_calc.data.clean import dropped_path
+    from iia_calc.data.recompute import sentences
+
     if kept is not None and clean is not None:
         why = ", ".join(f"{count} {name}" for name, count in kept[1].most_common()) or "nothing"
-        console.print(
-            f"{clean}: {kept[0]} structures, energies in eV; {dropped_path(clean)}: dropped for {why}", soft_wrap=True
-        )
+        line = f"{clean}: {kept[0]} structures, energies in eV; {dropped_path(clean)}: dropped for {why}"
+        output().print(line, soft_wrap=True, markup=False)
     if checked is not None:
-        for line in checks.sentences(checked, level.name):
-            console.print(line, soft_wrap=True)
-        remarks().print(f"recomputed energies: {out / 'check.csv'}")
+        for line in sentences(*checked):
+            output().print(line, soft_wrap=True, markup=False)
+        remarks().print(f"recomputed energies: {out / 'check.csv'}", soft_wrap=True, markup=False)
 
 
 def convert(
     source: Annotated[Path, typer.Argument(help="npz, Gaussian log, extxyz, ASE database, or a folder of them.")],
-    target: Annotated[Path, typer.Argument(help="*.npz, *.extxyz or *.db; energies are written in eV.")],
+    target: Annotated[Path, typer.Argument(help="*.npz, *.extxyz, *.xyz or *.db; energies are written in eV.")],
     unit: Unit = "auto",
     geometry: Geometry = "last",
 ) -> None:
     """Convert structures and energies from one kind of file to another; units are said, never guessed twice.
 
-    Energies leave in eV and forces in eV/Å; each structure keeps its source and its place there. The
-    databases are none of labels: no command mixes them with computed energies.
+    Energies leave in eV and forces in eV/Å; each structure keeps its source, its place there, and the charge,
+    multiplicity and level of theory that its source declares. The databases are none of labels: no command mixes
+    them with computed energies.
 
         iia convert SeBn/B=20.npz SeB20.db
 
         iia convert logs/ SeB20.extxyz --geometry first
     """
+    from iia_calc.data.sets import UNIT_ORIGINS
     from iia_calc.data.write import convert as convert_file
 
-    sets = convert_file(source, target, unit, geometry)
-    for item in sets:
-        typer.echo(f"{item.name}: {len(item)} structures of {item.formula}, {item.unit} read as such")
-    typer.echo(f"{target}: {sum(len(item) for item in sets)} structures, energies in eV")
+    found = convert_file(source, target, unit, geometry)
+    for item in found.sets:
+        if item.unit_origin == "none":
+            what = "no energies"
+        else:
+            what = f"energies in {item.unit}, {UNIT_ORIGINS[item.unit_origin]}"
+        typer.echo(f"{item.name}: {len(item)} structures of {item.formula}, {what}{_state(item)}")
+    for item in found.sets:
+        for remark in item.remarks:
+            typer.echo(f"{item.name}: {remark}", err=True)
+    for note in found.notes():
+        typer.echo(note, err=True)
+    has = any(item.unit_origin != "none" for item in found.sets)
+    total = sum(len(item) for item in found.sets)
+    typer.echo(f"{target}: {total} structures, {'energies in eV' if has else 'without energies'}")
+
+
+def _state(item: StructureSet) -> str:
+    """Charge, multiplicity and level, as far as they are declared."""
+    parts = []
+    if item.charge is not None:
+        parts.append(f"charge {item.charge:+d}" if item.charge else "neutral")
+    if item.multiplicity is not None:
+        parts.append(f"multiplicity {item.multiplicity}")
+    if item.level is not None:
+        parts.append(item.level)
+    return "".join(f", {part}" for part in parts)

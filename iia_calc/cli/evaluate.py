@@ -33,6 +33,8 @@ def evaluate(
 ) -> None:
     """Mean absolute errors of energy and forces against labels, by formula; of a committee how many of them it foresaw.
 
+    Labels far from a minimum are left out (--fmax), and it is said how many.
+
     iia evaluate models/labels/pbe0-3-21g-held-out.npz.xz --batch held-out-more
 
     iia evaluate check.db --fmax 0        # all, however far from a minimum
@@ -52,23 +54,29 @@ def evaluate(
         raise InputError(f"the model is fitted to {card.level_of_theory}; these are {'; '.join(sorted(levels))}")
     loaded = storage.load(model)
     potential = loaded.leader if isinstance(loaded, Committee) else loaded
-    items = [item for item in in_batches(items, batch or ()) if largest is None or len(item.atoms) <= largest]
+    items = in_batches(items, batch or ())
+    n_all = len(items)
+    items = [item for item in items if largest is None or len(item.atoms) <= largest]
+    left_out = {f"of more than {largest} atoms": n_all - len(items)}
     if known:
-        n_all, items = len(items), new_structures(items, read_labels(known)[1])
+        n_before, items = len(items), new_structures(items, read_labels(known)[1])
         if not items:
-            raise InputError(f"all {n_all} structures are near a known one: nothing is left to compare with")
-        if not as_json:
-            typer.echo(f"{n_all - len(items)} of {n_all} structures are near a known one and left out")
-    errors = held_out_errors(potential, items, fmax or None)
+            raise InputError(f"all {n_before} structures are near a known one: nothing is left to compare with")
+        left_out["near a known structure"] = n_before - len(items)
+    counted = [item for item in items if not fmax or is_near_minimum(item, fmax)]
+    left_out[f"with a force of {fmax or 0:g} eV/Å or more"] = len(items) - len(counted)
+    errors = held_out_errors(potential, counted, None)
     foreseen: dict[str, tuple[float, float]] = {}
     if isinstance(loaded, Committee) and card.calibration:
-        counted = [item for item in items if not fmax or is_near_minimum(item, fmax)]
         factors = card.calibration["energy_factor"], card.calibration["forces_factor"]
         foreseen = dict(zip(("energies", "forces"), coverage(loaded, counted, *factors), strict=True))
     if as_json:
         plain = {formula: error.as_dict() for formula, error in errors.items()}
         typer.echo(json.dumps(plain | ({"within_1_and_2_deviations": foreseen} if foreseen else {})))
         return
-    print_errors(errors, f"{card.name} against {len(items)} labels")
+    print_errors(errors, f"{card.name} against {len(counted)} labels")
+    if len(counted) < n_all:
+        why = ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count)
+        typer.echo(f"{len(counted)} of {n_all} labels counted; left out: {why}")
     for name, (one, two) in foreseen.items():
         typer.echo(f"{name}: {one:.0%} within one calibrated deviation of the committee, {two:.0%} within two")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,7 @@ from iia_calc.data.energy_outliers import judge_energies
 from iia_calc.data.findings import Finding, findings_of
 from iia_calc.data.flags import AuditedSet
 from iia_calc.data.geometry import Geometry
-from iia_calc.data.readers import read_sets
+from iia_calc.data.readers import read_path
 from iia_calc.data.relaxedness import relaxedness
 from iia_calc.data.sets import StructureSet
 from search.errors import InputError
@@ -21,6 +21,11 @@ from search.errors import InputError
 
 @dataclass(frozen=True)
 class Audit:
+    """What is known of all sets.
+
+    sets : each with what every test says. findings : sentences, the gravest first. copies : groups of equal structures.
+    """
+
     sets: list[AuditedSet]
     findings: list[Finding]
     copies: Copies
@@ -32,24 +37,38 @@ def audit_paths(
     geometry: str = "last",
     callback: Callable[[int, int], None] | None = None,
 ) -> Audit:
-    """Read everything, then audit it.
+    """Read everything, then audit it; what can't be read is a finding.
 
+    Parameters
+    ----------
+    unit, geometry : as for `readers.read_path`.
     callback : called with the sets done and all sets.
 
     Raises
     ------
-    FileNotFoundError, ValueError : something can't be read (`readers.read_sets`); nothing was computed by then.
+    FileNotFoundError : no such file or folder.
+    InputError : nothing can be read; nothing was computed by then.
     """
     if not paths:
         raise InputError("there is nothing to audit; name files or folders")
     sets: list[StructureSet] = []
+    notes: list[str] = []
+    failed: list[InputError] = []
     seen: set[Path] = set()
     for path in paths:
-        for item in read_sets(path, unit, geometry):
-            if item.source.resolve() not in seen:
-                sets.append(item)
+        try:
+            found = read_path(path, unit, geometry)
+        except InputError as error:
+            failed.append(error)
+            notes.append(f"{path} was left out: {error}")
+            continue
+        notes += found.notes()
+        sets += [item for item in found.sets if item.source.resolve() not in seen]
         seen |= {item.source.resolve() for item in sets}
-    return audit_sets(sets, callback)
+    if not sets:
+        raise failed[0]
+    audit = audit_sets(sets, callback)
+    return replace(audit, findings=[*(Finding("unread", (), note) for note in dict.fromkeys(notes)), *audit.findings])
 
 
 def audit_sets(sets: Sequence[StructureSet], callback: Callable[[int, int], None] | None = None) -> Audit:

@@ -50,13 +50,13 @@ class Copies:
 
 
 def find_copies(sets: Sequence[StructureSet]) -> Copies:
-    """Structures of equal composition are compared, whichever set they are in."""
-    compositions: dict[bytes, list[int]] = defaultdict(list)
+    """Structures of equal composition, charge, multiplicity and level are compared, whichever set they are in."""
+    alike: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for s, item in enumerate(sets):
-        compositions[np.sort(item.numbers).tobytes()].append(s)
+        alike[np.sort(item.numbers).tobytes(), item.charge, item.multiplicity, item.level].append(s)
     groups: list[np.ndarray] = [np.empty(0, dtype=np.int64)] * len(sets)
     used = 0
-    for members in compositions.values():
+    for members in alike.values():
         numbers = np.sort(sets[members[0]].numbers)
         positions = np.concatenate([sets[s].positions[:, np.argsort(sets[s].numbers, kind="stable")] for s in members])
         label = _groups(numbers, positions) + used
@@ -69,7 +69,8 @@ def find_copies(sets: Sequence[StructureSet]) -> Copies:
 
 def content_hash(item: StructureSet) -> str:
     """Equal for sets of equal arrays, whatever their files are called or how they are packed."""
-    digest = hashlib.sha256()
+    known = (item.charge, item.multiplicity, item.level) != (None, None, None)
+    digest = hashlib.sha256(repr((item.charge, item.multiplicity, item.level)).encode() if known else b"")
     for array in (item.numbers, item.positions, item.energies):
         digest.update(np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()

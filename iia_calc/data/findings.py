@@ -22,7 +22,8 @@ CONFLICT = 0.1
 class Finding:
     """What a person should know.
 
-    kind : unit, name, same-file, overlap, copies, energy, unrelaxed, fragments, planar or source (a reader's remark).
+    kind : unread, unit, name, same-file, overlap, copies, energy, unrelaxed, fragments, planar or source (a reader's
+        remark).
     sets : names of the sets it is about. text : one sentence.
     """
 
@@ -32,6 +33,7 @@ class Finding:
 
 
 def findings_of(audited: Sequence[AuditedSet], copies: Copies) -> list[Finding]:
+    """A sentence on each thing that a person should know of the sets, the gravest first."""
     found = _same_files(audited, copies) + _names(audited) + _units(audited)
     for a in audited:
         found += [Finding("source", (a.item.name,), f"{display_name(a.item)}: {remark}") for remark in a.item.remarks]
@@ -92,7 +94,8 @@ def _units(audited: Sequence[AuditedSet]) -> list[Finding]:
         if contradiction:
             found.append(Finding("unit", (a.item.name,), f"{display_name(a.item)}: {contradiction}"))
     for unit in ("hartree", "eV"):
-        silent = [a.item for a in audited if a.item.labelled is None and a.item.unit == unit]
+        silent = [a.item for a in audited if a.item.unit_origin == "size" and a.item.labelled is None]
+        silent = [item for item in silent if item.unit == unit]
         if silent:
             text = f"{_counted(silent, len(audited))} give no unit; the size of the energies is that of {unit}"
             found.append(Finding("unit", tuple(item.name for item in silent), text))

@@ -1,4 +1,4 @@
-"""Gaussian logs: ASE reads geometries, energies and forces; what it leaves out (did the SCF converge?) is read here.
+"""Gaussian logs: the first or the last geometry with the energy that its own route asks for.
 
 Gaussian prints a line "Convergence criterion not met" before the "SCF Done" of an SCF that failed, and
 that energy looks like any other. Forces refer to the input orientation; where a log has only the
@@ -8,22 +8,21 @@ are left out.
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms
-from ase.io import read
-from ase.units import Hartree
+from ase.units import Bohr
 
+from iia_calc.data.arrays import Floats
+from iia_calc.data.gaussian_log import Job, Step, read_jobs
+from iia_calc.data.gaussian_route import AMPLITUDES, SCF, wanted_energy
 from search.errors import InputError
 
 GEOMETRIES = ("first", "last")
 SUFFIXES = (".log", ".out")
-
-_DONE = re.compile(r"^\s*SCF Done:.*?=\s*(-?\d+\.\d+(?:[DE][-+]?\d+)?)")
-_FAILED = ("Convergence criterion not met", "Convergence failure")
 
 
 @dataclass(frozen=True)
@@ -33,71 +32,117 @@ class GaussianGeometry:
     Attributes
     ----------
     atoms : numbers and positions, Å.
-    energy : of its SCF, hartree.
+    energy : of the method that the job's route asks for, hartree. method : its name, "PBE1PBE", "HF" or "CCSD(T)".
+    scf_energy : of the SCF before it, hartree; the same for HF and DFT.
     forces : [n_atoms, 3], hartree/Å; None where the log prints none in the frame of the positions.
     converged : whether the SCF converged.
     optimised : whether Gaussian called it a stationary point.
-    ended : whether the log ends with "Normal termination".
+    ended : whether every job of the log ended with "Normal termination".
+    level : method and basis, with solvent and dispersion where there are any.
+    charge : e. multiplicity : 2S+1. None where the log doesn't say.
     """
 
     atoms: Atoms
     energy: float
-    forces: np.ndarray | None
+    forces: Floats | None
     converged: bool
     optimised: bool
     ended: bool
+    method: str = SCF
+    scf_energy: float = np.nan
+    level: str = ""
+    charge: int | None = None
+    multiplicity: int | None = None
 
 
 def read_gaussian(path: str | Path, geometry: str = "last") -> GaussianGeometry:
-    """The first or the last geometry of a log that has an SCF energy.
+    """The first geometry of the first job of a log that has an energy, or the last of the last job that has one.
 
     Raises
     ------
     FileNotFoundError : no such file.
-    ValueError : not a Gaussian log, no geometry, or no SCF energy; or `geometry` is neither first nor last.
+    InputError : not a Gaussian log, no geometry, no energy of the method that its route asks for, or one that isn't
+        read here; or `geometry` is neither first nor last.
     """
     if geometry not in GEOMETRIES:
         raise InputError(f"geometry is {geometry!r}; it must be {' or '.join(GEOMETRIES)}")
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"there is no file {path}")
-    text = path.read_text(encoding="utf-8", errors="replace")
-    scf = _scf_energies(text)
-    if not scf:
-        what = "" if "Gaussian" in text else " and is perhaps no Gaussian log"
-        raise InputError(f"{path} has no SCF energy (a line 'SCF Done'){what}; give a log of a finished SCF")
     try:
-        frames = read(path, index=":", format="gaussian-out")
-    except Exception as error:  # ASE's parser raises anything on a log cut short
-        raise InputError(f"{path} can't be read as a Gaussian log: {type(error).__name__}: {error}") from error
-    with_energy = [atoms for atoms in frames if atoms.calc.results.get("energy") is not None]
-    if not with_energy:
-        raise InputError(f"{path} has no geometry with an SCF energy; its route must not switch geometries off (#P)")
-    atoms = with_energy[0 if geometry == "first" else -1]
-    energy = atoms.calc.results["energy"] / Hartree
-    forces = atoms.calc.results.get("forces")
-    if forces is None or len(forces) != len(atoms) or "Input orientation:" not in text:
-        forces = None
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} can't be read: {error.strerror}") from error
+    jobs = read_jobs(text if text.endswith(("\n", "\r")) or "Normal termination" not in text[-200:] else text + "\n")
+    try:
+        return _chosen(jobs, geometry)
+    except InputError as error:
+        what = "" if "Gaussian" in text else " and is perhaps no Gaussian log"
+        raise InputError(f"{path} {error}{what}") from error
+
+
+def _chosen(jobs: Sequence[Job], geometry: str) -> GaussianGeometry:
+    """InputError where the chosen job has no energy that can be used."""
+    if not any(job.steps or job.problems for job in jobs):
+        raise InputError("has no SCF energy (a line 'SCF Done'); give a log of a finished SCF")
+    for job in jobs if geometry == "first" else reversed(jobs):
+        if job.problems:
+            raise InputError(f"can't be used: {job.problems[0]}")
+        if not job.steps:
+            continue  # cut short, or a job of other things; what it is for is told by `ended`
+        if job.displaced and geometry == "last" and not job.route.vibrates:
+            raise InputError("takes its forces from finite differences: its last geometry is a displaced one")
+        for step in _in_order(job, geometry):
+            energy, method = _energy(job, step)
+            if energy is not None:
+                return _geometry(job, step, energy, method, geometry, _ended(jobs))
+        raise InputError(f"has no {method} energy, which its route asks for, only one of the SCF")
+    raise InputError("has no SCF energy (a line 'SCF Done'); give a log of a finished SCF")
+
+
+def _in_order(job: Job, geometry: str) -> list[Step]:
+    """Steps as they come into question; of several SCFs at one geometry the last counts."""
+    if geometry == "first" or job.displaced:
+        first = [step for step in job.steps if step.positions is job.steps[0].positions]
+        return first[::-1] + ([] if job.displaced else job.steps[len(first) :])
+    return job.steps[::-1]
+
+
+def _energy(job: Job, step: Step) -> tuple[float | None, str]:
+    """The energy that the route asks for, hartree, and its method; None where the step ended before.
+
+    Raises
+    ------
+    InputError : it isn't read here.
+    """
+    wanted, method = wanted_energy(job.route, step.scf_label)
+    return step.energies.get("amplitudes" if wanted in AMPLITUDES else wanted), method
+
+
+def _geometry(job: Job, step: Step, energy: float, method: str, geometry: str, ended: bool) -> GaussianGeometry:
+    forces = step.forces if step.input_frame and step.forces is not None and np.isfinite(step.forces).all() else None
+    if geometry == "last" and not job.displaced and step is not job.steps[-1]:
+        ended = False  # the step after it has no energy
+    route = job.route
+    full = "(FULL)" if route.method is not None and "FULL" in route.method else ""
+    level = "/".join(part for part in (f"{method}{full}", route.basis) if part)
     return GaussianGeometry(
-        Atoms(atoms.numbers, atoms.positions),
+        Atoms(step.numbers, step.positions),
         energy,
-        None if forces is None else np.asarray(forces) / Hartree,
-        all(converged for value, converged in scf if abs(value - energy) < 1e-6),
-        geometry == "last" and "Stationary point found" in text,
-        "Normal termination" in text[-2000:],
+        None if forces is None else forces / Bohr,
+        step.converged,
+        geometry == "last" and any(s.stationary for s in job.steps),
+        ended,
+        method,
+        step.energies[SCF],
+        " ".join([level, *route.extras]),
+        job.charge,
+        job.multiplicity,
     )
 
 
-def _scf_energies(text: str) -> list[tuple[float, bool]]:
-    """Energy, hartree, and whether it converged, of every SCF of the log, in order."""
-    found, failed = [], False
-    for line in text.splitlines():
-        match = _DONE.match(line)
-        if match:
-            found.append((float(match[1].replace("D", "e")), not failed))
-            failed = False
-        elif _FAILED[0] in line:
-            failed = True
-        elif _FAILED[1] in line and found:  # printed after the energy
-            found[-1] = (found[-1][0], False)
-    return found
+def _ended(jobs: Sequence[Job]) -> bool:
+    """Whether every job ended, those included that a route promises and the log doesn't have."""
+    last = jobs[-1].route
+    promised = last.optimises and last.vibrates and not last.continues
+    return all(job.ended for job in jobs) and not promised

@@ -38,7 +38,7 @@ class Relaxedness:
 def relaxedness(item: StructureSet, geometry: Geometry) -> Relaxedness:
     """Which structures of a set aren't relaxed; forces decide where the set has them."""
     forces = item.forces_in("eV")
-    if forces is not None:
+    if forces is not None and np.isfinite(forces).all():
         largest = np.sqrt((forces**2).sum(2)).max(1)
         return Relaxedness(~(largest <= FORCE), None, True)
     shortest = geometry.shortest

@@ -14,6 +14,15 @@ from iia_calc.data.units import EV_PER, check_unit
 from search.errors import InputError
 from search.geometry.composition import Composition
 
+UNIT_ORIGINS = {
+    "declared": "as the file says",
+    "format": "by the convention of its format: the file says nothing",
+    "size": "by the size of the energies",
+    "user": "as was said",
+    "none": "it has no energies",
+}
+"""What the unit of a set's energies rests on, in words."""
+
 
 @dataclass(frozen=True)
 class StructureSet:
@@ -27,16 +36,18 @@ class StructureSet:
     energies : [n], in `unit`; NaN where the source has none.
     unit : "hartree" or "eV".
     source : file they were read from.
-    forces : [n, n_atoms, 3], `unit`/Å; None where the source has none.
-    converged : [n] bool, what the source says of each SCF; None where it says nothing.
+    forces : [n, n_atoms, 3], `unit`/Å, NaN for structures without; None where the source has none.
+    converged : [n] bool, False where the source says that the SCF did not converge; None where it says nothing.
     indices : [n] int64, each structure's place in the source, from 0.
     labelled : unit that the file itself (or its format's convention) gives; None where it gives none.
+    unit_origin : what `unit` rests on, one of `UNIT_ORIGINS`.
+    charge : total charge, e. multiplicity : 2S+1. level : of theory. None where the source doesn't say.
     remarks : what a reader noticed and its user should know.
     files : [n] each structure's file, where the source is a folder; otherwise empty.
 
     Raises
     ------
-    ValueError : shapes that don't fit together, no structures, numbers that aren't finite, an unknown unit.
+    InputError : shapes that don't fit together, no structures, numbers that aren't finite, an unknown unit.
     """
 
     name: str
@@ -51,6 +62,10 @@ class StructureSet:
     labelled: str | None = None
     remarks: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    charge: int | None = None
+    multiplicity: int | None = None
+    level: str | None = None
+    unit_origin: str = "user"
 
     def __post_init__(self) -> None:
         numbers = np.asarray(self.numbers)

@@ -1,0 +1,116 @@
+"""ASE databases, SchNetPack's among them, opened for reading alone.
+
+SchNetPack keeps its properties in each row's `data` and their units in the metadata, `_property_unit_dict` and
+`_distance_unit`; databases written here name theirs under `units`. ASE's own hold eV and Å.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+from ase import Atoms
+from ase.db import connect
+from ase.db.row import AtomsRow
+
+from iia_calc.data.frames import one_line
+from iia_calc.data.records import Contents, Raw, records_of
+from search.errors import InputError
+
+SUFFIXES = (".db",)
+FROM_METADATA = ("level", "level_of_theory", "theory", "charge", "total_charge", "multiplicity", "spin_multiplicity")
+"""What metadata may say of all structures together; what a row says of itself counts more."""
+
+
+def read_database(path: Path) -> Contents:
+    """All sound rows.
+
+    Raises
+    ------
+    InputError : it is no ASE database, damaged, or holds no sound structure.
+    """
+    check_database(path)
+    contents = Contents()
+    raws: list[Raw] = []
+    try:
+        database = connect(path, append=True, use_lock_file=False)
+        metadata = dict(database.metadata)
+        ids = [int(row.id) for row in database.select(columns=["id"], include_data=False)]
+    except Exception as error:  # sqlite, JSON and ASE raise anything on a damaged file
+        raise InputError(f"{path} is not a readable ASE database: {one_line(error)}") from error
+    shared = {name: metadata[name] for name in FROM_METADATA if metadata.get(name) is not None}
+    units = declared_units(metadata)
+    for k, row in enumerate(ids):
+        where = f"row {row}"
+        try:
+            raws.append(_raw(database.get(id=row), shared, units, row, where))
+        except Exception as error:  # as above: one damaged row is no reason to lose the others
+            contents.aside.append((where, f"can't be read: {one_line(error)}"))
+        if k + 1 == len(contents.aside) == 100:
+            break  # nothing of it can be read
+    return records_of(raws, contents).sound(path)
+
+
+def check_database(path: Path) -> None:
+    """Raises InputError where a file is no ASE database; it isn't changed, which ASE's own opening may do."""
+    with path.open("rb") as file:
+        if file.read(16) != b"SQLite format 3\x00":
+            raise InputError(f"{path} is not a readable ASE database: it is no SQLite file")
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.Error as error:
+        raise InputError(f"{path} is not a readable ASE database: {one_line(error)}") from error
+    if not {"systems", "information"} <= tables:
+        raise InputError(f"{path} is not a readable ASE database: it has no table of systems")
+
+
+def declared_units(metadata: Mapping[str, object]) -> dict[str, str]:
+    """Units by the name of what they are units of; "positions" for the lengths.
+
+    Raises
+    ------
+    InputError : the metadata says something else under SchNetPack's or this project's names of units.
+    """
+    units: dict[str, str] = {}
+    for key in ("units", "_property_unit_dict"):
+        named = metadata.get(key, {})
+        if not isinstance(named, Mapping):
+            raise InputError(f"metadata {key} is {named!r}; it must name the unit of each property")
+        units |= {str(name): str(unit) for name, unit in named.items() if unit not in (None, "", 1)}
+    length = metadata.get("_distance_unit", units.get("positions"))
+    return units | ({"positions": str(length)} if length else {})
+
+
+def _raw(row: AtomsRow, shared: Mapping[str, object], units: Mapping[str, str], index: int, where: str) -> Raw:
+    """A row with everything it says by name: metadata, keys, data, results."""
+    atoms = Atoms(row.numbers, row.positions, pbc=row.pbc)
+    for name, setter in (
+        ("initial_charges", atoms.set_initial_charges),
+        ("initial_magmoms", atoms.set_initial_magnetic_moments),
+    ):
+        if name in row:
+            setter(row[name])
+    values: dict[str, object] = dict(shared)
+    values |= dict(row.key_value_pairs)
+    values |= {str(name): _plain(value) for name, value in row.data.items()}
+    values |= {name: _plain(row[name]) for name in _results(row)}
+    return Raw(atoms, values, units, index, where)
+
+
+def _results(row: AtomsRow) -> Iterator[str]:
+    """Names of a row's calculated properties that matter here."""
+    return (name for name in ("energy", "forces", "free_energy", "energies") if name in row)
+
+
+def _plain(value: object) -> object:
+    """Lists of numbers as arrays."""
+    if isinstance(value, list):
+        try:
+            return np.array(value, dtype=float)
+        except (ValueError, TypeError):
+            return value
+    return value

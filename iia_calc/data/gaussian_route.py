@@ -1,0 +1,200 @@
+"""What the route of a Gaussian job asks for: method, basis, and which of the printed energies is meant.
+
+A log of an MP3 job prints an SCF, an MP2 and an MP3 energy; only its route says which is wanted. A route whose energy
+isn't read here (excited states, multiconfigurational and composite methods, ONIOM, counterpoise) is refused: its log
+prints an SCF energy, too, and that is another number than the one asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from search.errors import InputError
+
+SCF, DOUBLE_HYBRID = "SCF", "double hybrid"
+CORRELATED = {
+    "MP2": "MP2",
+    "MP3": "MP3",
+    "MP4": "MP4(SDTQ)",
+    "MP4(SDTQ)": "MP4(SDTQ)",
+    "MP4SDTQ": "MP4(SDTQ)",
+    "MP4(SDQ)": "MP4(SDQ)",
+    "MP4SDQ": "MP4(SDQ)",
+    "MP4(DQ)": "MP4(DQ)",
+    "MP4DQ": "MP4(DQ)",
+    "MP5": "MP5",
+    "CCD": "CCD",
+    "CCSD": "CCSD",
+    "CCSD(T)": "CCSD(T)",
+    "CCSD-T": "CCSD(T)",
+    "QCISD": "QCISD",
+    "QCISD(T)": "QCISD(T)",
+}
+"""Methods after Hartree-Fock whose energies are read, as a route and as a result name them."""
+AMPLITUDES = ("CCD", "CCSD", "QCISD")
+"""Methods whose energy is that of the converged amplitudes."""
+OTHER_METHODS = (
+    *("TD", "TDA", "CIS", "CISD", "CID", "CI", "EOMCCSD", "EOM-CCSD", "SAC-CI", "SACCI", "ZINDO", "CASSCF", "CAS"),
+    *(
+        "RASSCF",
+        "GVB",
+        "BD",
+        "BD(T)",
+        "OVGF",
+        "EPT",
+        "W1U",
+        "W1BD",
+        "W1RO",
+        "ONIOM",
+        "COUNTERPOISE",
+        "EXTERNAL",
+        "DFTB",
+    ),
+    *("DFTBA", "G1", "G2", "G2MP2", "G3", "G3MP2", "G3B3", "G3MP2B3", "G4", "G4MP2", "CBS-4M", "CBS-QB3", "CBS-APNO"),
+    *("ROCBS-QB3", "MP2F12", "UFF", "AMBER", "DREIDING", "FIELD", "CHARGE"),
+)
+"""Keywords whose energy isn't read here, or changes what the energies mean."""
+_PREFIX = re.compile(r"^(RO|R|U)(?=[A-Z])")
+_DOUBLE = re.compile(r"2PLYP|DH$|^DSD|QIDH")
+"""Functionals with an MP2 part, whose energy is printed after that of the SCF."""
+_BASIS = re.compile(
+    r"^(STO-\dG|\d-\d+\+*G|CC-P|AUG-|DEF2|LANL|SDD|GEN|MIDI|D95|SV|TZV|QZV|UGBS|EPR|CBSB|DGDZ|DGTZ|PC|CEP|SHC|MTSMALL)"
+)
+_COUPLED = re.compile(r"^((?:CCSD|QCISD|MP4))\(([^)]*)\)$")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A job's route.
+
+    Attributes
+    ----------
+    method : as it is commonly written, without R, U or RO; None where the route has none. basis : likewise.
+    extras : what else changes the energies: solvent, dispersion, altered functionals.
+    other : the first keyword whose energy isn't read here; None where there is none.
+    optimises, vibrates : whether geometries are optimised, and frequencies calculated.
+    continues : whether it is a step that Gaussian added to the job before, with its level of theory.
+    """
+
+    method: str | None = None
+    basis: str | None = None
+    extras: tuple[str, ...] = ()
+    other: str | None = None
+    optimises: bool = False
+    vibrates: bool = False
+    continues: bool = False
+
+
+def read_route(text: str) -> Route:
+    """The route of a job from its text, "#P PBE1PBE/3-21G Opt"."""
+    text = re.sub(r"=(FULL|FC|RW)(?=[/\s]|$)", r"(\1)", text, flags=re.IGNORECASE)
+    words = _words(re.sub(r"#[PpNnTt]?(?=\s|$)|#", " ", text))
+    method = basis = other = None
+    extras, names = [], set()
+    for word in words:
+        name = re.split(r"[=(]", word, maxsplit=1)[0].upper()
+        names.add(name)
+        level = _level(word)
+        if level is not None:
+            method, basis = level
+        elif word.upper() in OTHER_METHODS or name in OTHER_METHODS:
+            other = other or name
+        elif method is None and _plain(_known(word.upper())) in CORRELATED:
+            method = _known(word.upper())
+        elif basis is None and _BASIS.match(word.upper()):
+            basis = plain_basis(word)
+        if name in ("SCRF", "EMPIRICALDISPERSION") and "CHECK" not in word.upper():
+            extras.append(word.upper().replace(" ", ""))
+        elif name == "IOP" and "3/" in word:
+            extras += [f"IOP({part})" for part in re.findall(r"3/7[4678]=[^,)]+", word)]
+    if method is not None and re.split(r"[(=]", method, maxsplit=1)[0] in OTHER_METHODS:
+        other = other or method
+    return Route(
+        method,
+        basis,
+        tuple(sorted(extras)),
+        other,
+        "OPT" in names,
+        bool({"FREQ", "FREQUENCY"} & names),
+        "GENCHK" in names,
+    )
+
+
+def wanted_energy(route: Route, scf_label: str) -> tuple[str, str]:
+    """Which of a step's energies the route means, and the method's name.
+
+    scf_label : what Gaussian calls the SCF, "RHF" or "UPBE1PBE".
+
+    Raises
+    ------
+    InputError : its energy isn't read here.
+    """
+    if route.other is not None:
+        raise InputError(f"its route asks for {route.other}, whose energies aren't read here")
+    label = bare_method(scf_label)
+    if route.method is None:
+        return SCF, label
+    method = _plain(route.method)
+    if method in CORRELATED:
+        return CORRELATED[method], CORRELATED[method]
+    if label == "HF" and method not in ("HF", "SCF"):
+        raise InputError(f"its route asks for {route.method}, whose energies aren't read here")
+    name = label if method in ("HF", "SCF") else bare_method(route.method, scf_label)
+    return DOUBLE_HYBRID if _DOUBLE.search(name) else SCF, name
+
+
+def bare_method(method: str, scf_label: str = "") -> str:
+    """A method without R, U or RO before it, where they say how the SCF was done: RPBE1PBE is PBE1PBE."""
+    plain, label = method.upper(), scf_label.upper()
+    stripped = _PREFIX.sub("", plain)
+    if not label:
+        return stripped
+    prefix = _PREFIX.match(plain)
+    return stripped if prefix and label.startswith(prefix[1]) and not plain.startswith("REV") else plain
+
+
+def _level(word: str) -> tuple[str, str] | None:
+    """Method and basis of "PBE1PBE/3-21G"; None for another word."""
+    if not re.match(r"^[^=/]+(\([^()]*\))?/[^=]+$", word) or word.upper().startswith(("IOP", "SCF", "INT", "OPT")):
+        return None
+    method, _, basis = word.partition("/")
+    if "(" in method and ")" not in method:
+        return None
+    return _known(method.upper()), plain_basis(basis)
+
+
+def plain_basis(basis: str) -> str:
+    """A basis as Gaussian itself writes it: 6-31G* is 6-31G(D)."""
+    return basis.upper().replace("**", "(D,P)").replace("*", "(D)")
+
+
+def _known(method: str) -> str:
+    """CCSD(T,T1Diag) as CCSD(T), MP4 with options likewise; others as they are."""
+    match = _COUPLED.match(_PREFIX.sub("", method))
+    if match is None:
+        return method
+    options = [option.strip() for option in match[2].split(",")]
+    kept = [option for option in options if option in ("T", "SDQ", "DQ", "SDTQ")]
+    return f"{match[1]}({kept[0]})" if kept else match[1]
+
+
+def _plain(method: str) -> str:
+    """Without R, U or RO where that makes it a known method, and without options such as "=FULL" or "(FC)"."""
+    bare = re.sub(r"(=.*|\((FC|FULL|RW|WINDOW)[^)]*\))$", "", method)
+    stripped = _PREFIX.sub("", bare)
+    return stripped if stripped in CORRELATED or stripped in ("HF", "SCF") else bare
+
+
+def _words(text: str) -> list[str]:
+    """Split at blanks and commas outside of parentheses; blanks around "=" and before "(" don't count."""
+    text = re.sub(r"\s*=\s*", "=", text)
+    found, word, depth = [], "", 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if depth <= 0 and (letter.isspace() or letter == ","):
+            found.append(word)
+            word, depth = "", 0
+        else:
+            word += letter
+    return [w for w in [*found, word] if w]
