@@ -62,7 +62,9 @@ def evaluate(
         n_before, items = len(items), new_structures(items, read_labels(known)[1])
         if not items:
             raise InputError(f"all {n_before} structures are near a known one: nothing is left to compare with")
-        left_out["near a known structure"] = n_before - len(items)
+        if not as_json:
+            typer.echo(f"{n_before - len(items)} of {n_before} structures are near a known one and left out")
+        left_out["near a known one"] = n_before - len(items)
     counted = [item for item in items if not fmax or is_near_minimum(item, fmax)]
     left_out[f"with a force of {fmax or 0:g} eV/Å or more"] = len(items) - len(counted)
     errors = held_out_errors(potential, counted, None)
