@@ -5,8 +5,7 @@ python benchmarks/gpu.py [--model seb-8] [--labels 8]
 1  Energies and forces of the held-out structures on both, in double and single precision: the largest differences,
    and the seconds that all of them take at once. One molecular-dynamics step's worth of `IIACalculator`.
 2  Where gpu4pyscf is installed: labels of stored structures made again on the GPU, the smallest clusters first, how
-   far they are from the stored ones (made on CPUs), and seconds, SCF stability and forces included. "carried" is the
-   step after it in a relaxation, which starts from its density.
+   far they are from the stored ones (made on CPUs), and seconds, SCF stability and forces included.
 """
 
 from __future__ import annotations
@@ -82,18 +81,15 @@ def labels(items: list[LabelledStructure], count: int) -> None:
     chosen = [names[k] for k in np.unique(np.linspace(0, len(names) - 1, count).round().astype(int))]
     level = DFTLevel(threads=1)
     level.label(by_formula[chosen[0]].atoms)  # kernels are compiled at the first call
-    print("\n| formula | energy, meV | forces, meV/Å | SCF solution | s | carried, s |\n|---|---|---|---|---|---|")
+    print("\n| formula | energy, meV | forces, meV/Å | SCF solution | s |\n|---|---|---|---|---|")
     for name in chosen:
-        item, fresh = by_formula[name], level.but()
+        item = by_formula[name]
         begin = time.perf_counter()
-        label = fresh.label(item.atoms)
+        label = level.label(item.atoms)
         spent = time.perf_counter() - begin
-        moved = Atoms(item.atoms.numbers, item.atoms.positions)
-        moved.positions[0, 0] += 0.02
-        carried = seconds(lambda fresh=fresh, moved=moved: fresh.label(moved))
         energy, forces = label.energy - item.label.energy, np.abs(label.forces - item.label.forces).max()
         print(
-            f"| {name} | {1e3 * energy:.3f} | {1e3 * forces:.1f} | {label.stability} | {spent:.1f} | {carried:.1f} |",
+            f"| {name} | {1e3 * energy:.3f} | {1e3 * forces:.1f} | {label.stability} | {spent:.1f} |",
             flush=True,
         )
 

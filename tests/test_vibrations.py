@@ -79,7 +79,7 @@ def test_equal_to_pyscf():
 
     atoms = Atoms("B3", [[0, 0, 0], [1.55, 0, 0], [0.775, 1.34, 0]])
     level = DFTLevel(threads=1, conv_tol=1e-9)
-    mean_field = level.converged(atoms, 2)
+    mean_field = level.converge(atoms, 2)
     blocks = mean_field.Hessian().kernel()
     expected = np.array(thermo.harmonic_analysis(mean_field.mol, blocks)["freq_wavenumber"])
     expected = expected.real - expected.imag

@@ -18,7 +18,7 @@ from iia_calc.confirm.workflow import Step, Verification
 from iia_calc.isomers.search import Isomer, IsomerSearch, write_isomers
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.dft.pyscf_import import import_pyscf
-from iia_calc.labels.level import LevelOfTheory, multiplicity_of
+from iia_calc.labels.level import LevelOfTheory, multiplicity_of, same_level
 from iia_calc.labels.store import LabelStore
 from search.errors import InputError, MissingPackage
 from search.geometry.composition import Composition
@@ -128,7 +128,7 @@ def store_for(folder: Path, level: LevelOfTheory) -> Path:
     k = 1
     while True:
         path = folder / ("dft.db" if k == 1 else f"dft-{k}.db")
-        if not path.exists() or LabelStore(path).level == level.name:
+        if not path.exists() or same_level(LabelStore(path).level, level.name):
             return path
         k += 1
 

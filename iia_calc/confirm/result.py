@@ -14,7 +14,8 @@ from ase.io import write
 
 from iia_calc.confirm.relaxation import CONVERGED, SAME, alike
 from iia_calc.confirm.vibrations import Vibrations
-from iia_calc.labels.dft.electronic import FOLLOWED, UNCHECKED, UNSTABLE, ElectronicState
+from iia_calc.labels.dft.electronic import ElectronicState
+from iia_calc.labels.level import FOLLOWED, UNCHECKED, UNSTABLE
 from search.geometry.fingerprint import kabsch
 
 

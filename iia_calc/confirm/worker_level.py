@@ -19,20 +19,10 @@ class InLane:
         self.charge, self.multiplicity, self.name = level.charge, level.multiplicity, level.name
 
     def label(self, atoms: Atoms) -> Label:
-        if self.pool.workers == 1:
-            return self.pool.call(self.level.label, atoms)
-        return self.pool.call(_label, self.level, atoms)
+        return self.pool.call(self.level.label, atoms)
 
     def element_energy(self, symbol: str) -> float:
         return self.level.element_energy(symbol)
-
-
-_KEPT: dict[str, LevelOfTheory] = {}
-
-
-def _label(level: LevelOfTheory, atoms: Atoms) -> Label:
-    """In a process of its own, which keeps the level: its last density is the next structure's guess."""
-    return _KEPT.setdefault(level.name, level).label(atoms)
 
 
 def state_of(

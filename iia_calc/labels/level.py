@@ -2,24 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
-from search.errors import InputError, JobFailed
+from iia_calc.common.electrons import multiplicity_of as multiplicity_of
+from search.errors import JobFailed
+
+STABLE, FOLLOWED, UNSTABLE = "stable", "instability followed", "unstable"
+"""SCF solutions that were tested: a minimum; the minimum that instabilities led to; not one, and none lower found."""
+ALREADY_LOWER = "lower than found again"
+"""Of a label tested later: the solutions found then lie above it, and it was kept."""
+UNCHECKED = "not checked"
+CARRIED = "carried"
+"""Of an older label whose SCF started from the solution of a structure close by: its own was not tested."""
+TESTED = (STABLE, FOLLOWED, UNSTABLE, ALREADY_LOWER)
 
 
 class Label(NamedTuple):
     """Energy, eV, and forces [n_atoms, 3], eV/Å, of one structure.
 
-    stability : of the SCF solution, as `labels.electronic` says it; "" where it was not tested.
+    stability : of the SCF solution, one of the words of this module; "" where there is nothing to test
+        or it was not tested.
     """
 
     energy: float
     forces: np.ndarray
     stability: str = ""
+
+    @property
+    def is_tested(self) -> bool:
+        """Whether the SCF solution was tested for instabilities."""
+        return self.stability in TESTED
 
 
 class LabelFailed(JobFailed):
@@ -31,42 +48,57 @@ class HessianUnavailable(JobFailed):
 
 
 class LevelOfTheory(Protocol):
-    """Charge, multiplicity and method are explicit; two levels with the same `name` give the same numbers."""
+    """A method that labels structures; this is all that a level of your own has to provide.
+
+    Two levels with the same `name` give the same numbers: whatever changes one is in the name. A label depends on
+    its structure and the level alone, not on what was labelled before. Levels are sent to worker processes, so they
+    can be pickled.
+    """
 
     @property
-    def charge(self) -> int: ...
+    def charge(self) -> int:
+        """Total charge, e, of everything it labels."""
 
     @property
-    def multiplicity(self) -> int | None: ...
+    def multiplicity(self) -> int | None:
+        """2S+1; None for the lowest that the electrons allow."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Method, settings, charge and multiplicity in words: what label databases and models are compared by."""
 
     def label(self, atoms: Atoms) -> Label:
-        """Raises LabelFailed."""
+        """Energy and forces of `atoms`, which stay as they are. Raises LabelFailed where there is no sound answer."""
 
     def element_energy(self, symbol: str) -> float:
-        """Energy of the free atom in its ground state, eV."""
+        """Energy of the free atom in its ground state, eV. Raises InputError for elements it can't treat."""
 
 
-def multiplicity_of(atoms: Atoms, charge: int, multiplicity: int | None) -> int:
-    """2S+1: the lowest possible one where None is given.
+def level_key(name: str) -> str:
+    """What two names of one level have in common: equal for the same level, however it is written.
 
-    Raises
-    ------
-    ValueError : the electron count does not allow `multiplicity`.
+    Capitals, spaces and hyphens of functional and basis don't matter, nor does the order of the settings; a DFT
+    level that says nothing of its convergence has 1e-7 hartree.
     """
-    electrons = int(atoms.numbers.sum()) - charge
-    if electrons < 0:
-        raise InputError(f"charge {charge} leaves {atoms.get_chemical_formula()} without electrons")
-    if multiplicity is None:
-        return electrons % 2 + 1
-    if multiplicity < 1 or (electrons - (multiplicity - 1)) % 2 or multiplicity - 1 > electrons:
-        raise InputError(
-            f"multiplicity {multiplicity} is impossible for {atoms.get_chemical_formula()} with charge {charge} "
-            f"({electrons} electrons); it must be {'odd' if electrons % 2 == 0 else 'even'}"
-        )
-    return multiplicity
+    method, *settings = (part.strip().lower() for part in name.split(","))
+    method = method.replace("-", "").replace("_", "").replace(" ", "")
+    return ", ".join([method, *sorted(setting for setting in map(_plain_setting, settings) if setting)])
+
+
+def same_level(one: str, other: str) -> bool:
+    """Whether two level names mean the same level."""
+    return level_key(one) == level_key(other)
+
+
+def _plain_setting(setting: str) -> str:
+    """A setting in one spelling; "" where it says what holds anyway."""
+    key, _, value = setting.partition(" ")
+    if key != "conv_tol":
+        return setting
+    try:
+        return "" if np.isclose(float(value), 1e-7, rtol=1e-6, atol=0) else f"conv_tol {float(value):g}"
+    except ValueError:
+        return setting
 
 
 class LevelCalculator(Calculator):
@@ -80,12 +112,15 @@ class LevelCalculator(Calculator):
     implemented_properties = ["energy", "free_energy", "forces"]  # noqa: RUF012  (ASE's contract)
 
     def __init__(self, level: LevelOfTheory) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.level = level
         self.frames: list[tuple[Atoms, Label]] = []
 
-    def calculate(self, atoms: Any = None, properties=("energy",), system_changes=all_changes) -> None:
-        super().calculate(atoms, properties, system_changes)
+    def calculate(
+        self, atoms: Any = None, properties: Any = ("energy",), system_changes: Sequence[str] = tuple(all_changes)
+    ) -> None:
+        """Label `atoms` and keep the frame; ASE calls this."""
+        super().calculate(atoms, properties, system_changes)  # type: ignore[no-untyped-call]
         structure = Atoms(atoms.numbers, atoms.positions)
         label = self.level.label(structure)
         self.frames.append((structure, label))

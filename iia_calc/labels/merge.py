@@ -6,9 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from iia_calc.labels.level import level_key, same_level
 from iia_calc.labels.npz import FINE_STEPS, SUFFIX, open_labels, write_packed
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from search.errors import InputError
@@ -36,11 +38,12 @@ def join(sources: Sequence[Path], out: Path, without: Iterable[Path] = (), split
     if out.resolve() in {path.resolve() for path in sources}:
         raise InputError(f"{out} is one of the databases to be joined; give another file with --out")
     opened, others = [open_labels(path) for path in sources], [open_labels(path) for path in without]
-    if len(levels := sorted({store.level for store in opened})) > 1:
-        raise InputError(f"labels of different levels of theory can't be joined: {'; '.join(levels)}")
+    levels = {level_key(store.level): store.level for store in reversed(opened)}
+    if len(levels) > 1:
+        raise InputError(f"labels of different levels of theory can't be joined: {'; '.join(sorted(levels.values()))}")
     target = LabelStore(out, opened[0].level) if not out.name.endswith(SUFFIX) else None
     before = open_labels(out) if target is None and out.exists() else target
-    if before is not None and before.level != opened[0].level:
+    if before is not None and not same_level(before.level, opened[0].level):
         raise InputError(f"{out} holds labels of {before.level!r}; labels of {opened[0].level!r} need another file")
     known = _Known()
     for store in (*others, *([] if before is None else [before])):
@@ -65,7 +68,7 @@ class _Known:
     """Structures met so far, found by a sum of coordinates: no step of a rounding can part two that are the same."""
 
     def __init__(self) -> None:
-        self._cells: dict[tuple, list[np.ndarray]] = defaultdict(list)
+        self._cells: dict[tuple[Any, int], list[np.ndarray]] = defaultdict(list)
 
     def add(self, item: LabelledStructure) -> bool:
         """Whether it wasn't known; it is now."""

@@ -80,9 +80,9 @@ class PackedLabels:
         return [str(words[k]) for k in self._arrays[name]]
 
 
-def pack(store: LabelStore, path: str | Path, part: slice = slice(None)) -> int:
+def pack(store: LabelStore, path: str | Path, chosen: slice = slice(None)) -> int:
     """Write the labels of `store` (or a slice of them) to `path`; returns how many."""
-    return write_packed(path, store.level, store.element_energies, list(store.read())[part])
+    return write_packed(path, store.level, store.element_energies, list(store.read())[chosen])
 
 
 def write_packed(

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 from ase import Atoms
 
-from iia_calc.labels.dft.electronic import UNCHECKED
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.level import Label, LabelFailed
+from iia_calc.labels.level import UNCHECKED, Label, LabelFailed
 from iia_calc.labels.store import LabelStore
 
 

@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
-from iia_calc.labels.level import Label
+from iia_calc.labels.level import Label, same_level
 from search.errors import InputError
 
 ASE_TABLES = {"systems", "species", "keys", "text_key_values", "number_key_values", "information", "sqlite_sequence"}
@@ -92,12 +92,12 @@ class LabelStore:
         if found is None:
             self.metadata = {"level": level, "units": {"positions": "Å", "energy": "eV", "forces": "eV/Å"}}
             self._db.metadata = self.metadata
-        elif level is not None and level != found:
+        elif level is not None and not same_level(level, found):
             raise InputError(f"{self.path} holds labels of {found!r}; labels of {level!r} need another file")
         self.level: str = self.metadata["level"]
 
     def __len__(self) -> int:
-        return self._db.count()
+        return int(self._db.count())
 
     @property
     def element_energies(self) -> dict[str, float]:
@@ -143,7 +143,9 @@ class LabelStore:
         return count
 
     def untested(self, only_open_shell: bool = True, largest: int | None = None) -> list[tuple[int, LabelledStructure]]:
-        """(row, item) of labels whose SCF stability was not tested, open shells first, small clusters first.
+        """(row, item) of labels whose SCF stability was not tested ("carried" ones among them), small clusters first.
+
+        Open shells come before closed ones.
 
         largest : leave out clusters of more atoms.
         """
@@ -151,7 +153,7 @@ class LabelStore:
         kept = [
             (row, item)
             for row, item in rows
-            if not item.label.stability
+            if not item.label.is_tested
             and (item.multiplicity > 1 or not only_open_shell)
             and len(item.atoms) <= (largest or np.inf)
         ]

@@ -8,9 +8,10 @@ from ase import Atoms
 from ase.units import Hartree
 
 from iia_calc.labels.dft import gpu
-from iia_calc.labels.dft.electronic import FOLLOWED, STABLE, UNCHECKED, ElectronicState, next_multiplicity
+from iia_calc.labels.dft.electronic import ElectronicState, next_multiplicity
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.dft.stability import lowest_eigenpair, unstable_orbitals
+from iia_calc.labels.level import FOLLOWED, STABLE, UNCHECKED
 
 pytest.importorskip("pyscf")
 LEVEL = DFTLevel(threads=1)
@@ -39,7 +40,7 @@ def test_a_bond_that_breaks_is_followed_to_two_atoms():
 
 def test_an_internal_instability_is_followed():
     """A triplet kernel started from the wrong orbitals: the analysis sees what PySCF's sees, and follows it."""
-    mean_field = LEVEL.converged(B2, 3)
+    mean_field = LEVEL.converge(B2, 3)
     assert not mean_field.stability(return_status=True)[2]
     assert unstable_orbitals(mean_field) is not None
     state = LEVEL.state(B2, 3)
@@ -65,7 +66,7 @@ def test_a_larger_basis_starts_from_the_stable_solution():
     state = larger.state(SEB2, 1, check_stability=False, start=LEVEL)
     assert not LEVEL.state(SEB2, 1).restricted
     assert not state.restricted
-    assert state.energy < larger.converged(SEB2, 1).e_tot * Hartree - 0.3  # RKS, which is unstable
+    assert state.energy < larger.converge(SEB2, 1).e_tot * Hartree - 0.3  # RKS, which is unstable
     assert (state.basis, state.charge, state.multiplicity) == ("def2-SVP", 0, 1)
     assert "multiplicity 1" in state.level
 

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.units import Hartree
 
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.level import LabelFailed, LevelCalculator, multiplicity_of
+from iia_calc.labels.level import LabelFailed, LevelCalculator, level_key, multiplicity_of, same_level
 from iia_calc.labels.xtb import XTBLevel
 
 TRIANGLE = Atoms("B2Se", [[0.0, 0.0, 0.0], [1.65, 0.0, 0.1], [0.7, 1.75, 0.0]])
@@ -73,7 +73,7 @@ def test_triplet_differs_from_singlet():
 
 def test_free_atoms_have_their_ground_state():
     level = DFTLevel(threads=1)
-    assert level.element_energy("Se") < DFTLevel(multiplicity=1, threads=1).converged(Atoms("Se"), 1).e_tot * Hartree
+    assert level.element_energy("Se") < DFTLevel(multiplicity=1, threads=1).converge(Atoms("Se"), 1).e_tot * Hartree
     with pytest.raises(ValueError, match="not tabulated"):
         level.element_energy("U")
 
@@ -96,11 +96,31 @@ def test_level_names_tell_levels_apart():
             DFTLevel(charge=1),
             DFTLevel(basis="def2-TZVP"),
             DFTLevel(multiplicity=3),
+            DFTLevel(conv_tol=1e-9),
+            DFTLevel(grid_level=3),
+            DFTLevel(density_fit=False),
+            DFTLevel(max_cycle=3),
+            DFTLevel(follow=False),
         )
     }
-    assert len(names) == 7
+    assert len({level_key(name) for name in names}) == len(names) == 12
     with pytest.raises(ValueError, match="choose GFN1-xTB or GFN2-xTB"):
         XTBLevel("GFN3-xTB")
+
+
+def test_one_level_is_recognised_however_it_is_written():
+    today = DFTLevel().name
+    assert today == "PBE0/3-21G, density fitting, grid 1, charge 0, lowest multiplicity"  # of stores made long ago
+    for name in (
+        f"{today}, conv_tol 1e-07",
+        "pbe0/3-21g, grid 1, density fitting, conv_tol 0.0000001, charge 0, lowest multiplicity",
+        DFTLevel(functional="pbe0", basis="3-21g").name,
+        DFTLevel(threads=3, gpu=False).name,
+    ):
+        assert same_level(name, today), name
+    for other in (DFTLevel(conv_tol=1e-8).name, DFTLevel(charge=-1).name, DFTLevel(charge=1).name, XTBLevel().name):
+        assert not same_level(other, today), other
+    assert not same_level(DFTLevel(charge=-1).name, DFTLevel(charge=1).name)
 
 
 def test_level_calculator_keeps_its_frames():

@@ -5,9 +5,8 @@ import subprocess
 import sys
 
 import pytest
-import torch
 
-from iia_calc.labels.dft.pyscf_import import CORE
+from iia_calc.labels.dft.pyscf_import import CORE, has_avx2
 
 pytest.importorskip("pyscf")
 CODE = """
@@ -32,9 +31,12 @@ def imported(**environment: str) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.skipif(
-    torch.backends.cpu.get_cpu_capability() not in ("AVX2", "AVX512"), reason="a processor without AVX2"
-)
+def test_the_processor_has_what_torch_says():
+    torch = pytest.importorskip("torch")
+    assert has_avx2() == (torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512"))
+
+
+@pytest.mark.skipif(not has_avx2(), reason="a processor without AVX2")
 def test_kernels_fit_the_processor_and_the_environment_is_left_alone():
     *kernels, variable = imported()
     assert variable == "None"

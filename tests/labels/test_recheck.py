@@ -10,9 +10,8 @@ from ase import Atoms
 from ase.db import connect
 from ase.units import Hartree
 
-from iia_calc.labels.dft.electronic import ALREADY_LOWER, CARRIED, FOLLOWED, STABLE, UNCHECKED
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.level import Label, LabelFailed
+from iia_calc.labels.level import ALREADY_LOWER, CARRIED, FOLLOWED, STABLE, UNCHECKED, Label, LabelFailed
 from iia_calc.labels.recheck import recheck
 from iia_calc.labels.request import LabelRequest, run_labels
 from iia_calc.labels.store import LabelledStructure, LabelStore
@@ -26,22 +25,35 @@ CHAIN = Atoms("B4", [[0, 0, 1.8 * k] for k in range(4)])  # stretched: its first
 
 
 def test_a_label_is_of_the_stable_solution_and_its_forces_are_the_slope():
-    level = LEVEL.but()
-    label = level.label(B2)
+    label = LEVEL.label(B2)
     assert label.stability == FOLLOWED
-    assert label.energy < LEVEL.converged(B2, 3).e_tot * Hartree - 1e-3
-    assert label.energy == pytest.approx(LEVEL.but().energy(B2), abs=1e-6)
+    assert label.energy < LEVEL.converge(B2, 3).e_tot * Hartree - 1e-3
+    assert label.energy == LEVEL.energy(B2)
     assert label.energy == pytest.approx(LEVEL.state(B2, 3).energy, abs=1e-5)
     energies = []
     for sign in (1, -1):
         moved = B2.copy()
         moved.positions[1, 2] += sign * 0.005
-        near = level.label(moved)
-        assert near.stability == CARRIED
-        assert near.energy == pytest.approx(LEVEL.but().label(moved).energy, abs=1e-4)
+        near = LEVEL.label(moved)
+        assert near.stability == FOLLOWED
         energies.append(near.energy)
     assert label.forces[1, 2] == pytest.approx(-(energies[0] - energies[1]) / 0.01, abs=0.03)
     assert abs(label.forces[1, 2]) > 0.3
+
+
+def test_a_label_does_not_depend_on_what_was_labelled_before():
+    first = LEVEL.label(B2)
+    moved = B2.copy()
+    moved.positions[1, 2] += 0.01
+    LEVEL.label(moved)
+    again = LEVEL.label(B2)
+    assert (again.energy, again.stability) == (first.energy, first.stability)
+    assert np.array_equal(again.forces, first.forces)
+    assert hash(LEVEL) == hash(LEVEL.but())  # nothing in it can change
+    unfollowed = LEVEL.but(follow=False)
+    assert unfollowed.label(B2).stability == UNCHECKED
+    assert unfollowed.label(B2).energy > first.energy + 1e-3
+    assert unfollowed.name != LEVEL.name
 
 
 def test_closed_shells_stay_so_and_are_followed_too():
@@ -51,19 +63,20 @@ def test_closed_shells_stay_so_and_are_followed_too():
     assert level.label(Atoms("H2", [[0, 0, 0], [0, 0, 4.0]])).stability == STABLE
     label = level.label(CHAIN)
     assert label.stability == FOLLOWED
-    assert label.energy < level.converged(CHAIN, 1).e_tot * Hartree - 0.03
+    assert label.energy < level.converge(CHAIN, 1).e_tot * Hartree - 0.03
     assert level.label_again(CHAIN, label).stability == STABLE
 
 
 def test_labels_that_were_too_high_are_replaced_once(tmp_path):
     store = LabelStore(tmp_path / "labels.db", LEVEL.name)
-    unstable = Label(float(LEVEL.converged(B2, 3).e_tot) * Hartree, np.zeros((2, 3)))
-    good = LEVEL.but().label(SEB)
+    unstable = Label(float(LEVEL.converge(B2, 3).e_tot) * Hartree, np.zeros((2, 3)))
+    good = LEVEL.label(SEB)
     store.add(
         [
             LabelledStructure(SEB, good._replace(stability=""), "good", "path", 0, 3),
             LabelledStructure(SEB, Label(good.energy - 1.0, good.forces), "lower", "path", 0, 3),
             LabelledStructure(B2, unstable, "unstable", "path", 0, 3),
+            LabelledStructure(SEB, Label(good.energy, good.forces, CARRIED), "carried", "path", 0, 3),
             LabelledStructure(SEB, Label(-1.0, np.zeros((3, 3))), "singlet", "path", 0, 1),
         ]
     )
@@ -71,9 +84,10 @@ def test_labels_that_were_too_high_are_replaced_once(tmp_path):
         assert recheck(store, LEVEL, executor, largest=1).n_tested == 0
         found = recheck(store, LEVEL, executor)
         assert recheck(store, LEVEL, executor).n_tested == 0  # it goes on where it was
-    assert found.n_tested == 3
+    assert found.n_tested == 4
     items = {item.start: item for item in LabelStore(store.path).read()}
-    assert [items[name].label.stability for name in ("good", "lower", "unstable", "singlet")] == [
+    assert [items[name].label.stability for name in ("good", "carried", "lower", "unstable", "singlet")] == [
+        STABLE,
         STABLE,
         ALREADY_LOWER,
         FOLLOWED,
@@ -82,7 +96,7 @@ def test_labels_that_were_too_high_are_replaced_once(tmp_path):
     assert items["good"].label.energy == good.energy
     assert np.array_equal(items["good"].label.forces, good.forces)
     assert items["lower"].label.energy == good.energy - 1.0
-    assert items["unstable"].label.energy == pytest.approx(LEVEL.but().label(B2).energy, abs=1e-4)
+    assert items["unstable"].label.energy == pytest.approx(LEVEL.label(B2).energy, abs=1e-4)
     assert abs(items["unstable"].label.forces[1, 2]) > 0.3
     assert found.lowered == [pytest.approx(500 * (unstable.energy - items["unstable"].label.energy))]
     assert (items["unstable"].origin, items["unstable"].multiplicity) == ("path", 3)

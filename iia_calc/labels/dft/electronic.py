@@ -7,24 +7,18 @@ that part the spins too. Where one lowers the energy it is followed, up to three
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.units import Hartree
 
+from iia_calc.common.electrons import multiplicity_of
 from iia_calc.labels.dft import gpu
+from iia_calc.labels.dft.scf import SCFMethod
 from iia_calc.labels.dft.stability import unstable_orbitals
-from iia_calc.labels.level import LabelFailed, multiplicity_of
+from iia_calc.labels.level import FOLLOWED, STABLE, UNCHECKED, UNSTABLE, LabelFailed
 
-if TYPE_CHECKING:
-    from iia_calc.labels.dft.level import DFTLevel
-
-STABLE, FOLLOWED, UNSTABLE, UNCHECKED = "stable", "instability followed", "unstable", "not checked"
-CARRIED = "carried"
-"""Of a label whose SCF started from the tested solution of a structure close by."""
-ALREADY_LOWER = "lower than found again"
-"""Of a label tested later: the solutions found then lie above it, and it was kept."""
 LOWER = 1e-6
 """Hartree by which a followed instability must lower the energy."""
 
@@ -76,16 +70,16 @@ class _Solution:
     stability: str
 
 
-_RECENT: dict[tuple, _Solution] = {}
+_RECENT: dict[tuple[Any, ...], _Solution] = {}
 """Last solutions of this process: a larger basis starts from the smaller one's."""
 
 
 def electronic_state(
-    level: DFTLevel,
+    level: SCFMethod,
     atoms: Atoms,
     multiplicity: int,
     check_stability: bool = True,
-    start: DFTLevel | None = None,
+    start: SCFMethod | None = None,
     check_start: bool = True,
 ) -> ElectronicState:
     """The lowest solution of `level` at `atoms`; `start` is a level in a smaller basis that gives the guess.
@@ -115,11 +109,10 @@ def next_multiplicity(atoms: Atoms, charge: int, multiplicity: int) -> int | Non
 
 
 def _solve(
-    level: DFTLevel, atoms: Atoms, multiplicity: int, checked: bool, start: DFTLevel | None, check_start: bool
+    level: SCFMethod, atoms: Atoms, multiplicity: int, checked: bool, start: SCFMethod | None, check_start: bool
 ) -> _Solution:
     key = (
         level.name,
-        level.conv_tol,
         multiplicity,
         checked,
         check_start,
@@ -136,9 +129,9 @@ def _solve(
         unrestricted = not below.restricted
         larger = level.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).mol
         guess = addons.project_dm_nr2nr(below.molecule, below.density, larger)
-    mean_field, stability = level.converged(atoms, multiplicity, guess, unrestricted), UNCHECKED
+    mean_field, stability = level.converge(atoms, multiplicity, guess, unrestricted), UNCHECKED
     if checked:
-        mean_field, stability = stabilised(level, atoms, multiplicity, mean_field)
+        mean_field, stability = follow_instabilities(level, atoms, multiplicity, mean_field)
     mean_field = gpu.to_cpu(mean_field)
     restricted = np.ndim(mean_field.mo_occ) == 1
     s_squared = None if restricted else float(mean_field.spin_square()[0])
@@ -150,8 +143,8 @@ def _solve(
     return solution
 
 
-def stabilised(
-    level: DFTLevel, atoms: Atoms, multiplicity: int, mean_field: Any, part_spins: bool = True
+def follow_instabilities(
+    level: SCFMethod, atoms: Atoms, multiplicity: int, mean_field: Any, part_spins: bool = True
 ) -> tuple[Any, str]:
     """The mean field that instabilities lead to; "unstable" where following them ends no lower.
 
@@ -162,16 +155,16 @@ def stabilised(
         rotated = unstable_orbitals(mean_field, part_spins)
         if rotated is None:
             return mean_field, stability
-        lower = _followed(level, atoms, multiplicity, rotated, mean_field.e_tot)
+        lower = _follow(level, atoms, multiplicity, rotated, mean_field.e_tot)
         if lower is None:
             return mean_field, UNSTABLE
         mean_field, stability = lower, FOLLOWED
         if part_spins and multiplicity == 1 and mean_field.spin_square()[0] < 1e-4:  # the spins came together again
-            mean_field = level.converged(atoms, 1, mean_field.make_rdm1().sum(0))
+            mean_field = level.converge(atoms, 1, mean_field.make_rdm1().sum(0))
     return mean_field, stability if unstable_orbitals(mean_field, part_spins) is None else UNSTABLE
 
 
-def _followed(level: DFTLevel, atoms: Atoms, multiplicity: int, orbitals: np.ndarray, energy: float) -> Any:
+def _follow(level: SCFMethod, atoms: Atoms, multiplicity: int, orbitals: np.ndarray, energy: float) -> Any:
     """The solution below `energy` (Hartree) that turned orbitals lead to; None where there is none.
 
     orbitals : [2, n_ao, n_mo], or [n_ao, n_mo] of a restricted solution that is to stay so.

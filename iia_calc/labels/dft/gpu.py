@@ -15,7 +15,7 @@ def available() -> bool:
         import cupy
         import gpu4pyscf  # noqa: F401
 
-        return cupy.cuda.runtime.getDeviceCount() > 0
+        return bool(cupy.cuda.runtime.getDeviceCount() > 0)
     except Exception:  # not installed, or without a driver: CUDA has errors of its own
         return False
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
+from pathlib import Path
 from types import ModuleType
 
 CORE = "OPENBLAS_CORETYPE"
@@ -21,16 +23,22 @@ def import_pyscf() -> ModuleType:
     ImportError : PySCF isn't installed.
     """
     import scipy.linalg  # noqa: F401
-    import torch
 
-    # Of this OpenBLAS the kernels for AVX-512 are those for AVX2.
-    told = CORE not in os.environ and torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512")
+    told = CORE not in os.environ and has_avx2()
     if told:
         os.environ[CORE] = "Haswell"
     try:
-        import pyscf
-        import pyscf.dft
+        pyscf = import_module("pyscf")
+        import_module("pyscf.dft")
     finally:
         if told:
             del os.environ[CORE]
     return pyscf
+
+
+def has_avx2() -> bool:
+    """Whether Linux says that the processor has AVX2 (any with AVX-512 has); PySCF's wheels there bring OpenBLAS."""
+    try:
+        return " avx2 " in Path("/proc/cpuinfo").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False

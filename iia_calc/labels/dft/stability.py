@@ -49,7 +49,7 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | 
     if lowest >= NEGATIVE:
         return None
     if together:
-        return orbitals @ newton_ah.expmat(hf.unpack_uniq_var(vector, occupied))
+        return np.asarray(orbitals @ newton_ah.expmat(hf.unpack_uniq_var(vector, occupied)))
     split = int((occupied[0] == 0).sum() * (occupied[0] > 0).sum())
     turns = [
         newton_ah.expmat(hf.unpack_uniq_var(x, o)) if x.size else np.eye(len(o))
