@@ -17,9 +17,8 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
-from iia_calc.model.inference.network import FrozenNetwork
-from iia_calc.model.inference.potential import FrozenPotential
-from iia_calc.model.network import NetworkSettings, Repulsion, RepulsionSettings, SchNetIIA, make_head, make_network
+from iia_calc.model.inference.potential import FrozenPotential, frozen_network
+from iia_calc.model.network import NetworkSettings, Repulsion, RepulsionSettings, make_head, make_network
 from iia_calc.model.network.repulsion import N_ELEMENTS
 from iia_calc.model.pairs.clusters import ClusterPairs, Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
@@ -138,12 +137,13 @@ class Potential(nn.Module):
     def _frozen(self) -> FrozenPotential | None:
         """The network merged for use, once its weights can no longer change; else None."""
         if self._frozen_cache is None:
-            network = self.network
-            if not self._is_frozen() or not isinstance(network, SchNetIIA) or not FrozenNetwork.covers(self.settings):
+            if not self._is_frozen():
                 return None
             closest = self.repulsion.closest_seen([atomic_numbers[symbol] for symbol in self.elements])
-            frozen = FrozenNetwork(network, self.head, closest)
-            self._frozen_cache = FrozenPotential(frozen, self.repulsion, self._isolated())
+            network = frozen_network(self.network, self.head, closest)
+            if network is None:
+                return None
+            self._frozen_cache = FrozenPotential(network, self.repulsion, self._isolated())
         return self._frozen_cache
 
     def atomic_energies(

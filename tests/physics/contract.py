@@ -101,7 +101,7 @@ class PotentialContract:
         other = random_cluster(5, seed=9)
         far, near = other.copy(), other.copy()
         far.translate([40.0, 0, 0])
-        near.translate([atoms.positions[:, 0].max() + 2.0 - near.positions[:, 0].min(), 0, 0])
+        near.translate([atoms.positions[:, 0].max() + 1.0 - near.positions[:, 0].min(), 0, 0])
         apart = total(potential, atoms) + total(potential, other)
         assert total(potential, atoms + far) == pytest.approx(apart, abs=1e-10)
         np.testing.assert_allclose(

@@ -6,15 +6,34 @@ stays in the processor's cache. What depends on the elements alone is kept from 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 
-from iia_calc.model.inference.network import Entry, FrozenNetwork
+from iia_calc.model.inference.network import Entry, FrozenNetwork, Gradient
+from iia_calc.model.inference.vectors import FrozenVectors
+from iia_calc.model.network import AtomwiseHead, SchNetIIA, VectorNetwork
 from iia_calc.model.network.repulsion import PairConstants, Repulsion
 from iia_calc.model.pairs.clusters import ClusterPairs
 
 CACHED_SLOTS = 3600  # of one part on a CPU: about what its caches hold (eight clusters of 21 atoms)
+
+
+class Frozen(Protocol):
+    """A network with its gradient: what `FrozenNetwork` and `FrozenVectors` are."""
+
+    def entry(self, Z: torch.Tensor) -> Entry: ...
+
+    def __call__(
+        self, entry: Entry, distances: torch.Tensor, directions: torch.Tensor, pairs: ClusterPairs
+    ) -> tuple[torch.Tensor, Gradient]: ...
+
+
+def frozen_network(network: SchNetIIA | VectorNetwork, head: AtomwiseHead, closest: float) -> Frozen | None:
+    """`network` with its gradient written out, or None where only autograd serves."""
+    if isinstance(network, VectorNetwork):
+        return FrozenVectors(network, head, closest) if FrozenVectors.covers(network.settings) else None
+    return FrozenNetwork(network, head, closest) if FrozenNetwork.covers(network.settings) else None
 
 
 class _Part(NamedTuple):
@@ -34,7 +53,7 @@ class FrozenPotential:
     isolated : energy the network gives an isolated atom, by nuclear charge, eV.
     """
 
-    def __init__(self, network: FrozenNetwork, repulsion: Repulsion, isolated: torch.Tensor):
+    def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor):
         self.network, self.repulsion, self.isolated = network, repulsion, isolated
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[_Part]] | None = None
 

@@ -36,6 +36,7 @@ class NetworkSettings:
         a function of the distance per feature.
     kind : "schnet", the paper's network, or "vectors" (`network.vectors`), whose features have directions:
         `angular` is then the highest degree of its features, 1 or 2.
+    n_tensors : of "vectors" with `angular` 2, features of second degree; None for half of `n_atom_basis`.
     """
 
     n_atom_basis: int = 128
@@ -51,6 +52,7 @@ class NetworkSettings:
     angular: int = 0
     directions: str = "attention"
     kind: str = "schnet"
+    n_tensors: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
@@ -84,8 +86,15 @@ class NetworkSettings:
             raise InputError(f"a network of vectors needs angular 1 or 2, not {self.angular}")
         if self.attention is not None:
             raise InputError(f"a network of vectors has no attention (None) so far, not {self.attention!r}")
-        if self.n_atom_basis % self.n_heads:
-            raise InputError(f"{self.n_atom_basis} features cannot be shared by {self.n_heads} heads")
+        for width in self.widths:
+            if width < 1 or width % self.n_heads:
+                raise InputError(f"{width} features cannot be shared by {self.n_heads} heads")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Features of each degree from 0 to `angular`, of a network of vectors."""
+        tensors = self.n_atom_basis // 2 if self.n_tensors is None else self.n_tensors
+        return (self.n_atom_basis, self.n_atom_basis, tensors)[: self.angular + 1]
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:
