@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
-    labels: Annotated[list[Path], typer.Argument(help="Label databases of one level of theory (made by iia label).")],
+    labels: Annotated[list[Path], typer.Argument(help="Label databases (made by iia label).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the model; OUT-fit beside it holds the fit.")],
     test: Annotated[list[Path] | None, typer.Option(help="Labels of other starts, for the card's errors.")] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Model to start from (name or folder).")] = None,
@@ -49,6 +49,10 @@ def train(
         int,
         typer.Option(help="Member, from 0, whose energy is minimised. On a finished fit the command only reorders."),
     ] = 0,
+    target_level: Annotated[
+        str | None,
+        typer.Option(help="Where labels are of several levels of theory: part of the name of the one to be fitted."),
+    ] = None,
     notes: Annotated[str, typer.Option(help="Kept in the card.")] = "",
 ) -> None:
     """Fit a SchNet-IIA to labels with SchNetPack and Lightning, and save it with its card.
@@ -59,6 +63,8 @@ def train(
         iia train xtb.db -o models/pretrained --epochs 10
 
         iia train dft.db -o models/mine --from models/pretrained --test dft-test.db --members 3
+
+        iia train xtb.db dft.db large-basis.db -o models/mine --target-level def2-TZVP
     """
     import torch
 
@@ -99,6 +105,7 @@ def train(
         ),
         notes=notes,
         leader=leader,
+        target_level=target_level,
         workers=workers,
         device=device,
     )

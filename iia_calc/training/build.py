@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from iia_calc.common.device import checked_device
@@ -20,19 +22,25 @@ from iia_calc.model.potential import Potential
 from iia_calc.training.calibrate import calibrate
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
+from iia_calc.training.levels import LevelPotential
 from search.errors import InputError
 from search.geometry.composition import Composition
+
+MOST_OFTEN = 5.0
+"""Labels of a level of few are seen more often than others: by the square root of the ratio, but at most so often."""
 
 
 @dataclass(frozen=True)
 class BuildRequest:
     """What `iia train` was asked for.
 
-    labels : label databases (.db) or packed labels (.npz.xz), all of one level of theory.
+    labels : label databases (.db) or packed labels (.npz.xz), of one level of theory unless `target_level` is given.
     out : the model folder; fits and checkpoints go to `out`-fit beside it.
     test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
     start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
         Of a committee each member goes on from one of its own.
+    target_level : a part of the name of the level that the model is to be of, where labels are of several: these are
+        fitted together (`training.levels`). On a finished fit another one only writes another model.
     leader : the member, from 0, whose energy will be minimised and whose errors the card tells.
     workers : members fitted at once, each in a process and on one thread; 1 fits them one after another here.
     device : "cpu", "cuda", ...; None for the GPU where there is one.
@@ -49,6 +57,7 @@ class BuildRequest:
     workers: int = 1
     leader: int = 0
     device: str | None = None
+    target_level: str | None = None
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -69,58 +78,103 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     ------
     ValueError : mixed levels of theory, a test start that is also a training start, unreadable databases.
     """
-    stores = [open_labels(path) for path in (*request.labels, *request.test)]
-    energies = {symbol: value for store in stores for symbol, value in store.element_energies.items()}
-    levels, labelled = read_labels(request.labels)
-    test_levels, held_out = read_labels(request.test)
-    if len(levels | test_levels) > 1:
-        raise InputError(
-            f"labels of different levels of theory can't be mixed: {'; '.join(sorted(levels | test_levels))}"
-        )
-    if shared := {item.start for item in labelled} & {item.start for item in held_out}:
-        raise InputError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
-    if not labelled:
-        raise InputError(f"no labels in {', '.join(map(str, request.labels))}")
+    known = labels_by_level(request.labels)
+    target = _target(request, known)
+    test = labels_by_level(request.test)
+    if other := sorted(set(test) - {target}):
+        raise InputError(f"the model is to be of {target!r}, but test labels are of {'; '.join(other)}")
+    held_out = test[target].labelled if test else []
+    for level in known.values():
+        if shared := {item.start for item in level.labelled} & {item.start for item in held_out}:
+            raise InputError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
+        if not level.labelled:
+            raise InputError(f"no labels of {level.name} in {', '.join(map(str, request.labels))}")
 
-    members = _fit_members(request, energies, labelled, progress)
+    members = _fit_members(request, list(known.values()), progress)
+    if len(known) > 1:
+        members = [member.single(list(known).index(target)).freeze() for member in members]
     members.insert(0, members.pop(request.leader))
     errors = held_out_errors(members[0], held_out) if held_out else {}
+    labelled = known[target].labelled
+    others = [f"{len(level.labelled)} labels of {level.name}" for level in known.values() if level.name != target]
+    together = [f"Fitted together with {' and '.join(others)}."] if others else []
     storage.save(
         request.out,
         members,
         {
-            "level_of_theory": min(levels),
+            "level_of_theory": target,
             "label_counts": count_by_formula(labelled),
             "data_hash": _data_hash(labelled),
             "held_out_errors": {formula: error.as_dict() for formula, error in errors.items()},
             "calibration": _calibration(members, held_out),
-            "notes": request.notes,
+            "notes": " ".join([*([request.notes] if request.notes else []), *together]),
         },
     )
     return errors
 
 
-def _fit_members(
-    request: BuildRequest, energies: dict[str, float], labelled: list[LabelledStructure], progress: bool
-) -> list[Potential]:
+@dataclass(frozen=True)
+class LevelLabels:
+    """The labels of one level of theory, and the energies of its free atoms, eV."""
+
+    name: str
+    element_energies: dict[str, float]
+    labelled: list[LabelledStructure]
+
+
+def labels_by_level(paths: Iterable[Path]) -> dict[str, LevelLabels]:
+    """All labels of these files by their level of theory, in the order in which levels come."""
+    found: dict[str, LevelLabels] = {}
+    for path in paths:
+        store = open_labels(path)
+        level = found.setdefault(store.level, LevelLabels(store.level, {}, []))
+        level.element_energies.update(store.element_energies)
+        level.labelled.extend(store.read())
+    return found
+
+
+def _target(request: BuildRequest, known: Mapping[str, LevelLabels]) -> str:
+    """The level of theory that the model is to be of."""
+    if request.target_level is None:
+        if len(known) > 1:
+            raise InputError(
+                f"these labels are of several levels of theory: {'; '.join(known)}; say which one the model is to be "
+                "of (--target-level), and all of them are fitted together"
+            )
+        return next(iter(known))
+    if request.target_level in known:
+        return request.target_level
+    fitting = [name for name in known if request.target_level.lower() in name.lower()]
+    if len(fitting) != 1:
+        raise InputError(f"{request.target_level!r} names {len(fitting)} of the levels {'; '.join(known)}; name one")
+    return fitting[0]
+
+
+def _fit_members(request: BuildRequest, levels: list[LevelLabels], progress: bool) -> list[Any]:
+    """Potentials, or `LevelPotential`s where there are several levels."""
     if request.workers == 1 or request.members == 1:
-        return [_fit_member(request, energies, labelled, k, progress) for k in range(request.members)]
+        return [_fit_member(request, levels, k, progress) for k in range(request.members)]
     with process_pool(min(request.workers, request.members)) as executor:
-        fits = [executor.submit(_fit_member, request, energies, labelled, k, False) for k in range(request.members)]
+        fits = [executor.submit(_fit_member, request, levels, k, False) for k in range(request.members)]
         return [future.result() for future in fits]
 
 
-def _fit_member(
-    request: BuildRequest, energies: dict[str, float], labelled: list[LabelledStructure], k: int, progress: bool
-) -> Potential:
-    work = request.out.with_name(request.out.name + "-fit")
-    potential = _initial(request, energies, k).to(checked_device(request.device))
+def _fit_member(request: BuildRequest, levels: list[LevelLabels], k: int, progress: bool) -> Potential:
+    work = request.out.with_name(request.out.name + "-fit") / f"member-{k}"
+    potential = _initial(request, levels, k).to(checked_device(request.device))
     settings = replace(request.training, seed=request.training.seed + k)
-    fit(potential, labelled, work / f"member-{k}", settings, progress=progress)
+    labelled = [item for level in levels for item in level.labelled]
+    if len(levels) == 1:
+        fit(potential, labelled, work, settings, progress=progress)
+        return potential
+    counts = [len(level.labelled) for level in levels]
+    numbers = np.repeat(np.arange(len(levels)), counts)
+    times = np.minimum(MOST_OFTEN, (max(counts) / np.array(counts)) ** 0.5)[numbers]
+    fit(potential, labelled, work, settings, progress=progress, levels=numbers.tolist(), repeats=times.tolist())
     return potential
 
 
-def _calibration(members: list[Potential], held_out: list[LabelledStructure]) -> dict:
+def _calibration(members: list[Potential], held_out: list[LabelledStructure]) -> dict[str, Any]:
     if len(members) < 2 or len({item.start for item in held_out}) < 4:
         return {}
     return calibrate(Committee(members), held_out).as_plain()
@@ -132,18 +186,27 @@ def read_labels(paths: Iterable[Path]) -> tuple[set[str], list[LabelledStructure
     return {store.level for store in stores}, [item for store in stores for item in store.read()]
 
 
-def _initial(request: BuildRequest, energies: dict[str, float], member: int) -> Potential:
-    if request.start_from is None:
-        torch.manual_seed(request.training.seed + member)
-        return Potential(request.network, energies)
-    source = storage.load(request.start_from)
-    source = source.members[member % len(source.members)] if isinstance(source, Committee) else source
-    if missing := set(energies) - set(source.elements):
-        raise InputError(
-            f"{request.start_from} knows {', '.join(source.elements)}, but not {', '.join(sorted(missing))}"
-        )
-    potential = Potential(source.settings, energies, source.repulsion.settings)
-    potential.load_state_dict(source.state_dict())
+def _initial(request: BuildRequest, levels: list[LevelLabels], member: int) -> Potential:
+    energies = [level.element_energies for level in levels]
+    source = None
+    if request.start_from is not None:
+        given = storage.load(request.start_from)
+        source = given.members[member % len(given.members)] if isinstance(given, Committee) else given
+        if missing := {symbol for table in energies for symbol in table} - set(source.elements):
+            raise InputError(
+                f"{request.start_from} knows {', '.join(source.elements)}, but not {', '.join(sorted(missing))}"
+            )
+    torch.manual_seed(request.training.seed + member)
+    network = request.network if source is None else source.settings
+    repulsion = None if source is None else source.repulsion.settings
+    if len(levels) > 1:
+        several = LevelPotential(network, energies, repulsion)
+        if source is not None:
+            several.begin_from(source)
+        return several
+    potential = Potential(network, energies[0], repulsion)
+    if source is not None:
+        potential.load_state_dict(source.state_dict())
     return potential
 
 

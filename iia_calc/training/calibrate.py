@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,7 +37,7 @@ class Calibration:
     forces_std_limit: float
     n_structures: int
 
-    def as_plain(self) -> dict:
+    def as_plain(self) -> dict[str, Any]:
         return {
             key: [round(v, 4) for v in value] if isinstance(value, tuple) else round(value, 4)
             for key, value in asdict(self).items()

@@ -65,7 +65,7 @@ class CapturedGradients:
 
     def _capture(self, batch: dict[str, Any]) -> tuple[torch.cuda.CUDAGraph, dict[str, Any], torch.Tensor]:
         held = {name: v.clone() if isinstance(v, torch.Tensor) else v for name, v in batch.items()}
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):

@@ -143,7 +143,7 @@ def _mean(rows: list[tuple[float, float, int]]) -> Errors:
     return Errors(len(rows), float(energy.mean()), float(forces.sum() / components.sum()))
 
 
-def _by_host_and_size(formula: str) -> tuple:
+def _by_host_and_size(formula: str) -> tuple[int | list[str], ...]:
     if formula == "all":
         return (1,)
     composition = Composition.parse(formula)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -40,8 +40,8 @@ def measure_limits(
     modules = _angles(potential)
     largest = [torch.zeros_like(angles.limits) for angles in modules]
 
-    def watch(place: int):
-        def see(module, given) -> None:
+    def watch(place: int) -> Callable[[AngularInvariants, tuple[torch.Tensor, ...]], None]:
+        def see(module: AngularInvariants, given: tuple[torch.Tensor, ...]) -> None:
             torch.maximum(largest[place], module.invariants(given[0]).abs().amax(0), out=largest[place])
 
         return see

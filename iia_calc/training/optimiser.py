@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
@@ -53,7 +54,7 @@ class MuonAdamW(torch.optim.AdamW):
         return [group["lr"] for group in self.param_groups]
 
     @torch.no_grad()
-    def step(self, closure: Callable | None = None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -64,7 +65,7 @@ class MuonAdamW(torch.optim.AdamW):
         super().step()  # of what still has a gradient
         return loss
 
-    def _move_matrices(self, group: dict) -> None:
+    def _move_matrices(self, group: dict[str, Any]) -> None:
         moved = [parameter for parameter in group["params"] if parameter.grad is not None]
         if not moved:
             return

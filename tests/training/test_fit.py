@@ -223,7 +223,7 @@ def test_build_saves_a_committee_with_its_card(tmp_path, labelled, energies):
     with pytest.raises(ValueError, match="both in the labels and in the test set"):
         build_potential(BuildRequest((train,), tmp_path / "x", (train,)), progress=False)
     other = LabelStore(tmp_path / "other.db", "another level")
-    with pytest.raises(ValueError, match="can't be mixed"):
+    with pytest.raises(ValueError, match=r"are of several levels of theory: .*; another level"):
         build_potential(BuildRequest((train, other.path), tmp_path / "x"), progress=False)
     with pytest.raises(ValueError, match="'cuda:99' is not available here"):
         BuildRequest((train,), tmp_path / "x", device="cuda:99")

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from clusters import ELEMENT_ENERGIES, random_cluster
 
 from iia_calc.labels.level import Label
-from iia_calc.labels.store import LabelledStructure
+from iia_calc.labels.store import LabelledStructure, LabelStore
 from iia_calc.model import storage
 from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
+from iia_calc.training.build import BuildRequest, build_potential
+from iia_calc.training.evaluate import held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit, read_curve
 from iia_calc.training.levels import LevelPotential
 
@@ -76,7 +80,7 @@ def test_all_levels_begin_from_one_potential():
 
 def _labelled(level: int, count: int) -> list[LabelledStructure]:
     """Pair energies with forces; the second level's are deeper."""
-    depth, energies = (1.0, 1.6)[level], (ELEMENT_ENERGIES, OTHER)[level]
+    depth, energies = (0.3, 0.5)[level], (ELEMENT_ENERGIES, OTHER)[level]
     items = []
     for k in range(count):
         atoms = random_cluster(4 + k % 3, seed=100 * level + k)
@@ -112,6 +116,38 @@ def test_levels_are_learnt_together_and_measured_apart(tmp_path):
             wrong.append(abs(float(found.energy) - item.label.energy) / len(item.atoms))
         best = next(row for row in curve if row["epoch"] == result["epoch"])
         assert np.mean(wrong) == pytest.approx(best[f"energy_{level}"], rel=0.02)
+
+
+def test_a_model_of_one_level_from_labels_of_two(tmp_path):
+    stores = []
+    for level, energies in enumerate((ELEMENT_ENERGIES, OTHER)):
+        stores.append(LabelStore(tmp_path / f"{level}.db", f"level {level}, charge 0"))
+        stores[-1].add(_labelled(level, 30))
+        stores[-1].add_element_energies(energies)
+    test = LabelStore(tmp_path / "test.db", "level 1, charge 0")
+    test.add(replace(item, start="t" + item.start) for item in _labelled(1, 8))
+    request = BuildRequest(
+        tuple(store.path for store in stores),
+        tmp_path / "model",
+        (test.path,),
+        network=SMALL,
+        training=TrainingSettings(epochs=3, batch_size=5, validation_share=0.1),
+        target_level="LEVEL 1",
+    )
+    errors = build_potential(request, progress=False)
+    model = storage.load(tmp_path / "model")
+    assert model.card.level_of_theory == "level 1, charge 0"
+    assert model.element_energies == OTHER
+    assert sum(model.card.label_counts.values()) == 30
+    assert "together with 30 labels of level 0" in model.card.notes
+    assert held_out_errors(model, _labelled(1, 8)) == errors
+    with pytest.raises(ValueError, match="'level' names 2 of the levels"):
+        build_potential(replace(request, target_level="level"), progress=False)
+    with pytest.raises(ValueError, match="test labels are of level 1"):
+        build_potential(replace(request, target_level="level 0"), progress=False)
+    # the fit is there: another level is only written
+    build_potential(replace(request, target_level="level 0", test=()), progress=False)
+    assert storage.load(tmp_path / "model").element_energies == ELEMENT_ENERGIES
 
 
 def test_levels_of_other_elements_are_refused():
