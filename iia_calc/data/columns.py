@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-ENERGY_WORDS = {"energy", "energies", "etot", "toten", "epot", "e", "u0", "enthalpy", "enthalpies"}
+ENERGY_WORDS = {"energy", "energies", "etot", "toten", "epot", "e", "enthalpy", "enthalpies"}
 FORCE_WORDS = {"force", "forces", "f", "gradient", "gradients", "grad", "grads"}
 REFERENCE = {"ref", "reference"}
 FILLERS = {"total", "tot", "potential", "pot", "electronic", "atomic", "scf", "true", "target", "label"} | REFERENCE

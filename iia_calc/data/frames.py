@@ -22,6 +22,8 @@ TRAJECTORY_SUFFIXES = (".traj",)
 MOST_ATOMS = 100_000
 """Atoms of a frame: a greater number is no count of them."""
 _COUNT = re.compile(r"^\s*\d{1,9}\s*$")
+_STRESS = re.compile(r"""(?<!\S)(virial|stress)=("[^"]*"|'[^']*'|\[[^\]]*\]|\{[^}]*\}|\S*)""")
+"""Of no use for clusters; ASE gives up a frame for one that isn't 3 × 3."""
 _EXTRA = re.compile(r"^\s*[A-Za-z]{1,2}(\s+[-+.\deEdD]+){4,}\s*$")
 
 
@@ -122,7 +124,8 @@ def _atoms(lines: list[str]) -> Atoms:
     if len({len(line.split()) for line in lines[2:]}) > 1:
         raise InputError("can't be read: its rows have different numbers of columns")
     try:
-        found = read(io.StringIO("\n".join(lines) + "\n"), format="extxyz", index=0)
+        text = "\n".join([lines[0], _STRESS.sub("", lines[1]), *lines[2:]])
+        found = read(io.StringIO(f"{text}\n"), format="extxyz", index=0)
     except Exception as error:  # parsers raise anything
         raise InputError(f"can't be read: {one_line(error)}") from error
     if not isinstance(found, Atoms):

@@ -1,0 +1,213 @@
+"""Gaussian logs: which energy is read, of which method, at which geometry, and what is refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.units import Bohr
+from made_logs import Job, Step, log
+
+from iia_calc.data.gaussian import read_gaussian
+from iia_calc.data.gaussian_route import read_route, wanted_energy
+from iia_calc.data.readers import read_path, read_sets
+from search.errors import InputError
+
+NEAR = np.array([[0.0, 0.0, 0.0], [1.6, 0.0, 0.0]])
+FAR = NEAR * 1.2
+FORCES = np.array([[0.01, 0.0, 0.0], [-0.01, 0.0, 0.0]])
+SCF, MP2, MP3 = -48.9643288, -49.0022821, -49.0128009
+MP4 = {"MP4(DQ)": -49.015, "MP4(SDQ)": -49.016, "MP4(SDTQ)": -49.017}
+
+
+@pytest.fixture
+def read(tmp_path):
+    def write_and_read(jobs: list[Job], geometry: str = "last", change=lambda text: text):
+        path = tmp_path / "B2.log"
+        path.write_bytes(change(log(jobs)).encode())
+        return read_gaussian(path, geometry)
+
+    return write_and_read
+
+
+AFTER = {"MP2": MP2, "MP3": MP3}
+
+
+class TestMethods:
+    @pytest.mark.parametrize(
+        ("route", "after", "method", "energy"),
+        [
+            ("#P HF/STO-3G", {}, "HF", SCF),
+            ("#P MP2/STO-3G Density", {"MP2": MP2}, "MP2", MP2),
+            ("#P RMP2=Full/STO-3G", {"MP2": MP2}, "MP2", MP2),
+            ("#P MP3/STO-3G", AFTER, "MP3", MP3),
+            ("#p ump4/sto-3g pop=full", AFTER | MP4, "MP4(SDTQ)", -49.017),
+            ("#P MP4(SDQ)/STO-3G", AFTER | MP4, "MP4(SDQ)", -49.016),
+            ("# CCSD/STO-3G", AFTER | {"iteration": -49.01, "amplitudes": -49.0176836}, "CCSD", -49.0176836),
+            ("# CCSD/STO-3G", AFTER | {"iteration": -49.0176836}, "CCSD", -49.0176836),  # as Gaussian 09 prints it
+            (
+                "# CCSD(T,T1Diag)/6-31+G(d)",
+                AFTER | {"amplitudes": -49.01, "CCSD(T)": -49.0177604},
+                "CCSD(T)",
+                -49.0177604,
+            ),
+            ("# CCSD 6-31G*", AFTER | {"amplitudes": -49.0176836}, "CCSD", -49.0176836),
+        ],
+    )
+    def test_the_energy_is_that_of_the_route_and_named(self, read, route, after, method, energy):
+        found = read([Job(route, [Step(NEAR, SCF, after)], "RHF")])
+        assert (found.method, found.energy) == (method, pytest.approx(energy, abs=1e-8))
+        assert found.scf_energy == pytest.approx(SCF, abs=1e-8)
+        assert found.level.split("/")[0].startswith(method)
+
+    def test_a_double_hybrid_has_the_energy_with_its_mp2_part(self, read):
+        found = read([Job("# B2PLYP/def2SVP", [Step(NEAR, SCF, {"B2PLYP": -49.05})], "RB2PLYP")])
+        assert (found.method, found.energy) == ("B2PLYP", pytest.approx(-49.05))
+        with pytest.raises(InputError, match="has no B2PLYP energy"):
+            read([Job("# B2PLYP/def2SVP", [Step(NEAR, SCF)], "RB2PLYP")])
+
+    def test_a_correlated_energy_that_is_missing_is_not_replaced_by_another(self, read):
+        with pytest.raises(InputError, match="has no MP3 energy, which its route asks for"):
+            read([Job("#P MP3/STO-3G", [Step(NEAR, SCF, {"MP2": MP2})], "RHF", ended=False)])
+
+    @pytest.mark.parametrize(
+        ("route", "named"),
+        [
+            ("#p TD=(NStates=5) pbe1pbe/6-31G", "TD"),
+            ("#p CIS(D,NStates=5)/STO-3G", "CIS"),
+            ("# CASSCF(6,6)/STO-3G", "CASSCF"),
+            ("# G4", "G4"),
+            ("# oniom(b3lyp/6-31G(d):uff) opt", "ONIOM"),
+            ("# MP2/6-31G counterpoise=2", "COUNTERPOISE"),
+            ("# EOMCCSD=(root=1) STO-3G", "EOMCCSD"),
+        ],
+    )
+    def test_what_is_not_read_here_is_refused_by_name(self, read, route, named):
+        with pytest.raises(InputError, match=f"its route asks for {named}"):
+            read([Job(route, [Step(NEAR, SCF, {"MP2": MP2})], "RHF")])
+
+    @pytest.mark.parametrize(
+        ("route", "label", "level"),
+        [
+            ("#P PBE1PBE/3-21G opt", "RPBE1PBE", "PBE1PBE/3-21G"),
+            ("# UB3LYP 6-31G**", "UB3LYP", "B3LYP/6-31G(D,P)"),
+            ("# scrf=(smd,solvent=water) wB97XD/Def2SVP", "RwB97XD", "WB97XD/DEF2SVP SCRF=(SMD,SOLVENT=WATER)"),
+            ("#p bp86/sto-3g empiricaldispersion=gd3", "RB-P86", "BP86/STO-3G EMPIRICALDISPERSION=GD3"),
+            ("# revTPSS/def2TZVP", "RrevTPSS-revTPSS", "REVTPSS/DEF2TZVP"),
+        ],
+    )
+    def test_levels(self, read, route, label, level):
+        assert read([Job(route, [Step(NEAR, SCF)], label)]).level == level
+
+    def test_a_route_over_two_lines(self, read):
+        route = "#P MP3/STO-3G Density Pop=(Full,NaturalOrbitals) SCF=(Tight,MaxCycle=500) IOp(3/76=0572004280)"
+        found = read([Job(route, [Step(NEAR, SCF, AFTER)], "RHF")])
+        assert (found.method, found.level) == ("MP3", "MP3/STO-3G IOP(3/76=0572004280)")
+        assert wanted_energy(read_route("#N Geom=AllCheck GenChk RHF/6-31G Freq"), "RHF") == ("SCF", "HF")
+
+
+class TestJobs:
+    optimised = Job("#P PBE1PBE/3-21G Opt Freq", [Step(FAR, -48.9, {}, FORCES), Step(NEAR, -49.1, {}, FORCES / 10)])
+    frequencies = Job("#P Geom=AllCheck Guess=TCheck SCRF=Check GenChk RPBE1PBE/3-21G Freq", [Step(NEAR, -49.1)])
+    point = Job("#P CCSD(T)/cc-pVTZ Geom=Check", [Step(NEAR, -48.7, {"CCSD(T)": -49.3})], "RHF")
+
+    def test_the_last_jobs_energy_at_its_own_level(self, read):
+        last = read([self.optimised, self.frequencies, self.point])
+        assert (last.energy, last.level, last.ended) == (pytest.approx(-49.3), "CCSD(T)/CC-PVTZ", True)
+        first = read([self.optimised, self.frequencies, self.point], "first")
+        assert (first.energy, first.level) == (pytest.approx(-48.9), "PBE1PBE/3-21G")
+        np.testing.assert_allclose(first.atoms.positions, FAR)
+        np.testing.assert_allclose(first.forces, FORCES / Bohr)
+
+    def test_a_second_job_that_died_counts_as_not_ended(self, read):
+        died = Job("#P MP2/cc-pVTZ", [], "RHF", ended=False)
+        found = read([self.optimised, self.frequencies, died])
+        assert (found.energy, found.level, found.ended) == (pytest.approx(-49.1), "PBE1PBE/3-21G", False)
+        assert not read([self.optimised, self.frequencies], change=lambda text: text + " Link1:  Proceeding\n").ended
+
+    def test_frequencies_that_the_route_promises_and_the_log_lacks(self, read):
+        assert not read([self.optimised]).ended
+        assert read([self.optimised, self.frequencies]).ended
+
+    def test_a_stationary_point(self, read):
+        steps = [Step(FAR, -48.9), Step(NEAR, -49.1, stationary=True)]
+        assert read([Job("# PBE1PBE/3-21G opt", steps)]).optimised
+
+    def test_a_geometry_printed_once_more_at_the_end(self, read):
+        once_more = log([Job("# HF/STO-3G", [Step(NEAR, -49.1)])]).split(" Charge")[1].split(" SCF Done")[0]
+        table = once_more[once_more.index("\n") + 1 :]
+        end = " Normal termination"
+        assert read([Job("# PBE1PBE/3-21G", [Step(NEAR, -49.1)])], change=lambda t: t.replace(end, table + end)).ended
+
+    @pytest.mark.parametrize("line_end", ["\r\n", "\r", "\r\r\n"])
+    def test_line_ends_of_other_systems(self, read, line_end):
+        half = {"change": lambda text: text[:900] + text[900:].replace("\n", line_end)}
+        assert read([self.optimised, self.frequencies], **half).energy == pytest.approx(-49.1)
+
+    def test_charge_and_multiplicity(self, read):
+        found = read([Job("# PBE1PBE/3-21G", [Step(NEAR, -49.1)], "UPBE1PBE", -1, 2)])
+        assert (found.charge, found.multiplicity) == (-1, 2)
+
+
+TWO_STEPS = [Job("# PBE1PBE/3-21G opt", [Step(FAR, -48.9, {}, FORCES), Step(NEAR, -49.1, {}, FORCES / 10)])]
+
+
+class TestDamage:
+    def test_a_damaged_energy_is_not_passed_over(self, read):
+        with pytest.raises(InputError, match="a damaged line 'SCF Done'"):
+            read(TWO_STEPS, change=lambda text: text.replace("-49.1000000000", "-49.1#00000000"))
+
+    def test_a_lost_energy_is_noticed(self, read):
+        lost = {"change": lambda text: "\n".join(line for line in text.split("\n") if "-49.1000" not in line)}
+        with pytest.raises(InputError, match="a geometry whose SCF energy is missing"):
+            read(TWO_STEPS, **lost)
+
+    def test_a_damaged_geometry_is_not_replaced_by_another(self, read):
+        with pytest.raises(InputError, match="a damaged table of positions"):
+            read(TWO_STEPS, change=lambda text: text.replace("1.600000 ", "1.6x0000 "))
+
+    def test_damaged_forces_are_left_out(self, read):
+        found = read(TWO_STEPS, change=lambda text: text.replace("0.001000000", "***********"))
+        assert found.forces is None
+        assert found.energy == pytest.approx(-49.1)
+
+    @pytest.mark.parametrize(("number", "message"), [(0, "ghost atoms"), (-2, "periodic")])
+    def test_what_is_no_cluster(self, tmp_path, number, message):
+        (tmp_path / "x.log").write_text(log([Job("# HF/STO-3G", [Step(NEAR, -49.0)], "RHF")], (5, number)))
+        with pytest.raises(InputError, match=message):
+            read_gaussian(tmp_path / "x.log")
+
+
+class TestFolders:
+    def test_a_neutral_and_an_anion_are_two_sets(self, tmp_path):
+        for name, charge, multiplicity, label in (("a", 0, 1, "R"), ("b", 0, 1, "R"), ("c", -1, 2, "U")):
+            job = Job("# PBE1PBE/3-21G", [Step(NEAR, -49.1 + charge)], f"{label}PBE1PBE", charge, multiplicity)
+            (tmp_path / f"{name}.log").write_text(log([job]))
+        neutral, anion = read_sets(tmp_path)
+        assert (len(neutral), neutral.charge, neutral.multiplicity, neutral.level) == (2, 0, 1, "PBE1PBE/3-21G")
+        assert (len(anion), anion.charge, anion.multiplicity) == (1, -1, 2)
+        assert anion.name.endswith(":B2, charge -1, multiplicity 2")
+
+    def test_levels_are_never_mixed(self, tmp_path):
+        for name, route in (("a", "# PBE1PBE/3-21G"), ("b", "# PBE1PBE/def2SVP"), ("c", "# pbe1pbe 3-21g")):
+            (tmp_path / f"{name}.log").write_text(log([Job(route, [Step(NEAR, -49.1)])]))
+        assert [(item.level, len(item)) for item in read_sets(tmp_path)] == [
+            ("PBE1PBE/3-21G", 2),
+            ("PBE1PBE/DEF2SVP", 1),
+        ]
+
+    def test_capitals_and_one_bad_log(self, tmp_path):
+        for name in ("A.LOG", "B.Out", "c.log"):
+            (tmp_path / name).write_text(log([Job("# PBE1PBE/3-21G", [Step(NEAR, -49.1)])]))
+        (tmp_path / "bad.log").write_text(" Entering Gaussian System\n # HF/STO-3G\n")
+        (tmp_path / "orca.out").write_text("an output of another program\n")
+        (tmp_path / "input.gjf").write_text("#P PBE1PBE/3-21G\n")
+        found = read_path(tmp_path)
+        assert [len(item) for item in found.sets] == [3]
+        assert sorted(path.name for path, _ in found.unread) == ["bad.log", "orca.out"]
+        assert "perhaps no Gaussian log" in dict((path.name, why) for path, why in found.unread)["orca.out"]
+        assert "1 file(s) of other kinds were not looked at (.gjf)" in found.notes()
+
+    def test_electrons_that_do_not_fit(self, tmp_path):
+        (tmp_path / "x.log").write_text(log([Job("# HF/STO-3G", [Step(NEAR, -49.0)], "RHF", -1, 1)]))
+        with pytest.raises(InputError, match="multiplicity 1 is impossible for B2 with charge -1"):
+            read_sets(tmp_path / "x.log")
