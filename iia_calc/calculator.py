@@ -67,7 +67,7 @@ class IIACalculator(Calculator):
         charge: int | None = None,
         multiplicity: int | None = None,
     ) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         if dtype not in ("float32", "float64"):
             raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
         if energy_from not in ("leader", "mean"):
@@ -91,7 +91,8 @@ class IIACalculator(Calculator):
     @property
     def card(self) -> storage.Card | None:
         """What the model says of itself."""
-        return self.model.card
+        card: storage.Card | None = self.model.card
+        return card
 
     @property
     def signature(self) -> str:
@@ -120,7 +121,7 @@ class IIACalculator(Calculator):
         """ASE's changes, and "info" if charge or spin were changed there."""
         if self.atoms is not None and len(self.atoms) == len(atoms) and (self.atoms.positions != atoms.positions).any():
             return ["positions"]  # enough to compute anew, and a tenth of ASE's comparison, once per MD step
-        changes = super().check_state(atoms, tol)
+        changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
         if self.atoms is not None and not changes:
             before, now = ({key: a.info.get(key) for key in INFO_KEYS} for a in (self.atoms, atoms))
             if before != now:
@@ -137,7 +138,9 @@ class IIACalculator(Calculator):
         if atoms is not None:
             self.atoms = atoms.copy()  # what ASE's own `calculate` does, less the folder that it makes
         atoms = self.atoms
-        leader = self.model.leader if isinstance(self.model, Committee) else self.model
+        if atoms is None:
+            raise InputError("there are no atoms to compute: give them")
+        leader = self.model.leader
         self.check(atoms)
         Z, element_energies = self._known(atoms.numbers, leader)  # [n_atoms] each
         # centred in float64: far from the origin float32 would lose the digits of the distances

@@ -13,7 +13,6 @@ from ase.calculators.calculator import Calculator
 from ase.constraints import FixCom
 from ase.io import Trajectory, write
 from ase.md.langevin import Langevin
-from ase.md.md import MolecularDynamics
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
@@ -222,7 +221,7 @@ class _Run:
 
     def record(self, frames: _Frames) -> None:
         """The steps that were asked for, from 0 on."""
-        integrator: MolecularDynamics = self._langevin()
+        integrator: VelocityVerlet | Langevin = self._langevin()
         if self.settings.ensemble == "nve":
             self.atoms.set_constraint()
             integrator = VelocityVerlet(self.atoms, self.settings.timestep * units.fs)
@@ -253,7 +252,7 @@ class _Run:
         Stationary(self.atoms)
         ZeroRotation(self.atoms)
 
-    def _steps(self, integrator: MolecularDynamics, first: int, last: int) -> Iterator[Moment]:
+    def _steps(self, integrator: VelocityVerlet | Langevin, first: int, last: int) -> Iterator[Moment]:
         """What a look every so many steps sees, the first and the last one included."""
         self.step = first
         while True:
@@ -268,9 +267,9 @@ class _Run:
             for _ in range(min(self.settings.every, last - self.step)):
                 self._one_step(integrator)
 
-    def _one_step(self, integrator: MolecularDynamics) -> None:
+    def _one_step(self, integrator: VelocityVerlet | Langevin) -> None:
         try:
-            integrator.step()
+            integrator.step()  # type: ignore[no-untyped-call]
         except InputError:
             if np.isfinite(self.atoms.positions).all():
                 raise

@@ -105,9 +105,8 @@ class Committee(nn.Module):
 
 def weights_hash(model: Potential | Committee) -> str:
     """How many potentials, and 16 hexadecimal digits of the SHA-256 of their weights: what tells two models apart."""
-    members = model.members if isinstance(model, Committee) else [model]
     digest = sha256()
-    for member in members:
+    for member in model.members:
         for value in member.state_dict().values():
             digest.update(value.cpu().numpy().tobytes())
-    return f"{len(members)} potentials {digest.hexdigest()[:16]}"
+    return f"{len(model.members)} potentials {digest.hexdigest()[:16]}"

@@ -44,7 +44,8 @@ def second_derivatives(potential: Potential | Committee, atoms: Atoms) -> np.nda
         )
     ahead, behind = prediction.forces.double().cpu().numpy().reshape(2, 3 * n, 3 * n)
     hessian = (behind - ahead) / (2.0 * STEP)
-    return 0.5 * (hessian + hessian.T)
+    symmetric: np.ndarray = 0.5 * (hessian + hessian.T)
+    return symmetric
 
 
 def stiffened(hessian: np.ndarray, softest: float = SOFTEST) -> np.ndarray:

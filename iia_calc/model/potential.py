@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from ase.data import atomic_numbers, chemical_symbols
@@ -37,6 +37,17 @@ class Prediction(NamedTuple):
     energy: torch.Tensor
     forces: torch.Tensor
     atomic_energies: torch.Tensor
+
+
+class Surface(Protocol):
+    """An energy surface to move on: a `Potential`, or a `Committee` for the mean of its members."""
+
+    @property
+    def leader(self) -> Potential:
+        """The potential whose elements, layouts, device and type count."""
+
+    def evaluate(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, as `Potential.evaluate`."""
 
 
 class Potential(nn.Module):
@@ -75,8 +86,18 @@ class Potential(nn.Module):
         self._charges = torch.tensor([atomic_numbers[symbol] for symbol in self.elements])  # [n_elements]
         self._isolated_cache: torch.Tensor | None = None
         self._frozen_cache: FrozenPotential | None = None
-        self._pairs: OrderedDict[tuple, ClusterPairs] = OrderedDict()
+        self._pairs: OrderedDict[tuple[Any, ...], ClusterPairs] = OrderedDict()
         self.card: Any = None  # the storage.Card of a loaded model
+
+    @property
+    def leader(self) -> Potential:
+        """Itself, as a committee of one: see `Committee.leader`."""
+        return self
+
+    @property
+    def members(self) -> list[Potential]:
+        """Itself alone: see `Committee.members`."""
+        return [self]
 
     @property
     def cutoff(self) -> float:
@@ -194,7 +215,8 @@ class Potential(nn.Module):
 
     def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
         """The head's energies of features x [n_atoms, F], eV, less those of isolated atoms: [n_atoms]."""
-        return self.head(x) - self._isolated().index_select(0, Z)
+        energies: torch.Tensor = self.head(x)
+        return energies - self._isolated().index_select(0, Z)
 
     def reference(self, Z: torch.Tensor) -> torch.Tensor:
         """Element energies [n_atoms], eV, float64; NaN for an element it doesn't know."""
@@ -262,10 +284,10 @@ class Potential(nn.Module):
 
     # whatever may change the weights or where they lie forgets what was computed from them
 
-    def _is_frozen(self):
+    def _is_frozen(self) -> bool:
         return not self.training and not any(parameter.requires_grad for parameter in self.parameters())
 
-    def _forget(self):
+    def _forget(self) -> None:
         self._isolated_cache = self._frozen_cache = None
 
     def train(self, mode: bool = True) -> Potential:
@@ -276,11 +298,11 @@ class Potential(nn.Module):
         self._forget()
         return super().requires_grad_(requires_grad)
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Any, recurse: bool = True) -> Any:
         self._forget()
         self._pairs.clear()
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
-    def _load_from_state_dict(self, *args, **kwargs):  # also when a module around this one is loaded
+    def _load_from_state_dict(self, *args: Any, **kwargs: Any) -> None:  # also when a module around this one is loaded
         self._forget()
         return super()._load_from_state_dict(*args, **kwargs)

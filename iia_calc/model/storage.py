@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -53,8 +54,8 @@ class Card:
     name: str
     elements: list[str]
     cutoff: float
-    network: dict
-    repulsion: dict
+    network: dict[str, Any]
+    repulsion: dict[str, Any]
     element_energies: dict[str, float]
     members: list[dict[str, str]]
     code_version: str
@@ -64,7 +65,7 @@ class Card:
     label_counts: dict[str, int] = field(default_factory=dict)
     data_hash: str = ""
     held_out_errors: dict[str, dict[str, float]] = field(default_factory=dict)
-    calibration: dict = field(default_factory=dict)
+    calibration: dict[str, Any] = field(default_factory=dict)
     notes: str = ""
     units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
     format: int = FORMAT
@@ -138,7 +139,7 @@ TRAINERS = (
 )
 
 
-def _words(kinds):
+def _words(kinds: tuple[type, ...]) -> str:
     return " or ".join(kind.__name__ for kind in kinds)
 
 
@@ -276,7 +277,7 @@ def code_version() -> str:
         return "not installed"
 
 
-def _listed():
+def _listed() -> str:
     return ", ".join(shipped_models()) or "none"
 
 

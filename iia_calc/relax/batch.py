@@ -63,13 +63,13 @@ class PotentialRelaxer:
         if forces_std_limit is not None:
             if not forces_std_limit > 0:
                 raise InputError(f"forces_std_limit must be positive, not {forces_std_limit}")
-            if not isinstance(potential, Committee):
+            if len(potential.members) < 2:
                 raise InputError("forces_std_limit needs a committee: one potential alone has no spread")
         self.forces_std_limit = forces_std_limit
         self.strayed: deque[Relaxed] = deque(maxlen=1000)  # the last quenches that ended as uncertain
         self.potential = potential
         self.committee = potential if isinstance(potential, Committee) else None
-        self.leader = potential.leader if isinstance(potential, Committee) else potential
+        self.leader = potential.leader
         self.surface = potential if energy_from == "mean" else self.leader
         self.fmax, self.max_steps, self.max_step = fmax, max_steps, max_step
         self.batch_size = batch_size or (1024 if self.leader.device.type == "cuda" else 64)
@@ -177,9 +177,10 @@ def _offset(positions: np.ndarray) -> np.ndarray:
 
 def forces_std_limit(potential: Potential | Committee) -> float | None:
     """Where a loaded model's card says its known region ends, eV/Å; None for one member or an uncalibrated model."""
-    if not isinstance(potential, Committee) or potential.card is None:
+    if len(potential.members) < 2 or potential.card is None:
         return None
-    return potential.card.calibration.get("forces_std_limit")
+    limit: float | None = potential.card.calibration.get("forces_std_limit")
+    return limit
 
 
 def uncertain_beyond(limit: float | None, result: Relaxed) -> Relaxed:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -98,7 +99,7 @@ def table(results: Sequence[Relaxed]) -> Table:
     return rows
 
 
-def as_plain(results: Sequence[Relaxed]) -> list[dict]:
+def as_plain(results: Sequence[Relaxed]) -> list[dict[str, Any]]:
     """Plain data for JSON; a number that isn't finite is null."""
 
     def number(value: float | None) -> float | None:

@@ -6,11 +6,13 @@ float32 positions would lose the curvature. Letters: B clusters, N atoms of the 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+
+from iia_calc.model.potential import Surface
 
 SOFTEST = 1.0 / 70.0  # Å²/eV, step per force before any curvature is known (as ASE's LBFGS)
 RISE = 1e-4  # eV, an energy rise below this is rounding
@@ -40,13 +42,13 @@ class BatchedLBFGS:
 
     Parameters
     ----------
-    surface : a frozen `Potential` or `Committee` (its `evaluate`, and the leader's layouts).
+    surface : a frozen `Potential`, or a `Committee` for the mean of its members.
     fmax, max_steps, max_step : as in `PotentialRelaxer`.
     memory : pairs of steps and gradient changes kept.
     """
 
-    def __init__(self, surface, fmax: float, max_steps: int, max_step: float, memory: int = 10):
-        self.surface, self.leader = surface, getattr(surface, "leader", surface)
+    def __init__(self, surface: Surface, fmax: float, max_steps: int, max_step: float, memory: int = 10) -> None:
+        self.surface, self.leader = surface, surface.leader
         self.fmax, self.max_steps, self.max_step, self.memory = fmax, max_steps, max_step, memory
         self.device = self.leader.device
         self.keys: list[int] = []
@@ -136,7 +138,7 @@ class BatchedLBFGS:
             self._keep([row for row in range(len(self)) if row not in set(rows)])
         return ends
 
-    def _evaluate(self, x):
+    def _evaluate(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Interaction energies [B] and gradients [B, N, 3] of positions [B, N, 3], all float64."""
         n = x.shape[1]
         energy = x.new_empty(len(self))
@@ -152,7 +154,7 @@ class BatchedLBFGS:
             gradient.view(-1, 3).index_copy_(0, place, -forces.double())
         return energy, gradient
 
-    def _chunks(self):
+    def _chunks(self) -> Iterator[tuple[int, int]]:
         """On a CPU, pieces whose temporaries stay in the cache; on a GPU, everything at once."""
         limit = CPU_SLOTS if self.device.type == "cpu" else GPU_SLOTS
         start, widest = 0, 0
@@ -163,7 +165,7 @@ class BatchedLBFGS:
                 start, widest = row, size
         yield start, len(self.sizes)
 
-    def _remember(self, rows, trial, gradient):
+    def _remember(self, rows: torch.Tensor, trial: torch.Tensor, gradient: torch.Tensor) -> None:
         """Add the pair (step, gradient change) where its curvature is safely positive."""
         s = self.state
         step, change = trial - s["x"], gradient - s["g"]  # [B, N, 3]
@@ -178,7 +180,7 @@ class BatchedLBFGS:
         s["gamma"][good] = sy[good] / yy[good]
         s["place"][good] += 1
 
-    def _turn(self, rows):
+    def _turn(self, rows: torch.Tensor) -> None:
         """New directions where a step was accepted, and along the gradient where nothing else worked."""
         s = self.state
         lost = s["backtracks"] >= MOST_BACKTRACKS
@@ -198,7 +200,7 @@ class BatchedLBFGS:
         s["t"] = torch.where(turned, torch.ones_like(s["t"]), s["t"])
         s["backtracks"] = torch.where(turned, torch.zeros_like(s["backtracks"]), s["backtracks"])
 
-    def _shorten(self, rows, energy):
+    def _shorten(self, rows: torch.Tensor, energy: torch.Tensor) -> None:
         """Try less of the direction where the energy rose: the minimum of the parabola through both ends."""
         s = self.state
         rows = rows & ~torch.isinf(s["e"])
@@ -207,7 +209,7 @@ class BatchedLBFGS:
         s["t"] = torch.where(rows, s["t"] * share, s["t"])
         s["backtracks"] += rows
 
-    def _two_loops(self):
+    def _two_loops(self) -> torch.Tensor:
         """Inverse Hessian times gradient [B, N, 3]; places without a pair have rho = 0 and do nothing."""
         s = self.state
         rows = torch.arange(len(self), device=self.device)
@@ -224,7 +226,7 @@ class BatchedLBFGS:
             r = r + (alpha - beta)[:, None, None] * S
         return r
 
-    def _end(self, row, code):
+    def _end(self, row: int, code: int) -> End:
         s, n = self.state, self.sizes[row]
         forces = -s["g"][row, :n]
         return End(
@@ -238,7 +240,7 @@ class BatchedLBFGS:
             reason="non-finite" if code >= 2 else "converged" if code == 1 else "step limit",
         )
 
-    def _keep(self, rows):
+    def _keep(self, rows: Sequence[int]) -> None:
         self.keys = [self.keys[row] for row in rows]
         self.sizes = [self.sizes[row] for row in rows]
         index = torch.tensor(rows, dtype=torch.int64, device=self.device)
@@ -247,7 +249,7 @@ class BatchedLBFGS:
             self._widen(self.state, max(self.sizes))
 
     @staticmethod
-    def _widen(state, width):
+    def _widen(state: dict[str, torch.Tensor], width: int) -> None:
         """Bring the padded axis of every array to `width` atoms."""
         for name, axis in (("Z", 1), ("x", 1), ("g", 1), ("d", 1), ("S", 2), ("Y", 2)):
             value = state[name]

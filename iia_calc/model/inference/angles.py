@@ -49,7 +49,9 @@ def invariants_back(
     return gV
 
 
-def convolve(w: torch.Tensor, y: torch.Tensor, around: torch.Tensor | None):
+def convolve(
+    w: torch.Tensor, y: torch.Tensor, around: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
     """Sums over neighbours of filters w [B, N, N, Ff] times features y [B, N, Ff].
 
     around [A, 1 + C, N] : 1 and the harmonics of each atom's neighbours; None without directions.
@@ -70,4 +72,5 @@ def convolve_back(g: torch.Tensor, around: torch.Tensor, terms: torch.Tensor) ->
 
 def _rows(values: torch.Tensor, rows: list[int]) -> tuple[torch.Tensor, ...]:
     """[C, A, F] -> [(2 l + 1) A, F] of each degree l."""
-    return values.view(-1, values.shape[-1]).split(rows)
+    parts: tuple[torch.Tensor, ...] = values.view(-1, values.shape[-1]).split(rows)
+    return parts

@@ -11,7 +11,8 @@ Letters as in `iia_calc.model.pairs.clusters` and `schnet.py`; T blocks, D = F /
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch.nn import functional
@@ -21,6 +22,8 @@ from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.weights import Bend, Block, Filters
 from iia_calc.model.network.harmonics import SlotHarmonics
 from iia_calc.model.network.schnet import AtomwiseHead, SchNetIIA
+from iia_calc.model.network.settings import NetworkSettings
+from iia_calc.model.pairs.clusters import ClusterPairs
 
 _aten = torch.ops.aten
 
@@ -40,18 +43,22 @@ class Gradient(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """What the way back through a block needs."""
+    """What the way back through a block needs: tensors, or None for parts that a network lacks."""
 
     y: torch.Tensor  # [B, N, Ff] features convolved
     bent: tuple[torch.Tensor, ...]
-    h: torch.Tensor | None = None  # [H B, N, D] features attended to
+    h: Any = None  # [H B, N, D] features attended to
     leaky: tuple[torch.Tensor, ...] = ()
-    weights: torch.Tensor | None = None  # [H, B, N, N]
-    both: torch.Tensor | None = None  # [H B, (1 + C) N, N] weights times harmonics
-    V: torch.Tensor | None = None  # [C, A, F] (Ff where the convolution sees directions)
-    mixed: torch.Tensor | None = None  # the same, mixed
-    bend: torch.Tensor | None = None  # [A, L F] how far invariants are beyond their limits
-    terms: torch.Tensor | None = None  # [A, N, Ff] what the convolution sums, where it sees directions
+    weights: Any = None  # [H, B, N, N]
+    both: Any = None  # [H B, (1 + C) N, N] weights times harmonics
+    V: Any = None  # [C, A, F] (Ff where the convolution sees directions)
+    mixed: Any = None  # the same, mixed
+    bend: Any = None  # [A, L F] how far invariants are beyond their limits
+    terms: Any = None  # [A, N, Ff] what the convolution sums, where it sees directions
+
+
+Reader = Callable[[int], torch.Tensor]
+"""From a group's number to its values, or slopes, in every slot [B, N, N, columns]."""
 
 
 class FrozenNetwork:
@@ -86,7 +93,7 @@ class FrozenNetwork:
                 )
 
     @staticmethod
-    def covers(settings) -> bool:
+    def covers(settings: NetworkSettings) -> bool:
         """All but random networks and those whose activation was trained."""
         if settings.kind != "schnet" or settings.activation not in ("smu", "ssp"):
             return False
@@ -99,7 +106,9 @@ class FrozenNetwork:
         return Entry(x, self._enter(self.blocks[0], x))
 
     @torch.no_grad()
-    def __call__(self, entry: Entry, distances, directions, pairs) -> tuple[torch.Tensor, Gradient]:
+    def __call__(
+        self, entry: Entry, distances: torch.Tensor, directions: torch.Tensor, pairs: ClusterPairs
+    ) -> tuple[torch.Tensor, Gradient]:
         """distances [B, N, N] Å, at least the cutoff in slots without a neighbour; directions [B, 3, N, N].
 
         Returns energies [A] eV and the gradient of their sum over real atoms.
@@ -146,10 +155,10 @@ class FrozenNetwork:
             by_distance += (torch.stack(by_logit) * base_slope).sum((0, 1))
         return energies, Gradient(by_distance, None if harmonics is None else harmonics.gradient(by_channel))
 
-    def _enter(self, block, x):
+    def _enter(self, block: Block, x: torch.Tensor) -> torch.Tensor:
         return torch.addmm(block.enter_bias, x, block.enter_t)  # [A, Ff + F + 2 H]
 
-    def _readers(self, d, pairs):
+    def _readers(self, d: torch.Tensor, pairs: ClusterPairs) -> tuple[Reader, Reader]:
         """Two functions of a group's number: its values and their slopes, in every slot [B, N, N, columns]."""
         table, shape = self.table, (*d.shape, -1)
         if table is not None:
@@ -160,7 +169,9 @@ class FrozenNetwork:
         values, slopes = ([pairs.expand(part).view(shape) for part in parts] for parts in both)
         return values.__getitem__, slopes.__getitem__
 
-    def _logits(self, d, value, slope, pairs):
+    def _logits(
+        self, d: torch.Tensor, value: Reader, slope: Reader, pairs: ClusterPairs
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
         """What distances add to the logits of each block and head: [T, H, B, N, N], and its slope (or None)."""
         angle = d.clamp(max=self.cutoff).mul_(math.pi / self.cutoff)
         fc = torch.cos(angle).add_(1.0).mul_(0.5)  # 0 where there is no neighbour
@@ -183,7 +194,16 @@ class FrozenNetwork:
         # an atom's own slot has no distance
         return torch.addcmul(log_fc, more, others), more_slope if log_slope is None else more_slope.add_(log_slope)
 
-    def _forward(self, block, x, entered, w, base, channels, around):
+    def _forward(
+        self,
+        block: Block,
+        x: torch.Tensor,
+        entered: torch.Tensor,
+        w: torch.Tensor,
+        base: torch.Tensor | None,
+        channels: torch.Tensor,
+        around: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, _Kept]:
         """x [A, F], w [B, N, N, Ff] -> the next x, and what the way back needs."""
         b, n, _, n_filters = w.shape
         a, features = x.shape
@@ -196,7 +216,7 @@ class FrozenNetwork:
         y = y.view(b, n, n_filters)
         m, V, terms = convolve(w, y, around)
         torch.addmm(block.b0, m, block.f0_t, out=parts[0])
-        if terms is not None:
+        if terms is not None and V is not None:
             s, mixed, bend = invariants(block, V)
             torch.addmm(block.c0, s, block.a0_t, out=parts[1])
         if base is None:
@@ -226,7 +246,19 @@ class FrozenNetwork:
         x = torch.addmm(x, through, block.leave_t).add_(direct, alpha=self.bend.out_scale)
         return x, _Kept(y, slopes, h, leaky, weights, both, V, mixed, bend, terms)
 
-    def _backward(self, t, g, value, w_slope, keep, channels, around, by_distance, by_logit, by_channel):
+    def _backward(
+        self,
+        t: int,
+        g: torch.Tensor,
+        value: Reader,
+        w_slope: torch.Tensor,
+        keep: _Kept,
+        channels: torch.Tensor,
+        around: torch.Tensor | None,
+        by_distance: torch.Tensor,
+        by_logit: list[torch.Tensor],
+        by_channel: torch.Tensor,
+    ) -> torch.Tensor:
         """g = dE/dx' [A, F] -> dE/dx; adds to the gradients by distances, logits and harmonics."""
         block, (a, features) = self.blocks[t], g.shape
         b, n, _, n_filters = w_slope.shape
@@ -235,7 +267,7 @@ class FrozenNetwork:
             through = torch.cat([through, g * self.bend.out_scale], 1)
         through = self.bend.slope(through, keep.bent).split(features, 1)
         gc, back = through[0] @ block.f0, []
-        if keep.terms is not None:
+        if keep.terms is not None and around is not None:
             g_sums = invariants_back(block, through[1] @ block.a0, gc, keep.V, keep.mixed, keep.bend)  # [1 + C, A, Ff]
             g_terms, g_around = convolve_back(g_sums, around, keep.terms)
             by_channel += g_around
@@ -252,7 +284,15 @@ class FrozenNetwork:
             back += self._attention_back(t, through, keep, channels, by_logit, by_channel)
         return torch.addmm(g, torch.cat(back, 1), block.enter) if t else g
 
-    def _attention_back(self, t, through, keep, channels, by_logit, by_channel):
+    def _attention_back(
+        self,
+        t: int,
+        through: Sequence[torch.Tensor],
+        keep: _Kept,
+        channels: torch.Tensor,
+        by_logit: list[torch.Tensor],
+        by_channel: torch.Tensor,
+    ) -> list[torch.Tensor]:
         block, gV, (a, features) = self.blocks[t], through[-1], through[-1].shape
         heads, b, n, _ = keep.weights.shape
         if block.degree and keep.terms is None:

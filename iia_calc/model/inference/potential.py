@@ -66,7 +66,7 @@ class FrozenPotential:
         energies, forces = zip(*(self._evaluate(part, R[part.start : part.stop]) for part in parts), strict=True)
         return torch.cat(energies), torch.cat(forces)
 
-    def _parts(self, pairs, Z):
+    def _parts(self, pairs: ClusterPairs, Z: torch.Tensor) -> list[_Part]:
         version = 0 if Z.is_inference() else Z._version
         if self._last is not None and not Z.is_inference():
             last_pairs, last_Z, last_version, parts = self._last
@@ -84,7 +84,7 @@ class FrozenPotential:
         self._last = pairs, Z, version, parts
         return parts
 
-    def _evaluate(self, part, R):
+    def _evaluate(self, part: _Part, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         pairs = part.pairs
         vectors, squared = pairs.all_vectors(R)  # [B, 3, N, N], [B, N, N]
         distances = squared.clamp_min_(1e-8).sqrt_()

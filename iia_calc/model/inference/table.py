@@ -64,7 +64,13 @@ class DistanceTable:
         self.zero = torch.zeros((), dtype=dtype, device=device)
         self.starts = torch.empty(0, dtype=torch.int64, device=device)
 
-    def _fill(self, exact, groups, spacing, device):
+    def _fill(
+        self,
+        exact: Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]],
+        groups: Sequence[int],
+        spacing: float,
+        device: torch.device,
+    ) -> Sequence[torch.Tensor]:
         n = int((self.cutoff - self.start) / spacing) + 1
         self.spacing = (self.cutoff - self.start) / n
         self.n_pieces = n
@@ -78,7 +84,10 @@ class DistanceTable:
         self.error = max(float(w.max() / s.max().clamp_min(1e-12)) for w, s in zip(worst, largest, strict=True))
         # value, rise to the next knot, slope: the rise in its own digits, so that slopes keep theirs
         rises = torch.diff(p, dim=0, append=p[-1:])
-        return torch.stack([p, rises, m], 1).flatten(0, 1).split(list(groups), 1)  # [3 (n + 1), columns] each
+        rows: Sequence[torch.Tensor] = (
+            torch.stack([p, rises, m], 1).flatten(0, 1).split(list(groups), 1)
+        )  # [3 (n + 1), columns] each
+        return rows
 
     def places(self, distances: torch.Tensor) -> Places:
         """Rows and weights for the distances [S] Å of all slots."""
@@ -100,7 +109,7 @@ class DistanceTable:
         """Derivatives by the distance [S, columns], per Å."""
         return self._read(group, places, places.slope)
 
-    def _read(self, group, places, weights):
+    def _read(self, group: int, places: Places, weights: torch.Tensor) -> torch.Tensor:
         # functional.embedding_bag less its checks, which cost as much as a small cluster's sums; mode 0 is sum
         return torch.embedding_bag(
             self.rows[group],

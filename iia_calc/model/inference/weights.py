@@ -9,6 +9,7 @@ Letters as in `schnet.py`; T blocks, L the degree of the harmonics.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -44,7 +45,8 @@ class Bend:
             z, erf = kept
             bell = (z * z).neg_().exp_()
             return erf.addcmul_(z, bell, value=2 / math.sqrt(math.pi)).mul_(g)
-        return _aten.softplus_backward(g, kept[0], 1.0, 20.0)
+        slope: torch.Tensor = _aten.softplus_backward(g, kept[0], 1.0, 20.0)
+        return slope
 
 
 class Block:
@@ -54,7 +56,7 @@ class Block:
     leave : [F, F or 2 F] the last layers of convolution and angles, side by side.
     """
 
-    def __init__(self, block, bend: Bend, leaky: Bend, form: str | None, constant: torch.Tensor):
+    def __init__(self, block: Any, bend: Bend, leaky: Bend, form: str | None, constant: torch.Tensor) -> None:
         first, second = block.f2out
         attention = block.attention if form is not None else None
         by_attention = None if attention is None else attention.angles
@@ -88,7 +90,7 @@ class Block:
 class Filters:
     """What depends on distances alone, for all blocks: filters, and what distances add to the logits."""
 
-    def __init__(self, network, bend: Bend, dtype: torch.dtype):
+    def __init__(self, network: Any, bend: Bend, dtype: torch.dtype) -> None:
         blocks = network.interactions
         first, second = zip(*(block.filter_network for block in blocks), strict=True)
         scale, shift = bend.in_scale, bend.shift

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import nn
@@ -15,7 +16,7 @@ class _SMUSlope(torch.autograd.Function):
     """(x, g) -> g · SMU'(x), itself differentiable: force losses go through here."""
 
     @staticmethod
-    def forward(ctx, x, g, alpha, c):
+    def forward(ctx: Any, x: torch.Tensor, g: torch.Tensor, alpha: float, c: float) -> Any:
         ctx.save_for_backward(x, g)
         ctx.alpha, ctx.c = alpha, c
         k = math.sqrt(2) * c
@@ -23,7 +24,7 @@ class _SMUSlope(torch.autograd.Function):
         return torch.ops.aten.gelu_backward(g, x * k).mul_(1 - alpha).add_(g, alpha=alpha)
 
     @staticmethod
-    def backward(ctx, gg):
+    def backward(ctx: Any, gg: torch.Tensor) -> Any:
         x, g = ctx.saved_tensors
         alpha, c = ctx.alpha, ctx.c
         to_g = _SMUSlope.apply(x, gg, alpha, c) if ctx.needs_input_grad[1] else None
@@ -37,14 +38,14 @@ class _SMUSlope(torch.autograd.Function):
 
 class _SMU(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, x, alpha, c):
+    def forward(ctx: Any, x: torch.Tensor, alpha: float, c: float) -> Any:
         ctx.save_for_backward(x)
         ctx.alpha, ctx.c = alpha, c
         k = math.sqrt(2) * c
         return functional.gelu(x * k).mul_((1 - alpha) / k).add_(x, alpha=alpha)
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
         (x,) = ctx.saved_tensors
         return _SMUSlope.apply(x, g, ctx.alpha, ctx.c), None, None
 
@@ -57,7 +58,7 @@ class SMU(nn.Module):
     With `train_mu` the sharpness is a parameter.
     """
 
-    def __init__(self, alpha: float = 0.01, mu: float = 2.5, train_mu: bool = False):
+    def __init__(self, alpha: float = 0.01, mu: float = 2.5, train_mu: bool = False) -> None:
         super().__init__()
         self.alpha = alpha
         self.mu = nn.Parameter(torch.tensor(float(mu))) if train_mu else float(mu)
@@ -66,7 +67,8 @@ class SMU(nn.Module):
         if isinstance(self.mu, nn.Parameter):
             bend = torch.erf(self.mu * (1 - self.alpha) * x)
             return 0.5 * x * ((1 + self.alpha) + (1 - self.alpha) * bend)
-        return _SMU.apply(x, self.alpha, self.mu * (1 - self.alpha))
+        bent: torch.Tensor = _SMU.apply(x, self.alpha, self.mu * (1 - self.alpha))
+        return bent
 
 
 class ShiftedSoftplus(nn.Module):

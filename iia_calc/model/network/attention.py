@@ -11,10 +11,13 @@ the energy jumps, and its forces do not conserve energy. It is kept to reproduce
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import nn
 
 from iia_calc.model.network.activation import SMU
+from iia_calc.model.pairs.clusters import Pairs
 from search.errors import InputError
 
 FORMS = ("smooth", "hard", "untrained")
@@ -63,7 +66,14 @@ class InteratomicAttention(nn.Module):
             nn.init.zeros_(self.by_distance.weight)
         self.angles = AngularInvariants(n_atom_basis, angular, activation) if angular else None
 
-    def forward(self, x, rbf, log_fc, pairs, harmonics=None):
+    def forward(
+        self,
+        x: torch.Tensor,
+        rbf: torch.Tensor,
+        log_fc: torch.Tensor,
+        pairs: Pairs,
+        harmonics: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """x [A, F], rbf [P, n_rbf], log_fc [A, K] of `log_weights` -> v [A, F].
 
         harmonics [A, K, C] : of each slot's direction, for an attention that sees angles.
@@ -76,10 +86,11 @@ class InteratomicAttention(nn.Module):
         # an atom's own slot takes part in the sum of the softmax and gives nothing to the output
         weights = torch.softmax(logits + log_fc, dim=-1) * pairs.others(x.dtype)  # [H, A, K]
         attended = pairs.attend(weights, h)  # [H, A, D]
-        v = self.activation(attended.transpose(0, 1).reshape(x.shape))  # [A, F]
-        if self.angles is None:
+        v: torch.Tensor = self.activation(attended.transpose(0, 1).reshape(x.shape))  # [A, F]
+        if self.angles is None or harmonics is None:
             return v
-        return v + self.angles(pairs.attend_directions(weights, harmonics, h))
+        u: torch.Tensor = self.angles(pairs.attend_directions(weights, harmonics, h))
+        return v + u
 
 
 class AngularInvariants(nn.Module):
@@ -100,7 +111,7 @@ class AngularInvariants(nn.Module):
 
     limits: torch.Tensor
 
-    def __init__(self, n_atom_basis: int, degree: int, activation: nn.Module, width: int | None = None):
+    def __init__(self, n_atom_basis: int, degree: int, activation: nn.Module, width: int | None = None) -> None:
         super().__init__()
         self.degree, self.activation = degree, activation
         width = width or n_atom_basis
@@ -115,14 +126,15 @@ class AngularInvariants(nn.Module):
     def forward(self, V: torch.Tensor) -> torch.Tensor:
         """V [C, A, width] -> u [A, F]."""
         s = within(self.invariants(V), self.limits)[0]
-        return self.out[1](self.activation(self.out[0](s)))
+        u: torch.Tensor = self.out[1](self.activation(self.out[0](s)))
+        return u
 
     def invariants(self, V: torch.Tensor) -> torch.Tensor:
         """V [C, A, width] -> s [A, L width]."""
         parts = V.split([2 * degree + 1 for degree in range(1, self.degree + 1)])
         return torch.cat([(part * (part @ mix)).sum(0) for part, mix in zip(parts, self.mix, strict=True)], -1)
 
-    def _load_from_state_dict(self, state_dict, prefix, *args, **kwargs):
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any) -> None:
         # models saved before there were limits have none
         state_dict.setdefault(prefix + "limits", torch.full_like(self.limits, UNLIMITED))
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
@@ -138,7 +150,7 @@ def within(s: torch.Tensor, limits: torch.Tensor) -> tuple[torch.Tensor, torch.T
     return torch.addcmul(inside, half, bend), bend
 
 
-def log_weights(fc: torch.Tensor, form: str | None, pairs) -> torch.Tensor:
+def log_weights(fc: torch.Tensor, form: str | None, pairs: Pairs) -> torch.Tensor:
     """What a pair's distance adds to its logit: [A, K], -inf where an atom takes no part.
 
     fc [A, K] is the cutoff function, 0 in slots without a neighbour. Smooth: ln fc, and 0 in the atom's
@@ -164,13 +176,21 @@ class UntrainedAttention(nn.Module):
     Random numbers come from torch's global generator.
     """
 
-    def __init__(self, n_atom_basis: int, n_heads: int, activation: nn.Module):
+    def __init__(self, n_atom_basis: int, n_heads: int, activation: nn.Module) -> None:
         super().__init__()
         self.n_atom_basis, self.n_heads, self.activation = n_atom_basis, n_heads, activation
 
-    def forward(self, x, rbf, log_fc, pairs, harmonics=None):
+    def forward(
+        self,
+        x: torch.Tensor,
+        rbf: torch.Tensor,
+        log_fc: torch.Tensor,
+        pairs: Pairs,
+        harmonics: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         fresh = InteratomicAttention(self.n_atom_basis, self.n_heads, self.activation, "hard")
-        return fresh.requires_grad_(False).to(x)(x, rbf, log_fc, pairs)
+        v: torch.Tensor = fresh.requires_grad_(False).to(x)(x, rbf, log_fc, pairs)
+        return v
 
 
 def make_attention(

@@ -98,7 +98,9 @@ class Repulsion(nn.Module):
         return PairConstants(*(value.to(dtype) for value in found))
 
     @torch.no_grad()
-    def with_slopes(self, pair: PairConstants, d: torch.Tensor):
+    def with_slopes(
+        self, pair: PairConstants, d: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         """`forward` and `saturate` with their derivatives by the distance, written out for use without autograd.
 
         d [...] Å, of the shape of the constants. Returns repulsion eV, its slope eV/Å, distances seen Å,

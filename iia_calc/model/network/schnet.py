@@ -20,6 +20,7 @@ from iia_calc.model.network.attention import AngularInvariants, log_weights, mak
 from iia_calc.model.network.harmonics import spherical_harmonics
 from iia_calc.model.network.radial import CosineCutoff, GaussianBasis
 from iia_calc.model.network.settings import NetworkSettings
+from iia_calc.model.pairs.clusters import Pairs
 from search.errors import InputError
 
 
@@ -55,18 +56,26 @@ class Interaction(nn.Module):
         if settings.angular and settings.directions == "convolution":
             self.angles = AngularInvariants(features, settings.angular, self.activation, filters)
 
-    def forward(self, x, filters, rbf, log_fc, pairs, harmonics=None):
+    def forward(
+        self,
+        x: torch.Tensor,
+        filters: torch.Tensor,
+        rbf: torch.Tensor,
+        log_fc: torch.Tensor | None,
+        pairs: Pairs,
+        harmonics: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """x [A, F], filters [P, F], rbf [P, n_rbf], log_fc [A, K], harmonics [A, K, C] -> [A, F]."""
-        y, angles = self.in2f(x), 0.0
-        if self.angles is None:
+        y = self.in2f(x)
+        angles: torch.Tensor | float = 0.0
+        if self.angles is None or harmonics is None:
             m = pairs.convolve_pairs(filters, y)  # [A, F]
         else:
             m, directed = pairs.convolve_directions(filters, y, harmonics)  # [A, F], [C, A, F]
             angles = self.angles(directed)  # [A, F]
         m = self.f2out[1](self.activation(self.f2out[0](m))) + angles  # [A, F]
-        if self.attention is None:
-            return x + m
-        return x + m + self.attention(x, rbf, log_fc, pairs, harmonics)
+        moved: torch.Tensor = x + m
+        return moved if self.attention is None else moved + self.attention(x, rbf, log_fc, pairs, harmonics)
 
 
 class SchNetIIA(nn.Module):
@@ -81,7 +90,7 @@ class SchNetIIA(nn.Module):
         self.interactions = nn.ModuleList(Interaction(settings) for _ in range(settings.n_interactions))
 
     def forward(
-        self, Z: torch.Tensor, distances: torch.Tensor, pairs, directions: torch.Tensor | None = None
+        self, Z: torch.Tensor, distances: torch.Tensor, pairs: Pairs, directions: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Z [A] nuclear charges (0 in padding), distances [P] Å -> [A, F].
 
@@ -89,7 +98,7 @@ class SchNetIIA(nn.Module):
 
         `pairs` is a layout of `iia_calc.model.pairs.clusters`: it says which atoms each distance joins.
         """
-        x = self.embedding(Z)  # [A, F]
+        x: torch.Tensor = self.embedding(Z)  # [A, F]
         rbf = self.radial_basis(distances)  # [P, n_rbf]
         fc = self.cutoff_fn(distances)  # [P]
         form = self.settings.attention
@@ -135,4 +144,6 @@ class AtomwiseHead(nn.Module):
         self.layers = nn.ModuleList([dense(n_atom_basis, hidden), dense(hidden, 1)])
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layers[1](self.activation(self.layers[0](x)))[..., 0]  # [A]
+        """Features [A, F] -> energies [A], eV."""
+        energies: torch.Tensor = self.layers[1](self.activation(self.layers[0](x)))  # [A, 1]
+        return energies[..., 0]

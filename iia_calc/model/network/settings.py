@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
+from typing import Any
 
 from iia_calc.model.network.activation import ACTIVATIONS
 from iia_calc.model.network.attention import FORMS
@@ -141,7 +142,7 @@ class RepulsionSettings:
         return asdict(self)
 
 
-def _known(cls, data, what):
+def _known(cls: Any, data: Mapping[str, Any], what: str) -> dict[str, Any]:
     names = [field.name for field in fields(cls)]
     if unknown := sorted(set(data) - set(names)):
         raise InputError(f"unknown {what} settings {', '.join(unknown)}; there are {', '.join(names)}")

@@ -18,6 +18,7 @@ n_atoms without, K slots per atom (N for clusters), P pairs i < j.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -28,7 +29,7 @@ class _Expand(torch.autograd.Function):
     """Pairs [P, ...] -> slots [A K, ...]; empty slots get 0. The adjoint adds both directions."""
 
     @staticmethod
-    def forward(ctx, h, pairs):
+    def forward(ctx: Any, h: torch.Tensor, pairs: Pairs) -> Any:
         ctx.pairs = pairs
         if h.shape[0] == 0:
             return h.new_zeros(pairs.pair_of_slot.shape + h.shape[1:])
@@ -36,18 +37,18 @@ class _Expand(torch.autograd.Function):
         return out.index_fill_(0, pairs.empty_slots, 0.0)
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
         return _Fold.apply(g, ctx.pairs), None
 
 
 class _Fold(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, g, pairs):
+    def forward(ctx: Any, g: torch.Tensor, pairs: Pairs) -> Any:
         ctx.pairs = pairs
         return g.index_select(0, pairs.slot_forth).add_(g.index_select(0, pairs.slot_back))
 
     @staticmethod
-    def backward(ctx, gg):
+    def backward(ctx: Any, gg: torch.Tensor) -> Any:
         return _Expand.apply(gg, ctx.pairs), None
 
 
@@ -55,12 +56,12 @@ class _Vectors(torch.autograd.Function):
     """Positions [n_atoms, 3] -> r_j - r_i of each pair [P, 3]."""
 
     @staticmethod
-    def forward(ctx, R, pairs):
+    def forward(ctx: Any, R: torch.Tensor, pairs: Pairs) -> Any:
         ctx.pairs = pairs
         return R.index_select(0, pairs.second).sub_(R.index_select(0, pairs.first))
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
         return _FromVectors.apply(g, ctx.pairs), None
 
 
@@ -68,13 +69,13 @@ class _FromVectors(torch.autograd.Function):
     """The adjoint: pair gradients [P, 3] -> [n_atoms, 3]."""
 
     @staticmethod
-    def forward(ctx, g, pairs):
+    def forward(ctx: Any, g: torch.Tensor, pairs: Pairs) -> Any:
         ctx.pairs = pairs
         slots = _Expand.apply(g, pairs) * pairs.sign(g.dtype)[:, None]  # [A K, 3]
         return slots.view(-1, pairs.n_slots, 3).sum(1).index_select(0, pairs.atoms)
 
     @staticmethod
-    def backward(ctx, gg):
+    def backward(ctx: Any, gg: torch.Tensor) -> Any:
         return _Vectors.apply(gg, ctx.pairs), None
 
 
@@ -93,19 +94,19 @@ class Pairs:
     def __init__(
         self,
         *,
-        first,
-        second,
-        slot_forth,  # [P] the slot of i that holds j
-        slot_back,  # [P] the slot of j that holds i
-        own_slot,  # [A] the slot of each atom that holds no neighbour but itself
-        atoms,
-        within,
-        n_padded,
-        n_slots,
-        structure,
-        sizes,
-        shifts=None,
-    ):
+        first: torch.Tensor,
+        second: torch.Tensor,
+        slot_forth: torch.Tensor,  # [P] the slot of i that holds j
+        slot_back: torch.Tensor,  # [P] the slot of j that holds i
+        own_slot: torch.Tensor,  # [A] the slot of each atom that holds no neighbour but itself
+        atoms: torch.Tensor,
+        within: torch.Tensor,
+        n_padded: int,
+        n_slots: int,
+        structure: torch.Tensor,
+        sizes: Sequence[int],
+        shifts: torch.Tensor | None = None,
+    ) -> None:
         self.first, self.second = first, second
         self.slot_forth, self.slot_back = slot_forth, slot_back
         self.atoms, self.within, self.n_padded, self.n_slots = atoms, within, n_padded, n_slots
@@ -164,7 +165,7 @@ class Pairs:
 
     def vectors(self, R: torch.Tensor) -> torch.Tensor:
         """r_j - r_i [P, 3] Å from positions [n_atoms, 3] Å."""
-        vectors = _Vectors.apply(R, self)
+        vectors: torch.Tensor = _Vectors.apply(R, self)
         return vectors if self.shifts is None else vectors + self.shifts.to(R.dtype)
 
     def distances(self, R: torch.Tensor) -> torch.Tensor:
@@ -173,7 +174,8 @@ class Pairs:
 
     def expand(self, h: torch.Tensor) -> torch.Tensor:
         """Pairs [P, ...] -> slots [A, K, ...], 0 in empty slots."""
-        return _Expand.apply(h, self).view(self.n_padded, self.n_slots, *h.shape[1:])
+        slots: torch.Tensor = _Expand.apply(h, self)
+        return slots.view(self.n_padded, self.n_slots, *h.shape[1:])
 
     def expand_directions(self, directions: torch.Tensor) -> torch.Tensor:
         """Of r_j - r_i of each pair [P, 3] -> from each slot's atom to its neighbour [A, K, 3]."""
@@ -187,25 +189,49 @@ class Pairs:
 
     def convolve_pairs(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """Σ_j filters_ij ∘ x_j of filters known per pair: [P, F], [A, F] -> [A, F]."""
-        return self.convolve(self.expand(filters), x)  # type: ignore[attr-defined]  # each layout has its own
+        return self.convolve(self.expand(filters), x)
 
-    def convolve_directions(self, filters: torch.Tensor, x: torch.Tensor, harmonics: torch.Tensor):
+    def convolve_directions(
+        self, filters: torch.Tensor, x: torch.Tensor, harmonics: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """`convolve_pairs` and, after it, the same sums with each harmonic of the directions as a factor.
 
         [P, F], [A, F], [A, K, C] -> [A, F], [C, A, F].
         """
         channels = torch.cat([torch.ones_like(harmonics[..., :1]), harmonics], -1)  # [A, K, 1 + C]
-        terms = self.terms(self.expand(filters), x)  # type: ignore[attr-defined]  # each layout has its own
+        terms = self.terms(self.expand(filters), x)
         sums = torch.bmm(channels.transpose(1, 2), terms).transpose(0, 1)  # [1 + C, A, F]
         return sums[0], sums[1:]
 
+    def terms(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """filters_ij ∘ x_j: [A, K, F], [A, F] -> [A, K, F]."""
+        raise NotImplementedError
+
+    def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Σ_j filters_ij ∘ x_j: [A, K, F], [A, F] -> [A, F]."""
+        raise NotImplementedError
+
+    def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """centre_i + other_j per head: [H, A], [H, A] -> [H, A, K]."""
+        raise NotImplementedError
+
+    def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Σ_j w_ij h_j per head: [H, A, K], [H, A, D] -> [H, A, D]."""
+        raise NotImplementedError
+
+    def attend_directions(self, weights: torch.Tensor, harmonics: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """Σ_j w_ij Y_ij h_j: [H, A, K], [A, K, C], [H, A, D] -> [C, A, H D]."""
+        raise NotImplementedError
+
     def fold(self, g: torch.Tensor) -> torch.Tensor:
         """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
-        return _Fold.apply(g.reshape(-1), self)
+        pairs: torch.Tensor = _Fold.apply(g.reshape(-1), self)
+        return pairs
 
     def gather_forces(self, g: torch.Tensor) -> torch.Tensor:
         """Pair gradients dE/d(r_j - r_i) [P, 3] -> dE/dR [n_atoms, 3], the adjoint of `vectors`."""
-        return _FromVectors.apply(g, self)
+        forces: torch.Tensor = _FromVectors.apply(g, self)
+        return forces
 
     def sum_structures(self, values: torch.Tensor) -> torch.Tensor:
         """Sum over the atoms of each structure: [n_atoms] -> [n_structures]."""
@@ -216,7 +242,7 @@ class Pairs:
 class ClusterPairs(Pairs):
     """All pairs of clusters of `sizes` atoms, which follow one another in the flat arrays."""
 
-    def __init__(self, sizes: Sequence[int], device: torch.device | str | None = None):
+    def __init__(self, sizes: Sequence[int], device: torch.device | str | None = None) -> None:
         if not len(sizes) or min(sizes) < 1:
             raise InputError(f"every structure needs at least one atom; sizes are {list(sizes)}")
         count = torch.as_tensor(sizes, dtype=torch.int64, device=device)  # [B]

@@ -6,6 +6,7 @@ Letters in the shape comments: A atoms, K slots per atom, P pairs, H heads, D an
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,23 +21,23 @@ class _Neighbour(torch.autograd.Function):
     """Atoms [A, C] -> slots [A K, C]; an empty slot holds its own atom."""
 
     @staticmethod
-    def forward(ctx, x, pairs):
+    def forward(ctx: Any, x: torch.Tensor, pairs: NeighbourPairs) -> Any:
         ctx.pairs = pairs
         return x.index_select(0, pairs.atom_of_slot)
 
     @staticmethod
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
         return _FromNeighbour.apply(g, ctx.pairs), None
 
 
 class _FromNeighbour(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, g, pairs):
+    def forward(ctx: Any, g: torch.Tensor, pairs: NeighbourPairs) -> Any:
         ctx.pairs = pairs
         return g.index_select(0, pairs.opposite_slot).view(-1, pairs.n_slots, g.shape[-1]).sum(1)
 
     @staticmethod
-    def backward(ctx, gg):
+    def backward(ctx: Any, gg: torch.Tensor) -> Any:
         return _Neighbour.apply(gg, ctx.pairs), None
 
 
@@ -65,7 +66,14 @@ class NeighbourPairs(Pairs):
     The list belongs to the positions it was made from: make a new one when atoms move.
     """
 
-    def __init__(self, positions, cutoff: float, cell=None, pbc=(False, False, False), device=None):
+    def __init__(
+        self,
+        positions: np.ndarray,
+        cutoff: float,
+        cell: np.ndarray | None = None,
+        pbc: Sequence[bool] = (False, False, False),
+        device: torch.device | str | None = None,
+    ) -> None:
         positions = np.ascontiguousarray(positions, dtype=np.float64)
         n_atoms = len(positions)
         if not np.isfinite(positions).all():
@@ -91,7 +99,7 @@ class NeighbourPairs(Pairs):
         rank[order] = np.arange(len(ends)) - np.repeat(degree.cumsum() - degree, degree)
         slot = ends * n_slots + 1 + rank
 
-        def tensor(array):
+        def tensor(array: np.ndarray) -> torch.Tensor:
             return torch.as_tensor(np.ascontiguousarray(array), dtype=torch.int64, device=device)
 
         super().__init__(
@@ -117,7 +125,9 @@ class NeighbourPairs(Pairs):
         self.opposite_slot[self.slot_back] = self.slot_forth
 
     def neighbour(self, x: torch.Tensor) -> torch.Tensor:
-        return _Neighbour.apply(x, self).view(self.n_padded, self.n_slots, -1)  # [A, K, C]
+        """What each slot's neighbour has: [A, C] -> [A, K, C]."""
+        slots: torch.Tensor = _Neighbour.apply(x, self)
+        return slots.view(self.n_padded, self.n_slots, -1)
 
     def terms(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         return filters * self.neighbour(x)  # [A, K, F]

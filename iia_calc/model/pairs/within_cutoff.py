@@ -8,6 +8,7 @@ as a training step; a relaxation, whose atoms move, is better off with `ClusterP
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
@@ -24,13 +25,13 @@ class _Convolve(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, filters, x, i, j):
+    def forward(ctx: Any, filters: torch.Tensor, x: torch.Tensor, i: torch.Tensor, j: torch.Tensor) -> Any:
         ctx.save_for_backward(filters, x, i, j)
         return _sum_pairs(filters, x, i, j)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, g):
+    def backward(ctx: Any, g: torch.Tensor) -> Any:
         filters, x, i, j = ctx.saved_tensors
         g_i, g_j = g.index_select(0, i), g.index_select(0, j)
         to_filters = g_i.mul_(x.index_select(0, j)).addcmul_(g_j, x.index_select(0, i))
@@ -51,7 +52,7 @@ class NearPairs(ClusterPairs):
         wherever there are more pairs than that, as a batch of twenty clusters has six times. None is exact.
     """
 
-    def __init__(self, sizes: Sequence[int], R: torch.Tensor, cutoff: float, knots: int | None = None):
+    def __init__(self, sizes: Sequence[int], R: torch.Tensor, cutoff: float, knots: int | None = None) -> None:
         super().__init__(sizes, R.device)
         self.cutoff, self.knots = cutoff, knots
         apart = R.detach().index_select(0, self.second) - R.detach().index_select(0, self.first)  # [P, 3]
@@ -76,7 +77,8 @@ class NearPairs(ClusterPairs):
 
     def convolve_pairs(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
         """As `Pairs.convolve_pairs`, for first derivatives only."""
-        return _Convolve.apply(filters, x, self._i, self._j)
+        sums: torch.Tensor = _Convolve.apply(filters, x, self._i, self._j)
+        return sums
 
     def of_distances(
         self, function: Callable[[torch.Tensor], tuple[torch.Tensor, ...]], distances: torch.Tensor
