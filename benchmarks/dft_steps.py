@@ -41,7 +41,8 @@ def main() -> None:
                 quenches=options.quenches,
                 seed=options.seed,
                 model=options.model,
-                drawn=False,
+                known=False,
+                picture=False,
             )
             for isomer in found.isomers[: options.dft]:
                 row = []

@@ -24,7 +24,6 @@ from ase.io import write
 
 from iia_calc.confirm.api import confirm_search, dft_level
 from iia_calc.confirm.relaxation import largest_force
-from iia_calc.isomers.known import known_starts
 from iia_calc.isomers.search import search_isomers
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
@@ -110,7 +109,7 @@ def search_and_confirm(formula: str, options: argparse.Namespace) -> str:
         quenches=options.quenches,
         seed=options.seed,
         model=options.model,
-        starts=known_starts(Composition.parse(formula)) if options.known else (),
+        known=options.known,
     )
     curvature = partial(second_derivatives, storage.load(options.model))
     done = confirm_search(

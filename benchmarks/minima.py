@@ -104,7 +104,7 @@ def search_xtb(formula: str, seconds: float, seed: int, folder: Path) -> list[At
 
 def search_ours(formula: str, seconds: float, seed: int, folder: Path, model: str | None) -> list[Atoms]:
     found = search_isomers(
-        formula, out=folder / f"{formula}-{seconds:.0f}s", time_limit=seconds, seed=seed, model=model
+        formula, out=folder / f"{formula}-{seconds:.0f}s", time_limit=seconds, seed=seed, model=model, known=False
     )
     return [isomer.atoms for isomer in found.isomers[:KEPT]]
 

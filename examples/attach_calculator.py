@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.optimize import BFGS
 
-from iia_calc.calculator import IIACalculator
+from iia_calc import IIACalculator
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", help="a shipped model's name or a folder; by default the shipped one")

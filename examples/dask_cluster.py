@@ -9,9 +9,7 @@ For PBS, SGE, LSF or HTCondor take PBSCluster, SGECluster, LSFCluster or HTCondo
 
 import argparse
 
-from iia_calc.cli.views.isomers import summary
-from iia_calc.isomers.dask import dask_executor
-from iia_calc.isomers.parallel import search_isomers_on_islands
+from iia_calc import search_isomers
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--formula", default="SeB16")
@@ -53,15 +51,17 @@ if __name__ == "__main__":  # LocalCluster starts processes that import this fil
     options = parser.parse_args()
     if options.quick:
         options.formula, options.islands, options.quenches = "SeB3", 2, 32
-    with start_cluster(options) as cluster, dask_executor(cluster.scheduler_address) as (executor, workers):
+    with start_cluster(options) as cluster:
         print(f"scheduler at {cluster.scheduler_address}")
-        found = search_isomers_on_islands(
+        found = search_isomers(
             options.formula,
-            options.islands,
+            islands=options.islands,
             quenches=options.quenches,
             model=options.model,
-            executor=executor,
-            workers=workers,
+            dask=cluster.scheduler_address,
             callback=lambda p: print(f"  {p.n_quenches} quenches", end="\r"),
         )
-    print(f"{summary(found)}\n{found.folder}: isomers.extxyz, isomers.png, archive.db, run.json")
+    print(f"{len(found.isomers)} distinct minima from {found.result.n_quenches} quenches")
+    for isomer in found.isomers[:5]:
+        print(f"  {isomer.relative:6.3f} eV  {isomer.shape}")
+    print(f"{found.folder}: isomers.extxyz, isomers.png, archive.db, run.json")

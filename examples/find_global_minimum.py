@@ -1,39 +1,36 @@
 """Search the low-lying isomers of SeB8 by basin hopping and by the bee colony, and compare the two.
 
 python examples/find_global_minimum.py
+
+The same searches from the shell: iia search SeB8 --method bee-colony --quenches 480 --seed 1 --no-known
 """
 
 import argparse
 from pathlib import Path
 
-from iia_calc.model.storage import load
-from iia_calc.relax.batch import PotentialRelaxer
-from search import find_minima
-from search.geometry.shape import dopant_bonds, shape_of
+from iia_calc import search_isomers
 
-parser = argparse.ArgumentParser(description=__doc__)
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--model", help="a shipped model's name or a folder; by default the shipped one")
 parser.add_argument("--formula", default="SeB8")
-parser.add_argument("--out", type=Path, help="keep the archives here; the same command goes on")
+parser.add_argument("--out", type=Path, default=Path("two-methods"), help="folder; the same command goes on")
 parser.add_argument("--quick", action="store_true", help="a few quenches only")
 options = parser.parse_args()
 
-# Any relaxer will do here: this one relaxes many clusters at once; an ASE calculator is accepted, too.
-relaxer = PotentialRelaxer(load(options.model), fmax=0.005)
-
 for method in ("basin-hopping", "bee-colony"):
-    result = find_minima(
+    found = search_isomers(
         options.formula,
-        relaxer,
-        method,
+        method=method,
         quenches=32 if options.quick else 480,
         seed=1,
-        archive=options.out and options.out / method,
+        known=False,  # as if nobody had searched it before
+        model=options.model,
+        out=options.out / method,
         callback=lambda p: print(f"  {p.n_quenches} quenches, best {p.best_energy}", end="\r"),
     )
+    result = found.result
     rate = result.n_quenches / max(result.seconds, 1e-9)
-    print(f"{method}: {len(result.minima)} minima from {result.n_quenches} quenches, {rate:.1f} per second")
-    for atoms in result.minima[:5]:
-        above = atoms.get_potential_energy() - result.best_energy
-        bonds = ", ".join(str(b) for b in dopant_bonds(atoms))
-        print(f"  {above:6.3f} eV  {shape_of(atoms):8}  Se–B {bonds}  found {atoms.info['times_found']} times")
+    print(f"{method}: {len(found.isomers)} minima from {result.n_quenches} quenches, {rate:.1f} per second")
+    for isomer in found.isomers[:5]:
+        bonds = ", ".join(map(str, isomer.bonds))
+        print(f"  {isomer.relative:6.3f} eV  {isomer.shape:8}  Se–B {bonds}  found {isomer.times_found} times")

@@ -13,8 +13,7 @@ from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
-from iia_calc.calculator import IIACalculator
-from iia_calc.isomers.search import first_structure
+from iia_calc import IIACalculator, search_isomers
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", help="a shipped model's name or a folder; by default the shipped one")
@@ -24,7 +23,9 @@ parser.add_argument("--quick", action="store_true", help="a few steps only")
 options = parser.parse_args()
 steps = 50 if options.quick else 2000
 
-atoms = first_structure("SeB8", model=options.model)  # the lowest of a few relaxed random starts
+# The lowest isomer of a very short search, which begins with the known ones.
+found = search_isomers("SeB8", quenches=16, model=options.model, out=options.out.with_suffix(""), picture=False)
+atoms = found.isomers[0].atoms.copy()
 atoms.calc = IIACalculator(options.model)
 
 rng = np.random.default_rng(0)

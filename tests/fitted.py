@@ -40,5 +40,12 @@ def fit_small(folder: Path) -> Path:
         settings = TrainingSettings(epochs=6, batch_size=8, learning_rate=5e-3, seed=seed, validation_share=0.1)
         fit(potential, labelled, folder / f"fit-{seed}", settings, progress=False)
         members.append(potential)
-    storage.save(folder / "small", members, {"level_of_theory": level.name, "label_counts": {"B3": len(labelled)}})
+    storage.save(
+        folder / "small",
+        members,
+        {
+            "level_of_theory": level.name,
+            "label_counts": dict.fromkeys(("B3", "SeB3", "B4", "SeB4"), len(labelled) // 4),
+        },
+    )
     return folder / "small"

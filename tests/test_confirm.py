@@ -15,7 +15,8 @@ from ase.io import read
 from iia_calc.confirm.api import confirm, confirm_search, dft_level, moved, rank_correlation, store_for, write_confirmed
 from iia_calc.confirm.result import Confirmed, ranked
 from iia_calc.confirm.settings import Checks
-from iia_calc.isomers.search import IsomerSearch, rank_isomers
+from iia_calc.isomers.ranking import rank_isomers
+from iia_calc.isomers.search import IsomerSearch
 from iia_calc.labels.level import Label, LabelFailed
 from iia_calc.labels.store import LabelStore
 

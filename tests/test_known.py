@@ -41,7 +41,7 @@ def test_a_size_nobody_searched_begins_from_its_neighbours_or_from_nothing(tmp_p
 
 
 def test_the_known_minimum_is_quenched_first_and_listed():
-    begun = search_isomers("SeB9", quenches=15, seed=3, starts=known_starts(Composition.parse("SeB9")))
+    begun = search_isomers("SeB9", quenches=15, seed=3)
     assert begun.run["settings"]["starts"] > 6
     (first,) = (isomer for isomer in begun.isomers if isomer.atoms.info["first_quench"] == 1)
     apart = [np.sort(atoms.get_all_distances(), axis=None) for atoms in (first.atoms, LOWEST["SeB9"])]

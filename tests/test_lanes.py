@@ -9,8 +9,9 @@ import time
 
 import pytest
 
+from iia_calc.common.device import cores
 from iia_calc.confirm.journal import StoredSteps
-from iia_calc.confirm.workers import WorkerLost, cores, lanes
+from iia_calc.confirm.workers import WorkerLost, lanes
 
 
 def test_results_in_order_from_processes_of_their_own():

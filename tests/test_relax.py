@@ -9,7 +9,7 @@ from ase.optimize import LBFGS
 from clusters import random_cluster, small_potential
 
 from iia_calc.calculator import IIACalculator
-from iia_calc.isomers.search import write_strayed
+from iia_calc.isomers.files import write_uncertain
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.relax.batch import PotentialRelaxer
@@ -247,10 +247,10 @@ def test_where_quenches_strayed_is_kept_over_calls(clusters, tmp_path):
     watched.relax(clusters[2:4])
     assert len(watched.strayed) == 2
     for n in (2, 4):
-        write_strayed(watched.strayed, tmp_path / "uncertain.extxyz")
+        write_uncertain(watched.strayed, tmp_path / "uncertain.extxyz")
         kept = read(tmp_path / "uncertain.extxyz", ":")
         assert len(kept) == n
     np.testing.assert_allclose(kept[3].positions, watched.strayed[1].atoms.positions, atol=1e-7)
     assert kept[3].get_potential_energy() == pytest.approx(watched.strayed[1].energy)
-    write_strayed([], tmp_path / "none.extxyz")
+    write_uncertain([], tmp_path / "none.extxyz")
     assert not (tmp_path / "none.extxyz").exists()

@@ -8,7 +8,9 @@ import pytest
 from ase.io import read
 from rich.console import Console
 
+from iia_calc.cli.views import confirmed as confirmed_view
 from iia_calc.cli.views import isomers as report
+from iia_calc.cli.views.search import as_plain
 from iia_calc.confirm.result import Confirmed, ranked, write_confirmed
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.isomers.search import search_isomers
@@ -44,7 +46,7 @@ def test_table(found):
 
 
 def test_plain_data_is_json(found):
-    plain = json.loads(json.dumps(report.as_plain(found), allow_nan=False))
+    plain = json.loads(json.dumps(as_plain(found), allow_nan=False))
     assert plain["formula"] == "SeB5"
     assert len(plain["isomers"][0]["positions"]) == 6
     assert plain["isomers"][0]["committee_deviation"] is None
@@ -98,13 +100,13 @@ def test_confirmed_beside_the_model(found, tmp_path):
             Confirmed(2, None, second, 0, 1, -4.1, None, 0.01, 7, 0.34, None, "converged", (state, triplet)),
         ]
     )
-    text = printed(report.confirmed_table(confirmed, found.isomers, "PBE0"))
+    text = printed(confirmed_view.confirmed_table(confirmed, found.isomers, "PBE0"))
     rows = text.strip().splitlines()[-2:]
     assert rows[0].split()[:3] == ["1", "2", "0.000"]
     assert rows[1].split()[:3] == ["–", "1", "0.500"]
     assert "2.01 (2.00)" in rows[0]
     assert "followed" in rows[1]
-    remarks = " ".join(report.confirmed_remarks(confirmed))
+    remarks = " ".join(confirmed_view.confirmed_remarks(confirmed))
     assert "multiplicity 3 lies 0.50 eV lower than 1" in remarks
     assert "a saddle, no isomer: 123i" in remarks
     write_confirmed(confirmed, tmp_path / "c.extxyz")

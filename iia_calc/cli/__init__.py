@@ -11,13 +11,15 @@ import typer
 
 from iia_calc.cli import audit, bench, evaluate, improve, info, join, label, md, relax, reproduce, search, train
 from iia_calc.cli.errors import FriendlyGroup
+from iia_calc.cli.streams import prepare_signals, prepare_streams, silence_libraries
 
 app = typer.Typer(
     cls=FriendlyGroup,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,  # at 80 columns Rich cuts the names of options and hides their defaults
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 for command in (search, relax, md, label, join, train, evaluate, improve, info, audit, reproduce, bench):
     command.register(app)
@@ -25,9 +27,9 @@ for command in (search, relax, md, label, join, train, evaluate, improve, info, 
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
+        from iia_calc import __version__
 
-        typer.echo(f"schnet-iia {version('schnet-iia')}")
+        typer.echo(f"schnet-iia {__version__}")
         raise typer.Exit
 
 
@@ -40,20 +42,19 @@ def iia(
 ) -> None:
     """SchNet-IIA: a neural-network potential for doped boron clusters, and the search for their minima.
 
-    iia search SeB16                # two minutes, then a table and the folder SeB16-search
-
-    iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
-
-    iia relax clusters.xyz          # relax any structures
-
-    iia md SeB16 --temperature 500  # molecular dynamics
-
-    iia improve SeB8 --from seb-10 --rounds 2   # search, label by DFT, train, again
-
-    iia info                        # the models there are
+    \b
+      iia search SeB16                # two minutes, then a table and the folder SeB16-search
+      iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
+      iia relax clusters.xyz          # relax any structures
+      iia md SeB16 --temperature 500  # molecular dynamics
+      iia improve SeB8 --from seb-10 --rounds 2   # search, label by DFT, train, again
+      iia info                        # the models there are
     """
 
 
 def main() -> None:
     """Entry point."""
+    prepare_streams()
+    prepare_signals()
+    silence_libraries()
     app(prog_name="iia")

@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from iia_calc.cli.streams import exit_code
 from search.errors import IIAError
 
 USER_ERRORS = (IIAError, OSError, sqlite3.OperationalError)
@@ -33,7 +34,7 @@ class FriendlyGroup(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)
-            raise typer.Exit(130) from None
+            raise typer.Exit(exit_code()) from None
         except BrokenPipeError:
             raise  # click ends quietly: `iia info | head`
         except USER_ERRORS as error:

@@ -1,6 +1,8 @@
-"""Where tensors live: the GPU where there is one, unless something else is asked for."""
+"""Where things are computed: the device of tensors, and how many CPU cores there are."""
 
 from __future__ import annotations
+
+import os
 
 from search.errors import InputError
 
@@ -22,3 +24,8 @@ def checked_device(device: str | None) -> str:
         have = "cpu, cuda" if torch.cuda.is_available() else "cpu"
         raise InputError(f"device {device!r} is not available here; there is {have}") from error
     return device
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -3,38 +3,98 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from iia_calc.common.device import cores
 from iia_calc.common.files import write_json
 from iia_calc.confirm.journal import StoredSteps
+from iia_calc.confirm.levels import dft_level
+from iia_calc.confirm.plan import plan_confirmation
 from iia_calc.confirm.result import Confirmed, comment, described, moved, rank_correlation, write_confirmed
-from iia_calc.confirm.settings import Checks
-from iia_calc.confirm.workers import cores, lanes
+from iia_calc.confirm.settings import Checks, ConfirmRequest
+from iia_calc.confirm.workers import lanes
 from iia_calc.confirm.workflow import Step, Verification
-from iia_calc.isomers.search import Isomer, IsomerSearch, write_isomers
+from iia_calc.isomers.files import write_isomers
+from iia_calc.isomers.ranking import Isomer
+from iia_calc.isomers.search import IsomerSearch
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.dft.pyscf_import import import_pyscf
 from iia_calc.labels.level import LevelOfTheory, multiplicity_of, same_level
 from iia_calc.labels.store import LabelStore
-from search.errors import InputError, MissingPackage
-from search.geometry.composition import Composition
+from search.errors import InputError, InputTypeError
 
 __all__ = [
     "Checks",
+    "ConfirmRequest",
     "Confirmed",
     "Step",
     "as_plain",
     "confirm",
+    "confirm_isomers",
     "confirm_search",
     "dft_level",
     "moved",
     "rank_correlation",
     "write_confirmed",
 ]
+
+
+def confirm_isomers(
+    found: IsomerSearch,
+    request: ConfirmRequest | int = 5,
+    *,
+    callback: Callable[[Step], object] | None = None,
+    say: Callable[[str], object] | None = None,
+    **settings: Any,
+) -> list[Confirmed]:
+    """Relax the lowest isomers of a search by DFT, test their electronic states, and rank them by that.
+
+    `iia search --dft` is this function. The folder of the search receives dft.db (every gradient, a label to train
+    on), confirmed.extxyz, and DFT's numbers in isomers.extxyz, isomers.png and run.json. The same call goes on after
+    any stop.
+
+    Parameters
+    ----------
+    found : what `search_isomers` returned.
+    request : a `ConfirmRequest`; or how many isomers, with the request's fields as keywords:
+        confirm_isomers(found, 5, frequencies=True).
+    callback : called with a `Step` after each evaluation, displacement and single point.
+    say : called with a line about levels and time before anything is computed.
+
+    Raises
+    ------
+    InputError, MissingPackage : the request makes no sense, or PySCF isn't installed.
+    """
+    if not isinstance(request, ConfirmRequest):
+        request = ConfirmRequest(request, **settings)
+    elif settings:
+        raise InputTypeError(f"{', '.join(settings)} must stand in the ConfirmRequest itself")
+    plan = plan_confirmation(found.result.formula, found.level_of_theory, request)
+    if say is not None:
+        say(plan.describe(len(to_confirm(found.isomers, request.n_lowest, request.each_shape))))
+    curvature = None
+    if found.level_of_theory is not None:
+        from iia_calc.model.hessian import second_derivatives
+        from iia_calc.model.storage import load
+
+        curvature = partial(second_derivatives, load(found.run["settings"]["model"], device="cpu"))
+    return confirm_search(
+        found,
+        request.n_lowest,
+        plan.level,
+        checks=plan.checks,
+        workers=request.workers,
+        callback=callback,
+        curvature=curvature,
+        each_shape=request.each_shape,
+        fmax=request.fmax,
+        max_steps=request.max_steps,
+        gradients=plan.gradients,
+    )
 
 
 def confirm(
@@ -49,6 +109,7 @@ def confirm(
     callback: Callable[[Step], object] | None = None,
     curvature: Callable[[Atoms], np.ndarray] | None = None,
     ranks: Sequence[int] | None = None,
+    gradients: int | None = None,
 ) -> list[Confirmed]:
     """Relax `isomers` at `level`, make the `checks` and rank them by that, the sound ones first.
 
@@ -67,10 +128,11 @@ def confirm(
     curvature : second derivatives [3n, 3n], eV/Å², near those of `level`, such as a potential's
         (`iia_calc.model.hessian`), with which relaxations need fewer steps.
     ranks : of the isomers in the search; None for 1, 2, ...
+    gradients : an isomer may take at most, those of earlier calls included; None relaxes in full.
 
     Raises
     ------
-    ValueError : the charge and multiplicity don't fit the electrons, or the store holds another level.
+    InputError : the charge and multiplicity don't fit the electrons, or the store holds another level.
     """
     if not fmax > 0 or max_steps < 1:
         raise InputError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
@@ -82,45 +144,8 @@ def confirm(
     steps = StoredSteps(Path(store).with_suffix(".steps.jsonl"))
     with lanes(workers) as pool:
         return Verification(
-            isomers, level, labels, steps, pool, checks, fmax, max_steps, callback, curvature, ranks
+            isomers, level, labels, steps, pool, checks, fmax, max_steps, callback, curvature, ranks, gradients
         ).run()
-
-
-def dft_level(
-    formula: str,
-    functional: str = "PBE0",
-    basis: str = "3-21G",
-    charge: int = 0,
-    multiplicity: int | None = None,
-    *,
-    larger_basis: str | None = None,
-    gpu: bool | None = None,
-) -> DFTLevel:
-    """The level of the relaxation for `formula`, checked (with `larger_basis`) before anything is computed.
-
-    Raises
-    ------
-    ValueError : PySCF doesn't know functional or basis, or the electrons don't allow charge and multiplicity.
-    ImportError : PySCF isn't installed.
-    """
-    composition = Composition.parse(formula)
-    atoms = Atoms(composition.numbers, np.zeros((composition.n_atoms, 3)))
-    multiplicity_of(atoms, charge, multiplicity)
-    try:
-        pyscf = import_pyscf()
-    except ImportError as error:
-        raise MissingPackage("--dft needs PySCF: pip install 'schnet-iia[dft]'") from error
-    for name, example in ((basis, "3-21G"), (larger_basis, "def2-TZVP")):
-        for symbol, _ in composition.counts if name is not None else ():
-            try:
-                pyscf.gto.basis.load(name, symbol)
-            except Exception as error:
-                raise InputError(f"PySCF has no basis {name!r} for {symbol}; take for example {example}") from error
-    try:
-        pyscf.dft.libxc.parse_xc(functional)
-    except Exception as error:
-        raise InputError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
-    return DFTLevel(functional, basis, charge, multiplicity, gpu=gpu)
 
 
 def store_for(folder: Path, level: LevelOfTheory) -> Path:
@@ -143,6 +168,9 @@ def confirm_search(
     callback: Callable[[Step], object] | None = None,
     curvature: Callable[[Atoms], np.ndarray] | None = None,
     each_shape: bool = False,
+    fmax: float = 0.05,
+    max_steps: int = 100,
+    gradients: int | None = None,
 ) -> list[Confirmed]:
     """`confirm` for the lowest of a search, in its folder.
 
@@ -152,6 +180,7 @@ def confirm_search(
     workers : None for as many as there are cores, at most one per isomer.
     curvature : as in `confirm`; that of the potential which searched.
     each_shape : the lowest of each shape that the `n_lowest` lack, too.
+    fmax, max_steps, gradients : as in `confirm`.
     """
     chosen = to_confirm(found.isomers, n_lowest, each_shape)
     isomers = [isomer.atoms for isomer in chosen]
@@ -167,11 +196,14 @@ def confirm_search(
         callback=callback,
         curvature=curvature,
         ranks=[isomer.rank for isomer in chosen],
+        fmax=fmax,
+        max_steps=max_steps,
+        gradients=gradients,
     )
     if any(c.energy is not None for c in confirmed):
-        write_confirmed(confirmed, found.folder / "confirmed.extxyz")
+        write_confirmed(confirmed, found.folder / "confirmed.extxyz", level.name)
         comments = {c.model_rank: {f"dft_{name}": value for name, value in comment(c).items()} for c in confirmed}
-        write_isomers(found.isomers, found.folder / "isomers.extxyz", comments)
+        write_isomers(found.isomers, found.folder / "isomers.extxyz", comments, found.about)
         if (found.folder / "isomers.png").exists():
             draw(found, confirmed)
     found.run["dft"] = as_plain(confirmed, level, checks, workers, store)
@@ -183,7 +215,7 @@ def to_confirm(isomers: Sequence[Isomer], n_lowest: int, each_shape: bool = Fals
     """The `n_lowest`; with `each_shape` also the lowest of each shape that these lack.
 
     A potential that has met few labels of a shape misplaces it as a whole: with two labels of large double rings, B20's
-    lay 0.12 eV/atom too high (models/README.md).
+    lay 0.12 eV/atom too high.
     """
     chosen = list(isomers[:n_lowest])
     shapes = {isomer.shape for isomer in chosen}
@@ -201,7 +233,12 @@ def draw(found: IsomerSearch, confirmed: Sequence[Confirmed]) -> None:
     ladder = {c.model_rank - 1: c.relative for c in confirmed if c.rank is not None and c.relative is not None}
     isomers = found.isomers
     draw_isomers(
-        [i.atoms for i in isomers], [i.energy for i in isomers], found.folder / "isomers.png", confirmed=ladder
+        [i.atoms for i in isomers],
+        [i.energy for i in isomers],
+        found.folder / "isomers.png",
+        confirmed=ladder,
+        level=found.level_of_theory,
+        shapes=[i.shape for i in isomers],
     )
 
 

@@ -19,6 +19,8 @@ from search.geometry.fingerprint import Fingerprint, same
 ON_THE_WAY, MINIMUM = "confirm-path", "confirm-minimum"
 """Origins in the store: the frames are labels to train on like any others."""
 CONVERGED, STEP_LIMIT, INTERRUPTED = "converged", "step limit", "interrupted"
+GRADIENT_LIMIT = "gradient limit"
+"""As far as was asked for: ranked, with the force that remains."""
 MAX_STEP = 0.15
 """Å"""
 HARMONIC = 1.0
@@ -54,8 +56,15 @@ class StoredRelaxation:
     def converged(self) -> bool:
         return bool(self.frames) and largest_force(self.frames[-1].label) <= self.fmax
 
-    def run(self, max_steps: int, callback: Callable[[int, float, float], object] | None) -> str:
-        """Go on until converged or stopped; returns "converged", "step limit", "interrupted" or "failed: ..."."""
+    def run(
+        self, max_steps: int, callback: Callable[[int, float, float], object] | None, gradients: int | None = None
+    ) -> str:
+        """Go on until converged or stopped; returns why it ended.
+
+        That is "converged", "step limit", "gradient limit", "interrupted" or "failed: ...".
+
+        gradients : as many as it may have in all, those of earlier calls included; None for no limit.
+        """
         atoms = Atoms(self.isomer.numbers, (self.frames[-1].atoms if self.frames else self.isomer).positions)
         atoms.calc = LevelCalculator(self.level)
         try:
@@ -65,12 +74,14 @@ class StoredRelaxation:
                 label = self.frames[-1].label
                 atoms.calc.results = {"energy": label.energy, "forces": label.forces}
                 atoms.calc.atoms = atoms.copy()
-            optimizer, told = BFGS(atoms, logfile=None, maxstep=MAX_STEP), self.curvature is None  # type: ignore[arg-type]
+            optimizer, has_curvature = BFGS(atoms, logfile=None, maxstep=MAX_STEP), self.curvature is None
             for _ in range(max_steps):
                 if self.converged:
                     break
-                if not told and largest_force(self.frames[-1].label) <= HARMONIC:
-                    optimizer, told = self._guided(atoms), True
+                if gradients is not None and len(self.frames) >= gradients:
+                    return GRADIENT_LIMIT
+                if not has_curvature and largest_force(self.frames[-1].label) <= HARMONIC:
+                    optimizer, has_curvature = self._with_curvature(atoms), True
                 optimizer.step()
                 self._take(atoms, callback)
         except LabelFailed as error:
@@ -79,8 +90,9 @@ class StoredRelaxation:
             return INTERRUPTED
         return CONVERGED if self.converged else STEP_LIMIT
 
-    def _guided(self, atoms: Atoms) -> BFGS:
-        optimizer = BFGS(atoms, logfile=None, maxstep=MAX_STEP)  # type: ignore[arg-type]
+    def _with_curvature(self, atoms: Atoms) -> BFGS:
+        """An optimiser that begins with the potential's second derivatives in place of a guess."""
+        optimizer = BFGS(atoms, logfile=None, maxstep=MAX_STEP)
         assert self.curvature is not None
         optimizer.H0 = stiffened(self.curvature(atoms))
         return optimizer

@@ -12,11 +12,14 @@ import numpy as np
 from ase import Atoms
 from ase.io import write
 
-from iia_calc.confirm.relaxation import CONVERGED, SAME, alike
+from iia_calc.confirm.relaxation import CONVERGED, GRADIENT_LIMIT, SAME, alike
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.labels.dft.electronic import ElectronicState
 from iia_calc.labels.level import FOLLOWED, UNCHECKED, UNSTABLE
 from search.geometry.fingerprint import kabsch
+
+CONTAMINATED = 0.1
+"""⟨S²⟩ above S(S+1) by more than this is said."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Confirmed:
     fmax : eV/Å at the end. steps : evaluations in all, those of earlier calls included.
     rmsd : Å, how far it moved from the model's minimum, after superposition.
     same_as : model rank of the lower isomer that it became, if it did.
-    reason : "converged", "step limit", "interrupted", "not started", or why it failed.
+    reason : "converged", "gradient limit" (relaxed as far as asked), "step limit", "interrupted", "not started", or why
+        it failed.
     states : single points at the relaxed structure, by basis and multiplicity; the last basis ranks.
     vibrations : of the relaxed state; None where they weren't asked for.
     left_saddle : cm⁻¹ (negative) of the mode along which it was pushed off a saddle, if it was.
@@ -60,7 +64,13 @@ class Confirmed:
 
     @property
     def converged(self) -> bool:
+        """Whether the forces fell below what was asked for."""
         return self.reason == CONVERGED
+
+    @property
+    def relaxed(self) -> bool:
+        """Whether it is as relaxed as was asked for, so that it can be ranked."""
+        return self.reason in (CONVERGED, GRADIENT_LIMIT)
 
     @property
     def is_saddle(self) -> bool:
@@ -97,15 +107,30 @@ class Confirmed:
         return last[higher[0]] - last[self.multiplicity] if higher and self.multiplicity in last else None
 
     @property
+    def spin_contamination(self) -> float | None:
+        """⟨S²⟩ of the state that ranks above S(S+1), where that is more than 0.1; else None."""
+        if self.state is None or self.state.s_squared is None:
+            return None
+        excess = self.state.s_squared - self.state.ideal_s_squared
+        return excess if excess > CONTAMINATED else None
+
+    @property
     def notes(self) -> list[str]:
         """What a reader must not miss, in words."""
-        found = [] if self.converged else [self.reason]
+        found = [] if self.relaxed else [self.reason]
+        if self.reason == GRADIENT_LIMIT and self.fmax is not None:
+            found.append(f"relaxed by {self.steps} gradients only: a force of {self.fmax:.2f} eV/Å remains")
         if self.same_as is not None:
             found.append(f"became the same as model rank {self.same_as}")
         if self.gap is not None and self.gap < 0:
             found.append(
                 f"multiplicity {self.multiplicity + 2} lies {-self.gap:.2f} eV lower than {self.multiplicity}, "
                 "in which it was relaxed"
+            )
+        if self.spin_contamination is not None and self.state is not None:
+            found.append(
+                f"⟨S²⟩ is {self.state.s_squared:.2f} where {self.state.ideal_s_squared:.2f} is right: "
+                "the state is contaminated by others, its energy less certain"
             )
         if self.is_saddle and self.vibrations is not None:
             found.append(f"a saddle, no isomer: {abs(self.vibrations.frequencies[0]):.0f}i cm⁻¹")
@@ -160,7 +185,7 @@ def merged(relaxed: Sequence[tuple[float, Atoms]]) -> list[int]:
 
 def ranked(found: Sequence[Confirmed]) -> list[Confirmed]:
     """Isomers by energy, each followed by what became the same; then saddles; then the others in the model's order."""
-    minima = [c for c in found if c.same_as is None and c.converged and c.final_energy is not None]
+    minima = [c for c in found if c.same_as is None and c.relaxed and c.final_energy is not None]
     minima.sort(key=_final)
     isomers = [c for c in minima if not c.is_saddle]
     lowest = _final((isomers or minima)[0]) if minima else float("nan")
@@ -194,6 +219,8 @@ def described(c: Confirmed) -> dict[str, Any]:
         "stability": c.stability,
         "s_squared": None if c.state is None else c.state.s_squared,
         "ideal_s_squared": None if c.state is None else c.state.ideal_s_squared,
+        "spin_contamination": c.spin_contamination,
+        "level_of_theory": None if c.state is None else c.state.level,
         "states": [state.as_plain() for state in c.states],
         "n_imaginary": None if c.vibrations is None else c.vibrations.n_imaginary,
         "vibrations": None if c.vibrations is None else c.vibrations.as_plain(),
@@ -223,6 +250,7 @@ def comment(c: Confirmed) -> dict[str, Any]:
         "stability",
         "s_squared",
         "ideal_s_squared",
+        "spin_contamination",
         "n_imaginary",
         "left_saddle",
         "converged",
@@ -237,14 +265,20 @@ def comment(c: Confirmed) -> dict[str, Any]:
     return found | ({"notes": "; ".join(c.notes)} if c.notes else {})
 
 
-def write_confirmed(confirmed: Sequence[Confirmed], path: Path) -> None:
-    """An extended XYZ file of the relaxed structures, ranks, states and how far each moved in the comment lines."""
+def write_confirmed(confirmed: Sequence[Confirmed], path: Path, level: str | None = None) -> None:
+    """Write an extended XYZ file of the relaxed structures, with ranks, states and how far each moved.
+
+    level : of theory of the relaxation, whose energy and forces each frame has; `final_energy` is of `final_level`.
+    """
     frames = []
     for c in confirmed:
         if c.energy is not None:
             atoms = c.atoms.copy()
             atoms.calc = c.atoms.calc
             atoms.info.update(comment(c))
+            if level is not None:
+                atoms.info["level_of_theory"] = level
+                atoms.info["final_level"] = level if c.state is None else c.state.level
             frames.append(atoms)
     partial_file = path.with_name(f".{path.name}.part")
     write(partial_file, frames, format="extxyz")

@@ -122,11 +122,6 @@ def lanes(workers: int) -> Iterator[Lanes]:
         found.close()
 
 
-def cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _leave_signals_to_the_main_thread() -> None:
     """Processes started from such a thread inherit this: Ctrl-C on a terminal reaches the whole group."""
     if hasattr(signal, "pthread_sigmask"):

@@ -16,9 +16,11 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
+from iia_calc.common.device import cores
 from iia_calc.confirm.journal import StoredSteps
 from iia_calc.confirm.relaxation import (
     CONVERGED,
+    GRADIENT_LIMIT,
     INTERRUPTED,
     StoredRelaxation,
     largest_force,
@@ -30,12 +32,13 @@ from iia_calc.confirm.result import Confirmed, merged, moved, ranked
 from iia_calc.confirm.settings import Checks
 from iia_calc.confirm.vibrations import STEP, Vibrations, central_differences, normal_modes
 from iia_calc.confirm.worker_level import InLane, state_of
-from iia_calc.confirm.workers import Lanes, WorkerLost, cores
+from iia_calc.confirm.workers import Lanes, WorkerLost
 from iia_calc.labels.dft.electronic import ElectronicState, next_multiplicity
 from iia_calc.labels.level import HessianUnavailable, LabelFailed, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure, LabelStore
 
 NOT_STARTED = "not started"
+RELAXED = (CONVERGED, GRADIENT_LIMIT)
 PUSH = 0.4
 """Å by which the atom that moves most leaves a saddle."""
 
@@ -85,12 +88,13 @@ class Verification:
         callback: Callable[[Step], object] | None,
         curvature: Callable[[Atoms], np.ndarray] | None = None,
         ranks: Sequence[int] | None = None,
+        gradients: int | None = None,
     ) -> None:
         if pool.workers > 1 and hasattr(level, "but"):
             level = level.but(threads=max(1, cores() // pool.workers))
         self.level = cast(Any, level)  # a DFTLevel where there are checks
         self.labels, self.steps, self.pool, self.checks, self.callback = labels, steps, pool, checks, callback
-        self.fmax, self.max_steps, self.curvature = fmax, max_steps, curvature
+        self.fmax, self.max_steps, self.curvature, self.gradients = fmax, max_steps, curvature, gradients
         self.paths = stored_paths(labels)
         self.everything = dict(self.paths)
         ranks = range(1, len(isomers) + 1) if ranks is None else ranks
@@ -129,7 +133,7 @@ class Verification:
 
     def _distinct(self) -> list[_Case]:
         """Converged ones, each kind once; the others learn which they became."""
-        cases = [case for case in self.cases if case.reason == CONVERGED]
+        cases = [case for case in self.cases if case.reason in RELAXED]
         kept = merged([(case.relaxation.frames[-1].label.energy, case.final) for case in cases])
         for case, k in zip(cases, kept, strict=True):
             case.same_as = None if cases[k] is case else cases[k].model_rank
@@ -139,7 +143,7 @@ class Verification:
         if self.pool.stopped:
             case.reason = CONVERGED if case.relaxation.converged else NOT_STARTED
             return
-        case.reason = case.relaxation.run(self.max_steps, partial(self._evaluated, case))
+        case.reason = case.relaxation.run(self.max_steps, partial(self._evaluated, case), self.gradients)
         self.pool.stopped |= case.reason == INTERRUPTED
         self._tell(case, f"relaxation {case.reason}", 1)
 
@@ -307,7 +311,7 @@ class Verification:
 
     def _reason(self, case: _Case) -> str:
         """Where a check that ranks is missing, that is why it ends unranked."""
-        if self.checks is None or case.reason != CONVERGED or case.same_as is not None:
+        if self.checks is None or case.reason not in RELAXED or case.same_as is not None:
             return case.reason
         last = len(self.bases) - 1
         if not any(k == last for k, _ in case.states):
@@ -315,4 +319,4 @@ class Verification:
         expected = len(self.bases) * len(self._multiplicities(case))
         expected += int(self.checks.frequencies and len(case.start) > 1)
         there = len(case.states) + int(case.vibrations is not None) + len(case.failures)
-        return INTERRUPTED if self.pool.stopped and there < expected else CONVERGED
+        return INTERRUPTED if self.pool.stopped and there < expected else case.reason

@@ -27,13 +27,15 @@ def dask_executor(address: str, timeout: float = CONNECT_WITHIN) -> Iterator[tup
 
     Raises
     ------
-    ImportError : Dask is not installed. ConnectionError : no scheduler answers. RuntimeError : a worker has
+    MissingPackage : Dask is not installed. ConnectionError : no scheduler answers. JobFailed : a worker has
         another version of this package, or none.
     """
     try:
         from distributed import Client
     except ImportError as error:
-        raise MissingPackage("--dask needs Dask, which is not installed: pip install 'schnet-iia[dask]'") from error
+        raise MissingPackage(
+            "--dask needs Dask, which is not installed: pip install '.[dask]' in the folder of SchNet-IIA"
+        ) from error
     try:
         _knock(address, timeout)
         client = Client(address, timeout=timeout, set_as_default=False)

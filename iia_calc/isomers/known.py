@@ -7,6 +7,7 @@ less, often lies near that of the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -17,11 +18,60 @@ from ase.io import read
 
 from iia_calc.model.storage import models_folder
 from search.geometry.composition import Composition, bond_lengths
+from search.geometry.fingerprint import Fingerprint, Sameness, same
 from search.geometry.pieces import NEIGHBOUR
 from search.geometry.seeds import attached, push_apart
+from search.geometry.shape import shape_of
+from search.searchers.starts import in_order
 
-GROWN, SHRUNK = 6, 4
+ENLARGED, REDUCED = 6, 4
 """Structures made of each neighbour with one atom less, and of each with one more."""
+ALIKE = Sameness(rmsd_tolerance=0.09, displacement_tolerance=0.3)
+"""Wider than a search's: a minimum of the potential and the DFT minimum that it stands for differ a little."""
+
+
+@dataclass(frozen=True)
+class KnownMinimum:
+    """A minimum of the shipped table.
+
+    Attributes
+    ----------
+    atoms : its DFT geometry.
+    energy, relative : eV, absolute and above the lowest known one of its formula.
+    shape : of the DFT geometry. level : of theory.
+    """
+
+    atoms: Atoms
+    energy: float
+    relative: float
+    shape: str
+    level: str
+
+
+def known_minima(composition: Composition, source: str | Path | None = None) -> list[KnownMinimum]:
+    """The known DFT minima of `composition`, lowest first, atoms in the composition's order; empty where none are."""
+    path = _path(source)
+    frames = [f for f in _frames(path) if composition.matches(f)] if path.exists() else []
+    frames.sort(key=lambda f: float(f.get_potential_energy()))
+    found = []
+    for frame in frames:
+        (atoms,) = in_order([Atoms(frame.numbers, frame.positions)], composition)
+        energy, lowest = float(frame.get_potential_energy()), float(frames[0].get_potential_energy())
+        found.append(KnownMinimum(atoms, energy, energy - lowest, shape_of(atoms), str(frame.info.get("level", ""))))
+    return found
+
+
+def match_known(minima: Sequence[Atoms], known: Sequence[KnownMinimum]) -> dict[int, KnownMinimum]:
+    """Which of `minima` (lowest first, atoms in the order of `known`) are which known ones, each at most once."""
+    found: dict[int, KnownMinimum] = {}
+    for minimum in known:
+        wanted = Fingerprint(minimum.atoms.positions, minimum.atoms.numbers)
+        bond = float(bond_lengths(minimum.atoms.numbers[:1])[0, 0])
+        for k, atoms in enumerate(minima):
+            if k not in found and same(Fingerprint(atoms.positions, atoms.numbers), wanted, bond, ALIKE):
+                found[k] = minimum
+                break
+    return found
 
 
 def known_starts(composition: Composition, source: str | Path | None = None) -> list[Atoms]:
@@ -29,8 +79,8 @@ def known_starts(composition: Composition, source: str | Path | None = None) -> 
 
     source : of minima, anything ASE reads; None for the shipped `models/lowest`.
     """
-    path = models_folder() / "lowest" / "lowest.extxyz" if source is None else Path(source)
-    return starts_from(_minima(path), composition) if path.exists() else []
+    path = _path(source)
+    return starts_from([Atoms(f.numbers, f.positions) for f in _frames(path)], composition) if path.exists() else []
 
 
 def starts_from(minima: Sequence[Atoms], composition: Composition) -> list[Atoms]:
@@ -50,18 +100,22 @@ def starts_from(minima: Sequence[Atoms], composition: Composition) -> list[Atoms
         if not change:
             same.append(atoms.copy())
         elif list(change.values()) == [1]:
-            made += [_grown(atoms, next(iter(change)), rng) for _ in range(GROWN)]
+            made += [_add_atom(atoms, next(iter(change)), rng) for _ in range(ENLARGED)]
         elif list(change.values()) == [-1]:
-            made += _shrunk(atoms, next(iter(change)))
+            made += _remove_atoms(atoms, next(iter(change)))
     return same + made
 
 
+def _path(source: str | Path | None) -> Path:
+    return models_folder() / "lowest" / "lowest.extxyz" if source is None else Path(source)
+
+
 @cache
-def _minima(path: Path) -> Sequence[Atoms]:
-    return [Atoms(frame.numbers, frame.positions) for frame in read(path, index=":")]
+def _frames(path: Path) -> tuple[Atoms, ...]:
+    return tuple(read(path, index=":"))
 
 
-def _grown(atoms: Atoms, symbol: str, rng: np.random.Generator) -> Atoms:
+def _add_atom(atoms: Atoms, symbol: str, rng: np.random.Generator) -> Atoms:
     """One atom attached from outside, to one to three of the others; at the rim of what is flat, half of the time."""
     numbers = np.append(atoms.numbers, atomic_numbers[symbol])
     centred = atoms.positions - atoms.positions.mean(0)
@@ -70,9 +124,9 @@ def _grown(atoms: Atoms, symbol: str, rng: np.random.Generator) -> Atoms:
     return Atoms(numbers, push_apart(positions, numbers))
 
 
-def _shrunk(atoms: Atoms, symbol: str) -> list[Atoms]:
+def _remove_atoms(atoms: Atoms, symbol: str) -> list[Atoms]:
     """Copies without one of the `symbol` atoms that have the fewest bonds."""
     limits = NEIGHBOUR * bond_lengths(atoms.numbers)
     bonds = (atoms.get_all_distances() < limits).sum(1) - 1
-    places = [k for k in np.argsort(bonds, kind="stable") if atoms.symbols[k] == symbol][:SHRUNK]
+    places = [k for k in np.argsort(bonds, kind="stable") if atoms.symbols[k] == symbol][:REDUCED]
     return [atoms[[j for j in range(len(atoms)) if j != k]] for k in places]

@@ -1,170 +1,84 @@
-"""The search for isomers on islands: as `search_isomers`, on many processes or machines."""
+"""The search for isomers on islands: many processes or machines, the folder of a plain search."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from ase import Atoms
 
-from iia_calc.common.device import checked_device
-from iia_calc.common.files import write_json
-from iia_calc.isomers.run_record import RunRecord, versions
-from iia_calc.isomers.search import (
-    DEFAULT_TIME,
-    IsomerSearch,
-    model_relaxer,
-    search_folder,
-    write_search,
-    write_strayed,
-)
+from iia_calc.common.device import checked_device, cores
+from iia_calc.isomers.dask import computing
+from iia_calc.isomers.files import write_uncertain
+from iia_calc.isomers.relaxer import ModelRelaxer, model_relaxer
+from iia_calc.isomers.request import SearchRequest
+from iia_calc.isomers.search import IsomerSearch, describe_model, run_record, write_search
 from iia_calc.model.storage import code_version, find, models_folder
-from search.geometry.composition import Composition
 from search.geometry.shape import shape_of
 from search.islands.run import default_islands, find_minima_on_islands
 from search.islands.scheduler import IslandProgress
-from search.islands.task import WorkerMismatch
-from search.relaxers.base import Relaxed, Relaxer
+from search.relaxers.base import Relaxed
 
 
-@dataclass(frozen=True)
-class ModelRelaxer:
-    """Makes the relaxer of a model on a worker, wherever that is; see `model_relaxer`.
-
-    Attributes
-    ----------
-    formula : whose elements the model must know.
-    model : a shipped model's name, or a folder that every worker sees under the same path.
-    device : None takes the GPU where a worker has one.
-    threads : CPU threads of each worker.
-    version : of this package; a worker with another one refuses.
-
-    Raises
-    ------
-    WorkerMismatch : the worker has no such model or device, or another version.
-    """
-
-    formula: str
-    model: str
-    device: str | None
-    fmax: float
-    threads: int = 1
-    version: str = ""
-
-    def __call__(self) -> Relaxer:
-        import torch
-
-        if self.version and code_version() != self.version:
-            raise WorkerMismatch(f"a worker has schnet-iia {code_version()}, the search runs {self.version}")
-        torch.set_num_threads(self.threads)
-        try:
-            return model_relaxer(Composition.parse(self.formula), self.model, self.device, self.fmax)[0]
-        except ValueError as error:
-            raise WorkerMismatch(f"a worker cannot relax with this model: {error}") from error
-
-
-def search_isomers_on_islands(
-    formula: str,
-    islands: int,
-    *,
-    out: str | Path | None = None,
-    method: str | None = None,
-    quenches: int | None = None,
-    time_limit: float | None = None,
-    seed: int = 0,
-    model: str | Path | None = None,
-    device: str | None = None,
-    batch_size: int | None = None,
-    fmax: float = 0.005,
-    until_found: int | None = None,
-    threads: int = 1,
-    executor: Executor | None = None,
-    workers: int | Callable[[], int] | None = None,
-    in_step: bool = True,
-    callback: Callable[[IslandProgress], object] | None = None,
-    drawn: bool = True,
-    starts: Sequence[Atoms] = (),
+def search_islands(
+    request: SearchRequest,
+    starts: Sequence[Atoms],
+    described: dict[str, Any],
+    callback: Callable[[IslandProgress], object] | None,
 ) -> IsomerSearch:
-    """Search on `islands` islands; the folder and what isn't said here are those of `search_isomers`.
-
-    run.json also has what distinguishes the islands and what became of each, under `islands`.
+    """Search on the islands of `request`; run.json also has what became of each, under `islands`.
 
     Parameters
     ----------
-    method : of all islands; None mixes three ways of basin hopping and a bee colony.
-    device : None takes the GPU where a worker has one. threads : CPU threads of each worker.
-    executor, workers, in_step : see `search.islands.run.find_minima_on_islands`.
+    starts : structures to begin with.
+    described : what run.json says of the labels.
 
     Raises
     ------
-    As `search_isomers` and `find_minima_on_islands`.
+    As `search_isomers` and `search.islands.run.find_minima_on_islands`.
     """
-    composition = Composition.parse(formula)
-    chosen = default_islands(islands, method)
-    if quenches is None and time_limit is None and until_found is None:
-        time_limit = DEFAULT_TIME
-    path = find(model)
-    used = "each worker's" if executor is not None and device is None else device
-    if executor is None:
-        used = checked_device(device)
-    relaxer, described = model_relaxer(composition, path, "cpu", fmax)  # here it only says what it is
-    folder = search_folder(composition, out)
-    settings = {
-        "formula": composition.formula,
-        "method": method,
-        "quenches": quenches,
-        "time_limit": time_limit,
-        "seed": seed,
-        "batch_size": batch_size,
-        "fmax": fmax,
-        "until_found": until_found,
-        "in_step": in_step,
-        "starts": len(starts),
-        "islands": [asdict(island) for island in chosen],
-    }
-    described = {
-        **described,
-        "device": used,
-        "threads": threads,
-        "settings": settings,
-        "versions": versions(),
-    }
-    record = RunRecord(folder / "run.json", described)
+    islands = default_islands(request.islands, request.method)
+    path = find(request.model)
+    # here it only says what it is and compares what was found
+    relaxer, about = model_relaxer(request.composition, path, "cpu", request.fmax)
+    used = checked_device(request.device) if request.dask is None or request.device is not None else "each worker's"
+    record = run_record(request, starts, {**about, **described, "device": used, "threads": request.threads})
+    shipped = path.resolve().parent == models_folder().resolve()
+    maker = ModelRelaxer(
+        request.formula,
+        path.name if shipped else str(path.resolve()),
+        request.device,
+        request.fmax,
+        request.threads,
+        code_version(),
+    )
 
     def after_epoch(progress: IslandProgress) -> None:
         record.running(progress)
         if callback is not None:
             callback(progress)
 
-    def keep_uncertain(strayed: Sequence[Relaxed]) -> None:
-        write_strayed(strayed, folder / "uncertain.extxyz")
+    def keep_uncertain(uncertain: Sequence[Relaxed]) -> None:
+        write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(record.described))
 
-    shipped = path.resolve().parent == models_folder().resolve()
-    result = find_minima_on_islands(
-        composition,
-        ModelRelaxer(
-            composition.formula, path.name if shipped else str(path.resolve()), device, fmax, threads, code_version()
-        ),
-        chosen,
-        quenches=quenches,
-        time_limit=time_limit,
-        seed=seed,
-        until_found=until_found,
-        archive=folder / "archive.db",
-        callback=after_epoch,
-        shape=shape_of,
-        batch_size=batch_size,
-        executor=executor,
-        workers=workers,
-        in_step=in_step,
-        uncertain=keep_uncertain,
-        like=relaxer,
-        starts=starts,
-    )
-    found = write_search(result, record, drawn=drawn)
-    run: dict[str, Any] = {**found.run, "islands": result.islands}
-    write_json(record.path, run)
-    return IsomerSearch(found.isomers, result, folder, run)
+    with computing(request.dask) as (executor, slots):
+        result = find_minima_on_islands(
+            request.composition,
+            maker,
+            islands,
+            quenches=request.quenches,
+            time_limit=request.time_limit,
+            seed=request.seed,
+            until_found=request.until_found,
+            archive=request.folder / "archive.db",
+            callback=after_epoch,
+            shape=shape_of,
+            batch_size=request.batch_size,
+            executor=executor,
+            workers=slots or request.workers or min(request.islands, cores()),
+            in_step=not request.asynchronous,
+            uncertain=keep_uncertain,
+            like=relaxer,
+            starts=starts,
+        )
+    return write_search(request, result, record, relaxer.committee, {"islands": result.islands})

@@ -30,7 +30,7 @@ class RunRecord:
     def __init__(self, path: Path, described: dict[str, Any]) -> None:
         self.path, self.described = path, described
         self.began = datetime.now(UTC).isoformat(timespec="seconds")
-        self._earlier: list[dict] | None = None
+        self._earlier: list[dict[str, Any]] | None = None
 
     def running(self, progress: Progress) -> None:
         """After a batch: the first one writes, the others return at once."""
@@ -38,8 +38,8 @@ class RunRecord:
             counts = {"n_minima": progress.n_minima, "n_quenches": progress.n_quenches}
             self._write(counts, {"began": self.began, "stopped_by": "running"})
 
-    def ended(self, result: SearchResult) -> dict[str, Any]:
-        """The whole record, written and returned."""
+    def ended(self, result: SearchResult, more: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The whole record, written and returned. more : what else is to be said."""
         counts = {"n_minima": len(result.minima)} | {name: getattr(result, name) for name in COUNTS}
         call = {
             "began": self.began,
@@ -48,9 +48,13 @@ class RunRecord:
             "n_quenches": result.n_quenches,
             "stopped_by": result.stopped_by,
         }
-        return self._write(counts, call, {"moves": result.moves, "convergence": result.convergence.as_plain()})
+        return self._write(
+            counts, call, {"moves": result.moves, "convergence": result.convergence.as_plain(), **(more or {})}
+        )
 
-    def _write(self, counts: dict, call: dict, more: dict | None = None) -> dict[str, Any]:
+    def _write(
+        self, counts: dict[str, Any], call: dict[str, Any], more: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         if self._earlier is None:
             self._earlier = earlier_calls(self.path)
         run = {
@@ -64,7 +68,7 @@ class RunRecord:
         return run
 
 
-def earlier_calls(path: Path) -> list[dict]:
+def earlier_calls(path: Path) -> list[dict[str, Any]]:
     """`calls` of a run.json; none where there is no such file."""
     try:
         return list(json.loads(path.read_text(encoding="utf-8"))["calls"])

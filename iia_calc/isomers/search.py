@@ -2,138 +2,156 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
 
-from iia_calc.common.device import checked_device
 from iia_calc.common.structures import read_structures
+from iia_calc.isomers.coverage import check_coverage
+from iia_calc.isomers.files import write_isomers, write_uncertain
+from iia_calc.isomers.known import known_minima, known_starts
+from iia_calc.isomers.ranking import Isomer, rank_isomers
+from iia_calc.isomers.relaxer import cpu_threads, model_relaxer
+from iia_calc.isomers.request import SearchRequest, search_request
 from iia_calc.isomers.run_record import RunRecord, versions
-from search import METHODS, Progress, Relaxed, Relaxer, SearchResult, find_minima
 from search.archive.minimum import sound
 from search.errors import InputError
 from search.geometry.composition import Composition
 from search.geometry.seeds import seed_structures
-from search.geometry.shape import DopantBonds, dopant_bonds, shape_of
+from search.geometry.shape import shape_of
+from search.relaxers.base import Relaxed, Relaxer
+from search.result import Progress, SearchResult
+from search.run import find_minima
 
-DEFAULT_TIME = 120.0
-"""Seconds a search takes where nothing else is asked for."""
-
-
-@dataclass(frozen=True)
-class Isomer:
-    """One distinct minimum of a search.
-
-    Attributes
-    ----------
-    rank : 1 is the lowest.
-    atoms : the structure, its energy (eV) on it.
-    energy, relative : eV, absolute and above the lowest.
-    shape : planar, tubular, cage or compact (`search.geometry.shape`).
-    bonds : of each dopant atom.
-    deviation : standard deviation of the committee's energies, eV; None without a committee.
-    error : what that means: two thirds of the energies held out of the training were wrong by less than this, eV;
-        None where the model is not calibrated.
-    times_found, first_quench : how often quenches ended here, and the first that did.
-    """
-
-    rank: int
-    atoms: Atoms
-    energy: float
-    relative: float
-    shape: str
-    bonds: tuple[DopantBonds, ...]
-    deviation: float | None
-    error: float | None
-    times_found: int
-    first_quench: int
-
-    @property
-    def relative_per_atom(self) -> float:
-        """eV/atom above the lowest."""
-        return self.relative / len(self.atoms)
+if TYPE_CHECKING:
+    from iia_calc.model.committee import Committee
 
 
 @dataclass(frozen=True)
 class IsomerSearch:
-    """What `search_isomers` found and where it lies."""
+    """What `search_isomers` found, and where it lies.
+
+    Attributes
+    ----------
+    isomers : lowest first.
+    result : counts, convergence and the reason of the end.
+    folder : where the files are.
+    run : what run.json holds.
+    """
 
     isomers: list[Isomer]
     result: SearchResult
     folder: Path
     run: dict[str, Any]
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was ended from outside before its limits were reached."""
+        return self.result.stopped_by == "interrupted"
+
+    @property
+    def level_of_theory(self) -> str | None:
+        """What the model was fitted to; None where another relaxer was given."""
+        return self.run.get("model", {}).get("level_of_theory")
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """What every comment line of its files says: model and level of theory."""
+        return describe_model(self.run)
+
 
 def search_isomers(
-    formula: str,
+    request: SearchRequest | str,
     *,
-    out: str | Path | None = None,
-    method: str = "basin-hopping",
-    quenches: int | None = None,
-    time_limit: float | None = None,
-    seed: int = 0,
-    model: str | Path | None = None,
-    device: str | None = None,
-    batch_size: int | None = None,
-    fmax: float = 0.005,
-    until_found: int | None = None,
+    starts: Sequence[Atoms] = (),
     relaxer: Relaxer | None = None,
     callback: Callable[[Progress], object] | None = None,
-    drawn: bool = True,
-    starts: Sequence[Atoms] = (),
+    say: Callable[[str], object] | None = None,
+    **settings: Any,
 ) -> IsomerSearch:
-    """Search the minima of `formula` and write them to a folder.
+    """Search for the isomers of a cluster and write them to a folder; `iia search` is this function.
 
-    The folder receives `archive.db` (every minimum, as it is found), and at the end `isomers.extxyz`,
-    `isomers.png` and `run.json`. The same call on the same folder goes on where it ended: `quenches`
-    counts those of earlier calls, `time_limit` (seconds) is for this call.
+    The folder receives archive.db (every minimum, as it is found), and at the end isomers.extxyz, isomers.png and
+    run.json. The same call on the same folder goes on where it ended.
 
     Parameters
     ----------
-    formula : of the elements that the model knows.
-    out : the folder, by default `<formula>-search`.
-    quenches, time_limit, until_found : when to stop, whichever is first; two minutes where none is given.
-        until_found: the lowest minimum was reached from so many independent starts.
-    model : name of a shipped model or a model's folder; None for the default.
-    device : "cpu", "cuda", ...; None for the GPU where there is one.
-    fmax : largest force of a converged minimum, eV/Å.
-    relaxer : relaxes instead of a model (which is then not loaded).
+    request : a `SearchRequest`; or a formula, with the request's fields as keywords:
+        search_isomers("SeB12", quenches=500).
+    starts : structures that are relaxed first and gone on from, beside those of the request.
+    relaxer : relaxes instead of a model, which is then not loaded.
     callback : called with a `Progress` after each batch.
-    starts : structures that are relaxed before all others and gone on from, e.g. `iia_calc.isomers.known.known_starts`.
+    say : called with each line about what the model knows, before anything is computed; by default those that warn
+        are Python warnings.
 
     Raises
     ------
-    ValueError : formula, elements, method, limits or model make no sense; nothing was computed.
-    ValueError, BlockingIOError : the folder belongs to another search, or one is running in it.
+    InputError : the request makes no sense, or the folder belongs to another search; nothing was computed.
+    BlockingIOError : another process searches in the folder.
     """
-    composition = Composition.parse(formula)
-    if method not in METHODS:
-        raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    if quenches is None and time_limit is None and until_found is None:
-        time_limit = DEFAULT_TIME
-    described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
+    request = search_request(request, settings)
+    if relaxer is not None and request.islands > 1:
+        raise InputError("islands make their own relaxers from a model; give one or the other")
+    given = list(starts)
+    if request.starts is not None:
+        given += read_structures(request.starts)
+    if request.known:
+        given += known_starts(request.composition)
+    with cpu_threads(request.threads):
+        described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
+        if relaxer is None:
+            described = describe_coverage(request, say)
+        if request.islands > 1:
+            from iia_calc.isomers.parallel import search_islands
+
+            return search_islands(request, given, described, callback)
+        return _search(request, given, described, relaxer, callback)
+
+
+def describe_coverage(request: SearchRequest, say: Callable[[str], object] | None) -> dict[str, Any]:
+    """Tell what the model knows of the composition; `labels` and `warnings` for run.json.
+
+    Raises
+    ------
+    InputError : no such model, or it knows nothing of this composition.
+    """
+    from iia_calc.model.storage import find, read_card
+
+    card = read_card(find(request.model))
+    Composition.parse(request.formula, allowed=card.elements)
+    found = check_coverage(request.composition, card.name, card.label_counts, request.extrapolate)
+    if found is None:
+        return {}
+    if say is not None:
+        say(found.text)
+    for line in found.warnings:
+        if say is not None:
+            say(f"warning: {line}")
+        else:
+            warnings.warn(line, stacklevel=3)
+    return {"labels": found.text, "warnings": list(found.warnings)}
+
+
+def _search(
+    request: SearchRequest,
+    starts: Sequence[Atoms],
+    described: dict[str, Any],
+    relaxer: Relaxer | None,
+    callback: Callable[[Progress], object] | None,
+) -> IsomerSearch:
+    """One searcher in this process."""
+    uncertain: Iterable[Relaxed] = ()
+    committee = None
     if relaxer is None:
-        relaxer, described = model_relaxer(composition, model, device, fmax)
-    folder = search_folder(composition, out)
-    settings = {
-        "formula": composition.formula,
-        "method": method,
-        "quenches": quenches,
-        "time_limit": time_limit,
-        "seed": seed,
-        "batch_size": batch_size,
-        "fmax": fmax,
-        "until_found": until_found,
-        "starts": len(starts),
-    }
-    record = RunRecord(folder / "run.json", {**described, "settings": settings, "versions": versions()})
+        on_model, about = model_relaxer(request.composition, request.model, request.device, request.fmax)
+        described, committee = {**about, **described}, on_model.committee
+        relaxer, uncertain = on_model, on_model.strayed
+    record = run_record(request, starts, described)
 
     def after_batch(progress: Progress) -> None:
         record.running(progress)
@@ -141,151 +159,79 @@ def search_isomers(
             callback(progress)
 
     result = find_minima(
-        composition,
+        request.composition,
         relaxer,
-        method,
-        quenches=quenches,
-        time_limit=time_limit,
-        seed=seed,
-        archive=folder / "archive.db",
+        request.method or "basin-hopping",
+        quenches=request.quenches,
+        time_limit=request.time_limit,
+        seed=request.seed,
+        archive=request.folder / "archive.db",
         callback=after_batch,
-        batch_size=batch_size,
-        until_found=until_found,
+        batch_size=request.batch_size,
+        until_found=request.until_found,
         shape=shape_of,
         starts=starts,
     )
-    return write_search(result, record, getattr(relaxer, "strayed", ()), drawn=drawn)
+    write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(described))
+    return write_search(request, result, record, committee)
+
+
+def run_record(request: SearchRequest, starts: Sequence[Atoms], described: dict[str, Any]) -> RunRecord:
+    """run.json of a search, with its settings and the versions of the packages; nothing is written yet."""
+    settings = {**request.as_plain(), "starts": len(starts)}
+    return RunRecord(request.folder / "run.json", {**described, "settings": settings, "versions": versions()})
+
+
+def describe_model(run: dict[str, Any]) -> dict[str, Any]:
+    """Name and level of theory of the model in run.json; empty where there is none."""
+    model = run.get("model")
+    return {} if model is None else {"model": model["name"], "level_of_theory": model["level_of_theory"]}
 
 
 def write_search(
-    result: SearchResult, record: RunRecord, strayed: Iterable[Relaxed] = (), drawn: bool = True
+    request: SearchRequest,
+    result: SearchResult,
+    record: RunRecord,
+    committee: Committee | None,
+    more: dict[str, Any] | None = None,
 ) -> IsomerSearch:
-    """Rank what a search found and write it beside run.json: isomers.extxyz, isomers.png, uncertain.extxyz."""
-    folder = record.path.parent
-    isomers = rank_isomers(result.minima, record.described.get("model", {}).get("energy_factor"))
-    run = record.ended(result)
-    write_strayed(strayed, folder / "uncertain.extxyz")
+    """Rank what a search found and write it: run.json, isomers.extxyz and isomers.png.
+
+    Parameters
+    ----------
+    committee : on which relative energies are compared; None without one.
+    more : what else run.json says.
+    """
+    factor = record.described.get("model", {}).get("energy_factor")
+    isomers = rank_isomers(result.minima, factor, committee, known_minima(request.composition))
+    found = IsomerSearch(isomers, result, request.folder, record.ended(result, more))
     if isomers:
-        write_isomers(isomers, folder / "isomers.extxyz")
-        if drawn:
+        write_isomers(isomers, request.folder / "isomers.extxyz", about=found.about)
+        if request.picture:
             from iia_calc.report.picture import draw_isomers
 
-            draw_isomers([i.atoms for i in isomers], [i.energy for i in isomers], folder / "isomers.png")
-    return IsomerSearch(isomers, result, folder, run)
-
-
-def search_folder(composition: Composition, out: str | Path | None) -> Path:
-    """Where a search of `composition` is kept, by default `<formula>-search`.
-
-    Raises
-    ------
-    ValueError : it is a file.
-    """
-    folder = Path(out) if out is not None else Path(f"{composition.formula}-search")
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; --out needs a folder (it may not exist yet)")
-    return folder
-
-
-def model_relaxer(
-    composition: Composition, model: str | Path | None, device: str | None, fmax: float
-) -> tuple[Relaxer, dict[str, Any]]:
-    """A batched relaxer over a model, and what run.json says of it.
-
-    Raises
-    ------
-    ValueError : no such model or device, or the model doesn't know an element of `composition`.
-    """
-    import torch
-
-    from iia_calc.model.storage import find, load, read_card
-    from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
-
-    path = find(model)
-    card = read_card(path)
-    Composition.parse(composition.formula, allowed=card.elements)
-    used = checked_device(device)
-    potential = load(path, device=used)
-    relaxer = PotentialRelaxer(potential, fmax=fmax, forces_std_limit=forces_std_limit(potential))
-    weights = [member["sha256"] for member in card.members]
-    return relaxer, {
-        "model": {
-            "name": card.name,
-            "sha256": weights,
-            "level_of_theory": card.level_of_theory,
-            "data_hash": card.data_hash,
-            "energy_factor": card.calibration.get("energy_factor"),
-        },
-        "device": used,
-        "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both
-    }
-
-
-def rank_isomers(minima: Sequence[Atoms], energy_factor: float | None = None) -> list[Isomer]:
-    """Minima of a search, lowest first, with what a chemist asks about each.
-
-    energy_factor : from the committee's deviation to the expected error, of the model's calibration.
-    """
-
-    def error(atoms: Atoms) -> float | None:
-        deviation = atoms.info.get("energy_std")
-        return None if deviation is None or energy_factor is None else energy_factor * deviation
-
-    energies = [atoms.get_potential_energy() for atoms in minima]
-    return [
-        Isomer(
-            rank=k + 1,
-            atoms=atoms,
-            energy=energies[k],
-            relative=energies[k] - energies[0],
-            shape=shape_of(atoms),
-            bonds=tuple(dopant_bonds(atoms)),
-            deviation=atoms.info.get("energy_std"),
-            error=error(atoms),
-            times_found=int(atoms.info["times_found"]),
-            first_quench=int(atoms.info["first_quench"]),
-        )
-        for k, atoms in enumerate(minima)
-    ]
-
-
-def write_isomers(isomers: Sequence[Isomer], path: Path, more: Mapping[int, dict[str, Any]] | None = None) -> None:
-    """An extended XYZ file, lowest first, rank, relative energy (eV) and shape in each comment line.
-
-    more : by rank, what else goes there.
-    """
-    frames = []
-    for isomer in isomers:
-        atoms = isomer.atoms.copy()
-        atoms.calc = isomer.atoms.calc
-        atoms.info.update(rank=isomer.rank, relative_energy=isomer.relative, shape=isomer.shape)
-        atoms.info.update((more or {}).get(isomer.rank, {}))
-        frames.append(atoms)
-    partial = path.with_name(f".{path.name}.part")
-    write(partial, frames, format="extxyz")
-    os.replace(partial, path)
-
-
-def write_strayed(strayed: Iterable[Relaxed], path: Path) -> None:
-    """Where quenches left the known region, those of earlier calls kept: what `iia label --structures` would label."""
-    frames = []
-    for relaxed in strayed:
-        atoms = relaxed.atoms.copy()
-        atoms.calc = SinglePointCalculator(atoms, energy=relaxed.energy)
-        atoms.info["forces_std"] = relaxed.forces_std
-        frames.append(atoms)
-    if frames:
-        write(path, frames, format="extxyz", append=path.exists())
+            draw_isomers(
+                [isomer.atoms for isomer in isomers],
+                [isomer.energy for isomer in isomers],
+                request.folder / "isomers.png",
+                level=found.level_of_theory,
+                shapes=[isomer.shape for isomer in isomers],
+            )
+    return found
 
 
 def first_structure(
     source: str, *, model: str | Path | None = None, device: str | None = None, seed: int = 0, starts: int = 16
 ) -> Atoms:
-    """The first frame of a file; of a formula, the lowest that `starts` random structures relax to.
+    """The first frame of a file; of a formula its known minimum, else the lowest of some random starts, relaxed.
+
+    Parameters
+    ----------
+    source : file or formula. starts : random structures relaxed where no minimum of the formula is known.
 
     Raises
     ------
-    ValueError, FileNotFoundError : neither a readable file nor a formula of the model's elements.
+    InputError, FileNotFoundError : neither a readable file nor a formula of the model's elements.
     """
     from iia_calc.model.storage import find, read_card
 
@@ -294,8 +240,9 @@ def first_structure(
         return read_structures(source, elements)[0]
     composition = Composition.parse(source, allowed=elements)
     relaxer, _ = model_relaxer(composition, model, device, fmax=0.02)
+    known = [minimum.atoms for minimum in known_minima(composition)]
     rng = np.random.default_rng(seed)
-    relaxed = [r for r in relaxer.relax(seed_structures(composition, starts, rng)) if sound(r)]
+    relaxed = [r for r in relaxer.relax(known or seed_structures(composition, starts, rng)) if sound(r)]
     if not relaxed:
         raise InputError(f"none of {starts} random starts of {composition} relaxed to a sound structure; give a file")
     return min(relaxed, key=lambda r: r.energy).atoms

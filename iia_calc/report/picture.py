@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Circle
 
 from search.errors import InputError
@@ -38,6 +39,8 @@ def draw_isomers(
     path: str | Path,
     title: str | None = None,
     confirmed: Mapping[int, float] | None = None,
+    level: str | None = None,
+    shapes: Sequence[str] | None = None,
 ) -> None:
     """Write a PNG (300 dpi): the ladder of all energies, and the structures of the lowest eight.
 
@@ -47,10 +50,12 @@ def draw_isomers(
     path : of the picture; replaced at once, so that it is never half written.
     title : above the ladder; by default the formula.
     confirmed : relative energies, eV, that DFT gives, by index of the isomer: a second ladder beside the first.
+    level : level of theory of the energies, written below.
+    shapes : of the isomers; None derives them from the structures.
 
     Raises
     ------
-    ValueError : no isomers, or not one energy for each.
+    InputError : no isomers, or not one energy for each.
     """
     if not len(isomers):
         raise InputError("there are no isomers to draw")
@@ -58,12 +63,34 @@ def draw_isomers(
         raise InputError(f"{len(isomers)} isomers, but {len(energies)} energies")
     relative = np.asarray(energies, dtype=float) - float(np.min(energies))
     shown = list(isomers[:DRAWN])
-    columns = min(PER_ROW, len(shown))
-    rows = -(-len(shown) // PER_ROW)
     flat = [project(atoms) for atoms in shown]
-    width, height = (max(float(np.abs(x[:, k]).max()) for x in flat) + 0.8 for k in (0, 1))
-    tall = 1.6 * min(max(height / width, 0.45), 1.0) + 0.5
-    wide = 1.0 if confirmed else 0.0
+    reach = tuple(max(float(np.abs(x[:, k]).max()) for x in flat) + 0.8 for k in (0, 1))
+    figure, grid = _layout(len(shown), reach[1] / reach[0], bool(confirmed))
+    ladder = figure.add_subplot(grid[:, 0])
+    _draw_ladder(ladder, relative[:WINDOW], len(shown), confirmed or {})
+    ladder.set_title(title or subscripted(Composition.parse(shown[0]).formula), fontsize=11, pad=8)
+    for k, (atoms, x) in enumerate(zip(shown, flat, strict=True)):
+        axes = figure.add_subplot(grid[k // PER_ROW, 1 + k % PER_ROW])
+        draw_structure(axes, atoms, x, (reach[0], reach[1]))
+        better = f"  ·  DFT {confirmed[k]:.2f}" if confirmed and k in confirmed else ""
+        axes.set_title(rf"$\mathbf{{{k + 1}}}$    {relative[k]:.2f} eV{better}", fontsize=9, color=INK, pad=3)
+        _write_below(axes, atoms, shape_of(atoms) if shapes is None else shapes[k])
+    if level is not None:
+        figure.text(0.995, 0.005, f"model: {level}", fontsize=6, color="#666666", ha="right", va="bottom")
+    path = Path(path)
+    partial = path.with_name(f".{path.name}.part")
+    figure.savefig(partial, dpi=300, format="png")
+    os.replace(partial, path)
+
+
+def _layout(n_drawn: int, tallness: float, two_ladders: bool) -> tuple[Figure, GridSpec]:
+    """The figure, and its grid: the ladder in the first column, structures in the others.
+
+    tallness : height over width of the structures.
+    """
+    columns, rows = min(PER_ROW, n_drawn), -(-n_drawn // PER_ROW)
+    tall = 1.6 * min(max(tallness, 0.45), 1.0) + 0.5
+    wide = 1.0 if two_ladders else 0.0
     figure = Figure(figsize=(1.9 + wide + 1.6 * columns, max(3.0, 0.45 + tall * rows)))
     FigureCanvasAgg(figure)
     grid = figure.add_gridspec(
@@ -77,30 +104,23 @@ def draw_isomers(
         wspace=0.08,
         hspace=0.3,
     )
-    ladder = figure.add_subplot(grid[:, 0])
-    _draw_ladder(ladder, relative[:WINDOW], len(shown), confirmed or {})
-    ladder.set_title(title or subscripted(Composition.parse(shown[0]).formula), fontsize=11, pad=8)
-    for k, (atoms, x) in enumerate(zip(shown, flat, strict=True)):
-        axes = figure.add_subplot(grid[k // PER_ROW, 1 + k % PER_ROW])
-        draw_structure(axes, atoms, x, (width, height))
-        better = f"  ·  DFT {confirmed[k]:.2f}" if confirmed and k in confirmed else ""
-        axes.set_title(rf"$\mathbf{{{k + 1}}}$    {relative[k]:.2f} eV{better}", fontsize=9, color=INK, pad=3)
-        bonds = dopant_bonds(atoms)
-        bound = f"  ·  {bonds[0].symbol} {len(bonds[0].lengths)}-fold" if len(bonds) == 1 else ""
-        axes.text(
-            0.5,
-            -0.02,
-            shape_of(atoms) + bound,
-            transform=axes.transAxes,
-            fontsize=7.5,
-            color="#666666",
-            ha="center",
-            va="top",
-        )
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.part")
-    figure.savefig(partial, dpi=300, format="png")
-    os.replace(partial, path)
+    return figure, grid
+
+
+def _write_below(axes: Axes, atoms: Atoms, shape: str) -> None:
+    """The shape, and of a single dopant how many bonds it has."""
+    bonds = dopant_bonds(atoms)
+    bound = f"  ·  {bonds[0].symbol} {len(bonds[0].lengths)}-fold" if len(bonds) == 1 else ""
+    axes.text(
+        0.5,
+        -0.02,
+        shape + bound,
+        transform=axes.transAxes,
+        fontsize=7.5,
+        color="#666666",
+        ha="center",
+        va="top",
+    )
 
 
 def project(atoms: Atoms) -> np.ndarray:

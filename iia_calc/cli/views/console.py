@@ -6,22 +6,33 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
+from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
+from rich.table import Column
 
 from iia_calc.cli.duration import format_time
-from search import Progress as SearchProgress
 from search.islands.scheduler import IslandProgress
+from search.result import Progress as SearchProgress
+
+UNWRAPPED = 100_000
+"""Columns where nobody looks at them: a line of a file or a pipe stays one, to be searched and cut."""
 
 
 def output() -> Console:
-    """Standard output; tables keep their width when they go to a file."""
-    return Console(width=None if sys.stdout.isatty() else 120, highlight=False)
+    """Standard output, for results."""
+    return _console(sys.stdout, stderr=False)
 
 
 def remarks() -> Console:
-    return Console(stderr=True, highlight=False)
+    """Standard error, for progress and remarks."""
+    return _console(sys.stderr, stderr=True)
+
+
+def _console(stream: TextIO, stderr: bool) -> Console:
+    width = None if stream.isatty() else UNWRAPPED
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=width is not None)
 
 
 @contextmanager
@@ -35,28 +46,36 @@ def stdout_kept_clean(wanted: bool) -> Iterator[None]:
 
 
 def print_json(data: object) -> None:
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, allow_nan=False) + "\n")
+    """One line of JSON on standard output."""
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "")
+    sys.stdout.write(json.dumps(data, ensure_ascii=not unicode, allow_nan=False) + "\n")
 
 
 class Live:
-    """A bar with a line of text on a terminal; in a log, the text alone now and then.
+    """A bar with clock and text on a terminal; in a log, the text alone now and then.
 
+    Parameters
+    ----------
+    title : what is under way.
     total : what full is; None where it isn't known.
-    every : steps' time between two lines of a log, s.
+    every : seconds between two lines of a log.
+    limit : seconds after which it ends, where a time was given: the clock shows how many are left.
     """
 
-    def __init__(self, title: str, total: float | None, every: float = 15.0) -> None:
-        self.console, self.title, self.every = remarks(), title, every
+    def __init__(self, title: str, total: float | None, every: float = 15.0, limit: float | None = None) -> None:
+        self.console, self.title, self.every, self.limit = remarks(), title, every, limit
+        text = TextColumn("{task.fields[text]}", table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1))
         self.progress = Progress(
             SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[text]}"),
-            TimeElapsedColumn(),
+            TextColumn("{task.description}", style="bold", markup=False),
+            BarColumn(bar_width=10, table_column=Column(min_width=10)),
+            TextColumn("{task.fields[clock]}", markup=False, table_column=Column(no_wrap=True)),
+            text,
             console=self.console,
             transient=True,
+            expand=True,
         )
-        self.task = self.progress.add_task(title, total=total, text="")
+        self.task = self.progress.add_task(title, total=total, text="", clock="")
         self._spoken = 0.0
 
     def __enter__(self) -> Live:
@@ -69,11 +88,22 @@ class Live:
             self.progress.stop()
 
     def update(self, completed: float, text: str, seconds: float | None = None, total: float | None = None) -> None:
-        """seconds : since the start; where given, a log gets a line every so often. total : where it changed."""
-        self.progress.update(self.task, completed=completed, text=text, total=total)
+        """Show how far it is. seconds : since the start, for a line in a log every so often. total : if it changed."""
+        elapsed = self.progress.tasks[0].elapsed or 0.0
+        clock = self.clock(elapsed if seconds is None else seconds, completed)
+        self.progress.update(self.task, completed=completed, text=text, total=total, clock=clock)
         if not self.console.is_terminal and (seconds is None or seconds - self._spoken >= self.every):
             self._spoken = seconds or 0.0
-            self.console.print(f"{self.title}  {text}" + ("" if seconds is None else f"  {format_time(seconds)}"))
+            self.console.print(f"{self.title}  {text}" + ("" if seconds is None else f"  {clock}"))
+
+    def clock(self, seconds: float, completed: float) -> str:
+        """0:35, 1:25 left: by the time limit, or from the pace so far where the number of steps is known."""
+        total, left = self.progress.tasks[0].total, None
+        if self.limit is not None:
+            left = max(0.0, self.limit - seconds)
+        elif total and 0 < completed <= total and seconds > 1.0:
+            left = seconds * (total - completed) / completed
+        return format_time(seconds) + ("" if left is None else f", {format_time(left)} left")
 
 
 def search_line(progress: SearchProgress) -> str:
@@ -84,7 +114,7 @@ def search_line(progress: SearchProgress) -> str:
         best += f" from {convergence.lowest_found} starts"
     unseen = "" if convergence.unseen is None else f", {convergence.unseen:.0%} unseen"
     return (
-        f"{best} · {progress.n_minima} minima{unseen} · {progress.n_quenches} quenches · "
+        f"{best} · {progress.n_quenches} quenches · {progress.n_minima} minima{unseen} · "
         f"{progress.quenches_per_second:.1f} quenches/s{islands_text(progress)}"
     )
 

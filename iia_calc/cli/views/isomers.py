@@ -1,19 +1,18 @@
-"""What a search tells its user: tables for a terminal, JSON for a program."""
+"""What a search tells its user: a table of isomers, and a summary of what was done."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.table import Table
 
-from iia_calc.confirm.result import Confirmed, rank_correlation
-from iia_calc.isomers.search import Isomer, IsomerSearch
+from iia_calc.isomers.ranking import Isomer
+from iia_calc.isomers.search import IsomerSearch
 from iia_calc.report.picture import subscripted
-from search import Convergence
-from search.geometry.shape import DopantBonds, dopant_bonds, shape_of
+from search.convergence import Convergence
+from search.geometry.shape import DopantBonds
 
 STOPPED = {
     "time": "time is up",
@@ -24,85 +23,53 @@ STOPPED = {
 }
 
 
-def isomer_table(isomers: Sequence[Isomer], limit: int = 20) -> Table:
+def plain_table(title: str | None = None) -> Table:
+    """A table without lines, as wide as what is in it."""
+    return Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+
+
+def isomer_title(found: IsomerSearch) -> str:
+    """Formula, model and level of theory of the energies."""
+    formula, model = subscripted(found.result.formula), found.run.get("model")
+    if model is None:
+        return f"{formula} by {found.run.get('relaxer', 'a relaxer')}"
+    return f"{formula} by {model['name']}, which was fitted to {model['level_of_theory']}"
+
+
+def isomer_table(isomers: Sequence[Isomer], limit: int = 20, title: str | None = None) -> Table:
     """The lowest `limit` isomers of a search."""
-    table = Table(box=None, header_style="bold", pad_edge=False)
+    shown = isomers[:limit]
+    calibrated, known = any(i.relative_error is not None for i in shown), any(i.known is not None for i in shown)
+    table = plain_table(title)
     table.add_column("rank", justify="right")
-    table.add_column("relative energy\neV", justify="right")
-    table.add_column("\nmeV/atom", justify="right")
+    table.add_column("relative\nenergy, eV", justify="right")
+    if calibrated:
+        table.add_column("±\neV", justify="right")
+    if known:
+        table.add_column("known:\nDFT, eV", justify="right")
     table.add_column("shape")
     table.add_column(f"bonds of {_dopants(isomers)}\nÅ" if _dopants(isomers) else "bonds")
-    calibrated = any(isomer.error is not None for isomer in isomers)
-    table.add_column(f"{'expected error' if calibrated else 'committee'}\n± meV/atom", justify="right")
-    table.add_column("times\nfound", justify="right")
-    for isomer in isomers[:limit]:
-        spread = isomer.error if calibrated else isomer.deviation
-        deviation = "–" if spread is None else f"{1e3 * spread / len(isomer.atoms):.0f}"
-        table.add_row(
-            str(isomer.rank),
-            f"{isomer.relative:.3f}",
-            f"{1e3 * isomer.relative_per_atom:.1f}",
-            isomer.shape,
-            describe_bonds(isomer.bonds),
-            deviation,
-            str(isomer.times_found),
-        )
-    return table
-
-
-def confirmed_table(confirmed: Sequence[Confirmed], isomers: Sequence[Isomer], level: str) -> Table:
-    """Ranks, energies and states before and after; saddles and what failed come last and have no rank."""
-    model = {isomer.rank: isomer for isomer in isomers}
-    points = any(c.states for c in confirmed)
-    vibrated = any(c.vibrations is not None for c in confirmed)
-    table = Table(title=level, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for heading in ("rank\nDFT", "\nmodel", "eV above lowest\nDFT", "\nmodel", "moved\nÅ"):
-        table.add_column(heading, justify="right")
-    if points:
-        for heading in ("2S+1\n", "next 2S+1\neV above", "⟨S²⟩\n(ideal)"):
-            table.add_column(heading, justify="right")
-        table.add_column("SCF\n")
-    if vibrated:
-        table.add_column("imaginary\nmodes", justify="right")
-    table.add_column("shape\n")
-    table.add_column("bonds\nÅ")
-    for c in confirmed:
-        computed = c.energy is not None
-        row = [
-            str(c.rank or "–"),
-            str(c.model_rank),
-            "–" if c.relative is None else f"{c.relative:.3f}",
-            f"{model[c.model_rank].relative:.3f}",
-            f"{c.rmsd:.2f}" if computed else "–",
-        ]
-        if points:
-            row += _state(c)
-        if vibrated:
-            row.append("–" if c.vibrations is None else str(c.vibrations.n_imaginary))
-        row += [shape_of(c.atoms), describe_bonds(dopant_bonds(c.atoms))] if computed else ["–", "–"]
+    table.add_column("quenches\nended here", justify="right")
+    for isomer in shown:
+        row = [f"≈ {isomer.rank}" if isomer.tied else str(isomer.rank), f"{isomer.relative:.3f}"]
+        if calibrated:
+            error = isomer.relative_error if isomer.rank > 1 else None
+            row.append("–" if error is None else f"{error:.2f}")
+        if known:
+            row.append("" if isomer.known is None else f"{isomer.known.relative:.2f}")
+        row += [isomer.shape, describe_bonds(isomer.bonds), str(isomer.times_found)]
         table.add_row(*row)
     return table
 
 
-def confirmed_remarks(confirmed: Sequence[Confirmed]) -> list[str]:
-    """Lines below the table: how far the two orders agree, and what to mind about single isomers."""
-    lines = []
-    if (correlation := rank_correlation(confirmed)) is not None:
-        lines.append(
-            f"rank correlation of model and DFT over {correlation.n} isomers: "
-            f"Spearman {correlation.spearman:.2f}, Kendall {correlation.kendall:.2f}"
-        )
-    return lines + [f"model rank {c.model_rank}: {note}" for c in confirmed for note in c.notes]
-
-
-def _state(c: Confirmed) -> list[str]:
-    """Cells of multiplicity, distance to the next one, ⟨S²⟩ and stability."""
-    if c.state is None:
-        return ["–"] * 4
-    spin = "–" if c.state.s_squared is None else f"{c.state.s_squared:.2f} ({c.state.ideal_s_squared:.2f})"
-    gap = "–" if c.gap is None else f"{c.gap:.2f}"
-    stability = (c.stability or "–").removeprefix("instability ")  # "followed": narrower, and as clear
-    return [str(c.state.multiplicity), gap, spin, stability]
+def isomer_remarks(isomers: Sequence[Isomer], limit: int = 20) -> list[str]:
+    """What marks in the table mean, as far as they are there."""
+    shown, lines = isomers[:limit], []
+    if any(isomer.tied for isomer in shown):
+        lines.append("≈: closer to the lowest than the expected error; DFT decides the order (--dft K)")
+    if (known := next((isomer.known for isomer in shown if isomer.known is not None), None)) is not None:
+        lines.append(f"known: minima of models/lowest, energies above the lowest of these by {known.level}")
+    return lines
 
 
 def describe_bonds(bonds: Sequence[DopantBonds]) -> str:
@@ -114,7 +81,7 @@ def describe_bonds(bonds: Sequence[DopantBonds]) -> str:
 
 
 def summary(found: IsomerSearch) -> str:
-    """One or two lines: what was done, what became of it, and why it ended."""
+    """A few lines: what was done, what became of it, and why it ended."""
     result, shapes = found.result, Counter(isomer.shape for isomer in found.isomers)
     kinds = ", ".join(f"{count} {shape}" for shape, count in shapes.most_common())
     lost = [
@@ -134,7 +101,7 @@ def summary(found: IsomerSearch) -> str:
         f"seed {result.seed}; {STOPPED[result.stopped_by]}"
         + (f"; lowest energy {found.isomers[0].energy:.4f} eV" if found.isomers else "")
         + best_of_each_shape(found.isomers)
-        + convergence_line(result.convergence)
+        + convergence_line(result.convergence, found.isomers[0].times_found if found.isomers else 0)
     )
 
 
@@ -156,77 +123,33 @@ def best_of_each_shape(isomers: Sequence[Isomer]) -> str:
     )
 
 
-def convergence_line(convergence: Convergence) -> str:
-    """How much may be missing; nothing where no minimum was found."""
+def convergence_line(convergence: Convergence, times_found: int) -> str:
+    """How much may be missing; nothing where no minimum was found. times_found : quenches that ended in the lowest."""
     if convergence.unseen is None:
         return ""
-    starts = "1 start" if convergence.lowest_found == 1 else f"{convergence.lowest_found} independent starts"
-    lowest = f"lowest found from {starts}"
-    if not convergence.lowest_found:
-        lowest = "the lowest is a given structure or came from one; no independent start has led to it"
+    quenches = f"{times_found} quench{'es' if times_found != 1 else ''} ended in the lowest"
+    if convergence.lowest_found:
+        starts = f"{convergence.lowest_found} independent random start{'s' if convergence.lowest_found > 1 else ''}"
+        lowest = f"{quenches}, from {starts}"
+    else:
+        lowest = f"{quenches}, all of a given or known structure or what was made of one; no random start led there"
     return f"\n{lowest}; {convergence.unseen:.0%} of further quenches would give a new minimum"
 
 
 def files(folder: Path) -> list[str]:
     """What a user may want to open, as far as it is there."""
     labels = sorted(path.name for path in folder.glob("dft*.db"))
-    names = ("isomers.extxyz", "isomers.png", "confirmed.extxyz", "archive.db", *labels, "run.json")
+    names = (
+        "isomers.extxyz",
+        "isomers.png",
+        "confirmed.extxyz",
+        "uncertain.extxyz",
+        "archive.db",
+        *labels,
+        "run.json",
+        "config.yml",
+    )
     return [name for name in names if (folder / name).exists()]
-
-
-def as_plain(
-    found: IsomerSearch, confirmed: Sequence[Confirmed] | None = None, about: dict[str, Any] | None = None
-) -> dict:
-    """The whole result as plain data for JSON: energies in eV, lengths in Å.
-
-    about : what `confirm.as_plain` says of `confirmed`; the relaxed structures are added.
-    """
-    result = found.result
-    if confirmed is not None:
-        about = about or {}
-        pairs = zip(about.get("isomers", [{}] * len(confirmed)), confirmed, strict=True)
-        about = {**about, "isomers": [{**plain, **_structure(c.atoms)} for plain, c in pairs]}
-    return {
-        "formula": result.formula,
-        "method": result.method,
-        "seed": result.seed,
-        "stopped_by": result.stopped_by,
-        "seconds": result.seconds,
-        "counts": found.run["counts"],
-        "convergence": result.convergence.as_plain(),
-        "folder": str(found.folder),
-        "model": found.run.get("model"),
-        "units": {"energy": "eV", "length": "Å"},
-        "best_of_each_shape": {isomer.shape: isomer.rank for isomer in reversed(found.isomers)},
-        "isomers": [_isomer(isomer) for isomer in found.isomers],
-        "confirmed": about,
-    }
-
-
-def _isomer(isomer: Isomer) -> dict[str, Any]:
-    return {
-        "rank": isomer.rank,
-        "energy": isomer.energy,
-        "relative_energy": isomer.relative,
-        "relative_energy_per_atom": isomer.relative_per_atom,
-        "committee_deviation": isomer.deviation,
-        "expected_error": isomer.error,
-        "times_found": isomer.times_found,
-        "first_quench": isomer.first_quench,
-        **_structure(isomer.atoms),
-    }
-
-
-def _structure(atoms) -> dict[str, Any]:
-    return {
-        "shape": shape_of(atoms),
-        "bonds": [
-            {"atom": b.index, "symbol": b.symbol, "lengths": [round(d, 4) for d in b.lengths]}
-            for b in dopant_bonds(atoms)
-        ],
-        "symbols": atoms.get_chemical_symbols(),
-        "positions": atoms.positions.round(6).tolist(),
-    }
 
 
 def _dopants(isomers: Sequence[Isomer]) -> str:

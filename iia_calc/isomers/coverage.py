@@ -1,0 +1,88 @@
+"""What a model's labels say about a composition: fitted to it, extrapolated, or beyond all sense."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search.errors import InputError
+from search.geometry.composition import Composition
+
+BEYOND = 2.0
+"""Times the largest size, or the largest share of an element, among the labels: farther off nothing is searched."""
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How a composition lies to the labels of a model.
+
+    Attributes
+    ----------
+    text : what the model was fitted to, in one line.
+    warnings : why its energies are extrapolated here; empty where they are not.
+    refusal : why a search would make no sense; None where it does.
+    """
+
+    text: str
+    warnings: tuple[str, ...] = ()
+    refusal: str | None = None
+
+
+def coverage(composition: Composition, model: str, label_counts: Mapping[str, int]) -> Coverage | None:
+    """What `label_counts`, labels by formula, say about `composition`; None where the card has none."""
+    labelled = [(Composition.parse(formula), count) for formula, count in label_counts.items() if count]
+    if not labelled:
+        return None
+    largest = max((c for c, _ in labelled), key=lambda c: c.n_atoms)
+    smallest = min((c for c, _ in labelled), key=lambda c: c.n_atoms)
+    own = sum(count for c, count in labelled if c == composition)
+    total = sum(count for _, count in labelled)
+    text = (
+        f"{model} was fitted to {own or 'no'} label{'' if own == 1 else 's'} of {composition} itself "
+        f"({total} of {smallest.n_atoms} to {largest.n_atoms} atoms in all)"
+    )
+    refusal, warnings = _by_size(composition, smallest, largest)
+    for symbol, count in composition.counts:
+        shares = [dict(c.counts).get(symbol, 0) / c.n_atoms for c, _ in labelled]
+        most = max(dict(c.counts).get(symbol, 0) for c, _ in labelled)
+        share = count / composition.n_atoms
+        if share > BEYOND * max(shares) + 1e-9:
+            refusal = refusal or (
+                f"{share:.0%} of {composition} are {symbol}, and of no label more than {max(shares):.0%}"
+            )
+        elif share > max(shares) + 1e-9 or (symbol != composition.host and count > most):
+            warnings.append(f"no label has as much {symbol} as {composition}")
+    return Coverage(text, tuple(warnings), refusal)
+
+
+def _by_size(composition: Composition, smallest: Composition, largest: Composition) -> tuple[str | None, list[str]]:
+    """Refusal and warnings that follow from the number of atoms."""
+    n = composition.n_atoms
+    if n > BEYOND * largest.n_atoms:
+        return f"the labels end at {largest.n_atoms} atoms ({largest}), and {composition} has {n}", []
+    if n > largest.n_atoms:
+        return None, [
+            f"the labels end at {largest.n_atoms} atoms ({largest}): energies of {composition} are extrapolated, "
+            "and whole shapes can be misplaced"
+        ]
+    if n < smallest.n_atoms:
+        return None, [f"the labels begin at {smallest.n_atoms} atoms ({smallest})"]
+    return None, []
+
+
+def check_coverage(
+    composition: Composition, model: str, label_counts: Mapping[str, int], extrapolate: bool
+) -> Coverage | None:
+    """As `coverage`.
+
+    Raises
+    ------
+    InputError : a search would make no sense, and `extrapolate` doesn't ask for it all the same.
+    """
+    found = coverage(composition, model, label_counts)
+    if found is not None and found.refusal is not None and not extrapolate:
+        raise InputError(
+            f"{model} knows nothing of {composition}: {found.refusal}. Label such clusters (iia label, iia improve), "
+            "or add --extrapolate to search all the same"
+        )
+    return found

@@ -1,0 +1,107 @@
+"""The relaxer of a model, here and on other machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iia_calc.common.device import checked_device
+from search.errors import InputError
+from search.geometry.composition import Composition
+from search.islands.task import WorkerMismatch
+from search.relaxers.base import Relaxer
+
+if TYPE_CHECKING:
+    from iia_calc.relax.batch import PotentialRelaxer
+
+
+def model_relaxer(
+    composition: Composition, model: str | Path | None, device: str | None, fmax: float
+) -> tuple[PotentialRelaxer, dict[str, Any]]:
+    """A batched relaxer over a model, and what run.json says of it. fmax : eV/Å.
+
+    Raises
+    ------
+    InputError : no such model or device, or the model doesn't know an element of `composition`.
+    """
+    import torch
+
+    from iia_calc.model.storage import find, load, read_card
+    from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
+
+    path = find(model)
+    card = read_card(path)
+    Composition.parse(composition.formula, allowed=card.elements)
+    used = checked_device(device)
+    potential = load(path, device=used)
+    relaxer = PotentialRelaxer(potential, fmax=fmax, forces_std_limit=forces_std_limit(potential))
+    return relaxer, {
+        "model": {
+            "name": card.name,
+            "sha256": [member["sha256"] for member in card.members],
+            "level_of_theory": card.level_of_theory,
+            "data_hash": card.data_hash,
+            "energy_factor": card.calibration.get("energy_factor"),
+        },
+        "device": used,
+        "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both
+    }
+
+
+@dataclass(frozen=True)
+class ModelRelaxer:
+    """Makes the relaxer of a model on a worker, wherever that is; see `model_relaxer`.
+
+    Attributes
+    ----------
+    formula : whose elements the model must know.
+    model : a shipped model's name, or a folder that every worker sees under the same path.
+    device : None takes the GPU where a worker has one.
+    fmax : eV/Å.
+    threads : CPU threads of each worker.
+    version : of this package; a worker with another one refuses.
+
+    Raises
+    ------
+    WorkerMismatch : the worker has no such model or device, or another version.
+    """
+
+    formula: str
+    model: str
+    device: str | None
+    fmax: float
+    threads: int = 1
+    version: str = ""
+
+    def __call__(self) -> Relaxer:
+        import torch
+
+        from iia_calc.model.storage import code_version
+
+        if self.version and code_version() != self.version:
+            raise WorkerMismatch(f"a worker has schnet-iia {code_version()}, the search runs {self.version}")
+        torch.set_num_threads(self.threads)
+        try:
+            return model_relaxer(Composition.parse(self.formula), self.model, self.device, self.fmax)[0]
+        except InputError as error:
+            raise WorkerMismatch(f"a worker cannot relax with this model: {error}") from error
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """PyTorch on `count` CPU threads while inside.
+
+    Threads that wait for one another stall whenever the machine does anything else: on two cores, two gain 15 % where
+    nothing else runs and lose two thirds where something does.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,191 @@
+"""What a search is asked for: plain settings, checked before anything is computed."""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from dataclasses import asdict, dataclass, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from search.errors import InputError, InputTypeError
+from search.geometry.composition import Composition
+from search.run import METHODS
+
+DEFAULT_TIME = 120.0
+"""Seconds a search takes where no limit is given."""
+WHOLE_NUMBERS = {"quenches": 1, "until_found": 1, "seed": 0, "batch_size": 1, "threads": 1, "islands": 1, "workers": 1}
+"""Fields that are whole numbers, with the least value of each."""
+
+
+@dataclass(frozen=True)
+class SearchRequest:
+    """Settings of one search for the isomers of a cluster; `iia search` builds one from its options.
+
+    Attributes
+    ----------
+    formula : neutral composition, for example SeB16.
+    quenches, time_limit, until_found : when to stop, whichever comes first. Relaxations in total, those of earlier
+        calls in the same folder included; seconds of this call; independent starts that reached the lowest minimum.
+        Two minutes where none is given.
+    method : "basin-hopping" or "bee-colony". None is basin hopping, and a mixture of both on several islands.
+    seed : the same seed gives the same search on one machine.
+    known : begin with the known lowest minima of the formula and of its neighbours.
+    starts : file of further structures to begin with.
+    out : folder of the results, by default FORMULA-search; the same request on it goes on where it ended.
+    model : name of a shipped model or a model's folder; None is the default one.
+    device : "cpu", "cuda", ...; None takes the GPU where there is one.
+    batch_size : structures relaxed at once; None is the method's own.
+    threads : CPU threads of PyTorch. Rounding, and so the search, depends on them.
+    fmax : largest force on any atom of a converged minimum, eV/Å.
+    islands : searchers of different seeds and settings that pass on their best minima.
+    workers : processes for the islands; None is one per core.
+    dask : address of a Dask scheduler, whose workers run the islands, for example tcp://host:8786.
+    asynchronous : islands never wait for slow workers; two runs will then differ.
+    extrapolate : search even where the model has no labels near this composition or size.
+    picture : draw isomers.png.
+
+    Raises
+    ------
+    InputError, InputTypeError : a setting makes no sense; the message says which would.
+    """
+
+    formula: str
+    quenches: int | None = None
+    time_limit: float | None = None
+    until_found: int | None = None
+    method: str | None = None
+    seed: int = 0
+    known: bool = True
+    starts: Path | None = None
+    out: Path | None = None
+    model: str | None = None
+    device: str | None = None
+    batch_size: int | None = None
+    threads: int = 1
+    fmax: float = 0.005
+    islands: int = 1
+    workers: int | None = None
+    dask: str | None = None
+    asynchronous: bool = False
+    extrapolate: bool = False
+    picture: bool = True
+
+    def __post_init__(self) -> None:
+        self._set("formula", Composition.parse(self.formula).formula)
+        for name, least in WHOLE_NUMBERS.items():
+            self._set(name, whole_number(name, getattr(self, name), least))
+        if self.time_limit is not None:
+            self._set("time_limit", positive("time_limit", self.time_limit, "a number of seconds"))
+        self._set("fmax", positive("fmax", self.fmax, "a force in eV/Å"))
+        for name in ("starts", "out"):
+            value = getattr(self, name)
+            self._set(name, None if value is None else Path(value))
+        self._set("model", None if self.model is None else str(self.model))
+        self._check()
+        if self.quenches is None and self.time_limit is None and self.until_found is None:
+            self._set("time_limit", DEFAULT_TIME)
+        if self.method is None and self.islands == 1:
+            self._set("method", "basin-hopping")
+
+    def _check(self) -> None:
+        if self.method is not None and self.method not in METHODS:
+            raise InputError(f"method {self.method!r} is not known; choose one of {', '.join(METHODS)}")
+        if self.islands == 1 and (self.workers is not None or self.dask is not None or self.asynchronous):
+            raise InputError("workers, dask and asynchronous spread islands: ask for more than 1 island (--islands N)")
+        if self.dask is not None and self.workers is not None:
+            raise InputError("workers are processes on this machine; with dask the cluster says how many it has")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise InputError(f"{self.folder} is a file; --out needs a folder (it may not exist yet)")
+
+    @property
+    def composition(self) -> Composition:
+        """The formula as numbers of atoms."""
+        return Composition.parse(self.formula)
+
+    @property
+    def folder(self) -> Path:
+        """Where the results are kept."""
+        return self.out if self.out is not None else Path(f"{self.formula}-search")
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {name: str(value) if isinstance(value, Path) else value for name, value in asdict(self).items()}
+
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+
+def search_request(request: SearchRequest | str, settings: dict[str, Any]) -> SearchRequest:
+    """`request` itself, or the one for a formula with `settings`, keywords of `SearchRequest`.
+
+    Raises
+    ------
+    InputTypeError : an unknown keyword, or keywords beside a request.
+    InputError : as `SearchRequest`.
+    """
+    known = [field.name for field in fields(SearchRequest)]
+    for name in settings:
+        if name not in known:
+            close = get_close_matches(name, known, 1)
+            meant = f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known[1:])}"
+            raise InputTypeError(f"a search has no setting {name!r}{meant}")
+    if isinstance(request, SearchRequest):
+        if settings:
+            raise InputTypeError(f"{', '.join(settings)} must stand in the SearchRequest itself")
+        return request
+    if not isinstance(request, str):
+        raise InputTypeError(f"a search needs a formula or a SearchRequest, not {request!r}")
+    return SearchRequest(request, **settings)
+
+
+def formula_and_charge(text: str) -> tuple[str, int]:
+    """Split "SeB10-" into "SeB10" and -1; "B12 2-" and "B12+2" are understood, too.
+
+    Raises
+    ------
+    InputError : not a formula, with or without a charge behind it.
+    """
+    match = re.fullmatch(r"\s*(?P<formula>[A-Za-z0-9]+?)(?:\s+(?P<size>\d+))?(?P<sign>[+-])(?P<after>\d*)\s*", text)
+    if match is None:
+        return Composition.parse(text).formula, 0
+    if match["size"] and match["after"]:
+        raise InputError(f"{text!r} is not a formula with a charge; write for example B12-, SeB10+ or 'B12 2-'")
+    size = int(match["size"] or match["after"] or 1)
+    return Composition.parse(match["formula"]).formula, size if match["sign"] == "+" else -size
+
+
+def whole_number(name: str, value: Any, least: int) -> int | None:
+    """`value` as an int (NumPy's integers too); None stays None.
+
+    Raises
+    ------
+    InputError : not a whole number, or below `least`.
+    """
+    if value is None:
+        return None
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
+        raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}")
+    return number
+
+
+def positive(name: str, value: Any, what: str) -> float:
+    """`value` as a float.
+
+    Raises
+    ------
+    InputError : not a finite number above 0.
+    """
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or not (math.isfinite(number) and number > 0):
+        raise InputError(f"{name} is {value!r}; it must be {what} above 0")
+    return number
