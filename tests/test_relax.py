@@ -226,7 +226,7 @@ def test_a_relaxed_file_says_where_the_committee_disagrees(clusters, tmp_path):
     limit = float(np.median([r.forces_std for r in free]))
     calibration = {"energy_factor": 1.0, "forces_factor": 1.0, "forces_std_limit": limit}
     storage.save(tmp_path / "two", members, {"level_of_theory": "none", "calibration": calibration})
-    ends = relax_file(tmp_path / "clusters.xyz", tmp_path / "relaxed.extxyz", model=tmp_path / "two")
+    ends = relax_file(tmp_path / "clusters.xyz", tmp_path / "relaxed.extxyz", model=tmp_path / "two").results
     assert {end.reason for end in ends} >= {"uncertain", "converged"}
     for frame, end in zip(read(tmp_path / "relaxed.extxyz", ":"), ends, strict=True):
         assert frame.info["forces_std"] == pytest.approx(end.forces_std, abs=1e-6)

@@ -93,9 +93,7 @@ Frequencies = Annotated[bool, typer.Option("--frequencies", help="With --dft: te
 Descend = Annotated[
     bool, typer.Option("--descend", help="With --frequencies: push saddles off, relax and test again, once.")
 ]
-DftWorkers = Annotated[
-    int | None, typer.Option(help="With --dft: isomers side by side. [default: one per core]")
-]
+DftWorkers = Annotated[int | None, typer.Option(help="With --dft: isomers side by side. [default: one per core]")]
 DftCharge = Annotated[int | None, typer.Option("--charge", help="With --dft: total charge, e. [default: FORMULA's]")]
 DftMultiplicity = Annotated[
     int | None, typer.Option("--multiplicity", help="With --dft: 2S+1. [default: the lowest possible]")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.io import write
 
+from iia_calc.common.files import write_frames
 from iia_calc.confirm.relaxation import CONVERGED, GRADIENT_LIMIT, SAME, alike
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.labels.dft.electronic import ElectronicState
@@ -280,6 +279,4 @@ def write_confirmed(confirmed: Sequence[Confirmed], path: Path, level: str | Non
                 atoms.info["level_of_theory"] = level
                 atoms.info["final_level"] = level if c.state is None else c.state.level
             frames.append(atoms)
-    partial_file = path.with_name(f".{path.name}.part")
-    write(partial_file, frames, format="extxyz")
-    os.replace(partial_file, path)
+    write_frames(path, frames)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
+from iia_calc.common.files import write_frames
 from iia_calc.isomers.ranking import Isomer
 from search.relaxers.base import Relaxed
 
@@ -45,9 +45,7 @@ def write_isomers(
         atoms.info.update(about or {})
         atoms.info.update((more or {}).get(isomer.rank, {}))
         frames.append(atoms)
-    partial = path.with_name(f".{path.name}.part")
-    write(partial, frames, format="extxyz")
-    os.replace(partial, path)
+    write_frames(path, frames)
 
 
 def write_uncertain(uncertain: Iterable[Relaxed], path: Path, about: Mapping[str, Any] | None = None) -> None:

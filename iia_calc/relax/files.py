@@ -1,22 +1,45 @@
-"""A file of structures relaxed into another file, with a table of what became of each."""
+"""A file of structures relaxed into another file."""
 
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
-from rich.table import Table
 
 from iia_calc.common.device import checked_device
-from iia_calc.common.structures import read_structures
-from search import Relaxed
+from iia_calc.common.files import write_frames
+from iia_calc.common.structures import Accepts, read_clusters
 from search.errors import InputError
 from search.geometry.composition import Composition
+from search.relaxers.base import Relaxed
+
+
+@dataclass(frozen=True)
+class RelaxedFile:
+    """What became of the structures of a file.
+
+    Attributes
+    ----------
+    results : of each sound structure, in their order.
+    model, level_of_theory : what relaxed them, and what that was fitted to.
+    remarks : which structures were set aside and why, and what in the file was not used.
+    n_set_aside : how many.
+    """
+
+    results: list[Relaxed]
+    model: str
+    level_of_theory: str
+    remarks: list[str]
+    n_set_aside: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every structure of the file converged."""
+        return not self.n_set_aside and all(result.converged for result in self.results)
 
 
 def relax_file(
@@ -28,79 +51,68 @@ def relax_file(
     fmax: float = 0.01,
     max_steps: int = 500,
     batch_size: int | None = None,
-) -> list[Relaxed]:
-    """Relax every frame of `source` and write them all, in their order, to the extended XYZ `target`.
+) -> RelaxedFile:
+    """Relax every sound structure of `source` and write them, in their order, to the extended XYZ file `target`.
 
-    Each comment line says energy (eV), converged, fmax (eV/Å), steps, fragmented and reason, and of a committee its
-    spread of the energy (eV) and of the worst atom's force (eV/Å). Where that exceeds the card's limit a structure
-    ends as "uncertain": the potential's surface is relaxed there, but what it says means nothing.
+    Each comment line says energy (eV), converged, fmax (eV/Å), steps, fragmented and reason, model and level of theory,
+    and of a committee its spread of the energy (eV) and of the worst atom's force (eV/Å). Where that exceeds the card's
+    limit a structure ends as "uncertain": the potential's surface is relaxed there, but what it says means nothing.
+
+    Parameters
+    ----------
+    fmax : largest force of a relaxed structure, eV/Å. max_steps : evaluations per structure.
 
     Raises
     ------
-    ValueError, FileNotFoundError : what is wrong with file, model or settings, before anything is computed.
+    InputError, FileNotFoundError : what is wrong with file, model or settings, before anything is computed.
     """
     from iia_calc.model.storage import find, load, read_card
     from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit, uncertain_beyond
 
     source, target = Path(source), Path(target)
     path = find(model)
-    structures = read_structures(source, read_card(path).elements)
+    card = read_card(path)
+    clusters = read_clusters(source, Accepts.of_card(card))
     if target.exists() and target.resolve() == source.resolve():
         raise InputError(f"{target} is the input itself; give another file with --out")
-    if not target.parent.is_dir():
-        raise FileNotFoundError(f"there is no folder {target.parent} to write to")
+    if target.is_dir() or not target.parent.is_dir():
+        raise InputError(f"{target} can't be written: {'it' if target.is_dir() else target.parent} is no file's place")
     potential = load(path, device=checked_device(device))
     relaxer = PotentialRelaxer(potential, fmax=fmax, max_steps=max_steps, batch_size=batch_size)
     # judged at the end alone: a start of one's own may well lie in what is unknown, and end in what is known
     limit = forces_std_limit(potential)
-    results = [uncertain_beyond(limit, result) for result in relaxer.relax(structures)]
-    write_relaxed(results, target)
-    return results
+    results = [uncertain_beyond(limit, result) for result in relaxer.relax(clusters.atoms)]
+    write_relaxed(results, target, {"model": card.name, "level_of_theory": card.level_of_theory})
+    return RelaxedFile(results, card.name, card.level_of_theory, clusters.lines(), len(clusters.set_aside))
 
 
-def write_relaxed(results: Sequence[Relaxed], target: Path) -> None:
-    """An extended XYZ file, replaced at once."""
+def write_relaxed(results: Sequence[Relaxed], target: Path, about: dict[str, Any] | None = None) -> None:
+    """Write an extended XYZ file; what the input said under one of our names is kept as input_NAME.
+
+    about : what every comment line says besides.
+    """
     frames = []
     for result in results:
-        atoms = result.atoms.copy()
-        atoms.info.update(
-            converged=result.converged,
-            fmax=result.fmax,
-            steps=result.n_steps,
-            fragmented=result.fragmented,
-            reason=result.reason,
-        )
+        said: dict[str, Any] = {
+            "converged": result.converged,
+            "fmax": result.fmax,
+            "steps": result.n_steps,
+            "fragmented": result.fragmented,
+            "reason": result.reason,
+            **(about or {}),
+        }
         if result.energy_std is not None:
-            atoms.info.update(energy_std=result.energy_std, forces_std=result.forces_std)
+            said.update(energy_std=result.energy_std, forces_std=result.forces_std)
+        atoms = result.atoms.copy()
+        atoms.info.update({f"input_{name}": atoms.info[name] for name in said if name in atoms.info})
+        atoms.info.update(said)
         atoms.calc = SinglePointCalculator(atoms, energy=result.energy)
         frames.append(atoms)
-    partial = target.with_name(f".{target.name}.part")
-    write(partial, frames, format="extxyz")
-    os.replace(partial, target)
+    write_frames(target, frames)
 
 
-def table(results: Sequence[Relaxed]) -> Table:
-    """A row per structure."""
-    rows = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in ("frame", "energy\neV", "fmax\neV/Å", "steps"):
-        rows.add_column(heading, justify="right")
-    rows.add_column("formula")
-    rows.add_column("state")
-    for k, result in enumerate(results):
-        state = result.reason + (", in pieces" if result.fragmented else "")
-        rows.add_row(
-            str(k + 1),
-            f"{result.energy:.4f}",
-            f"{result.fmax:.4f}",
-            str(result.n_steps),
-            Composition.parse(result.atoms).formula,
-            state,
-        )
-    return rows
-
-
-def as_plain(results: Sequence[Relaxed]) -> list[dict[str, Any]]:
-    """Plain data for JSON; a number that isn't finite is null."""
+def as_plain(relaxed: RelaxedFile) -> list[dict[str, Any]]:
+    """Plain data for JSON, an entry a structure: eV, eV/Å and Å; a number that isn't finite is null."""
 
     def number(value: float | None) -> float | None:
         return float(value) if value is not None and math.isfinite(value) else None
@@ -109,6 +121,8 @@ def as_plain(results: Sequence[Relaxed]) -> list[dict[str, Any]]:
         {
             "formula": Composition.parse(result.atoms).formula,
             "energy": number(result.energy),
+            "level_of_theory": relaxed.level_of_theory,
+            "model": relaxed.model,
             "fmax": number(result.fmax),
             "converged": result.converged,
             "steps": result.n_steps,
@@ -116,8 +130,8 @@ def as_plain(results: Sequence[Relaxed]) -> list[dict[str, Any]]:
             "reason": result.reason,
             "committee_deviation": number(result.energy_std),
             "committee_force_deviation": number(result.forces_std),
-            "symbols": result.atoms.get_chemical_symbols(),
+            "symbols": list(result.atoms.symbols),
             "positions": [[number(x) for x in row] for row in result.atoms.positions],
         }
-        for result in results
+        for result in relaxed.results
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 from matplotlib.patches import Circle
 
+from iia_calc.common.files import replacing
 from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.pieces import DRAWN_BOND
@@ -77,10 +77,8 @@ def draw_isomers(
         _write_below(axes, atoms, shape_of(atoms) if shapes is None else shapes[k])
     if level is not None:
         figure.text(0.995, 0.005, f"model: {level}", fontsize=6, color="#666666", ha="right", va="bottom")
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.part")
-    figure.savefig(partial, dpi=300, format="png")
-    os.replace(partial, path)
+    with replacing(path) as part:
+        figure.savefig(part, dpi=300, format="png")
 
 
 def _layout(n_drawn: int, tallness: float, two_ladders: bool) -> tuple[Figure, GridSpec]:
