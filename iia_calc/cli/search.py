@@ -154,7 +154,7 @@ def _confirmation(options: Mapping[str, Any], charge: int) -> ConfirmRequest | N
     """
     from iia_calc.confirm.settings import ConfirmRequest
 
-    given = {name: options[name] for name in OF_DFT if options[name] not in (None, False)}
+    given = {name: options[name] for name in OF_DFT if options[name] is not None and options[name] is not False}
     if not options["dft"]:
         if charge:
             raise InputError(

@@ -64,14 +64,10 @@ def silence_libraries() -> None:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
-    """As whoever handles Ctrl-C just now would: a search finishes writing first."""
+    """Remember which signal it was; a search (`search.stopping`) stores what it has before it lets it through."""
     global _received
     _received = signal.Signals(number)
-    handler = signal.getsignal(signal.SIGINT)
-    if callable(handler):
-        handler(signal.SIGINT, frame)
-    else:
-        raise KeyboardInterrupt
+    raise KeyboardInterrupt
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def write_isomers(
 def write_uncertain(uncertain: Iterable[Relaxed], path: Path, about: Mapping[str, Any] | None = None) -> None:
     """Append to `path` the structures where quenches left what the model knows, for `iia label --structures`."""
     frames = []
-    for relaxed in uncertain:
+    for relaxed in (r for r in uncertain if math.isfinite(r.energy)):
         atoms = relaxed.atoms.copy()
         atoms.calc = SinglePointCalculator(atoms, energy=relaxed.energy)
         atoms.info.update(about or {})

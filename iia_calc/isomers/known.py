@@ -62,15 +62,16 @@ def known_minima(composition: Composition, source: str | Path | None = None) -> 
 
 
 def match_known(minima: Sequence[Atoms], known: Sequence[KnownMinimum]) -> dict[int, KnownMinimum]:
-    """Which of `minima` (lowest first, atoms in the order of `known`) are which known ones, each at most once."""
+    """Which of `minima` are which known ones, atoms in one order; of several alike the nearest, each at most once."""
+    prints = [Fingerprint(atoms.positions, atoms.numbers) for atoms in minima]
     found: dict[int, KnownMinimum] = {}
     for minimum in known:
         wanted = Fingerprint(minimum.atoms.positions, minimum.atoms.numbers)
         bond = float(bond_lengths(minimum.atoms.numbers[:1])[0, 0])
-        for k, atoms in enumerate(minima):
-            if k not in found and same(Fingerprint(atoms.positions, atoms.numbers), wanted, bond, ALIKE):
-                found[k] = minimum
-                break
+        alike = [k for k, f in enumerate(prints) if k not in found and same(f, wanted, bond, ALIKE)]
+        if alike:
+            apart = [float(np.linalg.norm(prints[k].pair_distances - wanted.pair_distances)) for k in alike]
+            found[alike[int(np.argmin(apart))]] = minimum
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 import re
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
@@ -12,12 +11,15 @@ from typing import Any
 
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
-from search.run import METHODS
+from search.searchers.methods import METHODS
+from search.stopping import whole
 
 DEFAULT_TIME = 120.0
 """Seconds a search takes where no limit is given."""
 WHOLE_NUMBERS = {"quenches": 1, "until_found": 1, "seed": 0, "batch_size": 1, "threads": 1, "islands": 1, "workers": 1}
 """Fields that are whole numbers, with the least value of each."""
+REQUIRED = ("seed", "threads", "islands")
+"""Of these the ones that can't be None."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,8 @@ class SearchRequest:
     def __post_init__(self) -> None:
         self._set("formula", Composition.parse(self.formula).formula)
         for name, least in WHOLE_NUMBERS.items():
-            self._set(name, whole_number(name, getattr(self, name), least))
+            value = getattr(self, name)
+            self._set(name, None if value is None and name not in REQUIRED else whole(name, value, least))
         if self.time_limit is not None:
             self._set("time_limit", positive("time_limit", self.time_limit, "a number of seconds"))
         self._set("fmax", positive("fmax", self.fmax, "a force in eV/Å"))
@@ -155,24 +158,6 @@ def formula_and_charge(text: str) -> tuple[str, int]:
         raise InputError(f"{text!r} is not a formula with a charge; write for example B12-, SeB10+ or 'B12 2-'")
     size = int(match["size"] or match["after"] or 1)
     return Composition.parse(match["formula"]).formula, size if match["sign"] == "+" else -size
-
-
-def whole_number(name: str, value: Any, least: int) -> int | None:
-    """`value` as an int (NumPy's integers too); None stays None.
-
-    Raises
-    ------
-    InputError : not a whole number, or below `least`.
-    """
-    if value is None:
-        return None
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool) or number < least:
-        raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}")
-    return number
 
 
 def positive(name: str, value: Any, what: str) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -145,13 +145,14 @@ def _search(
     callback: Callable[[Progress], object] | None,
 ) -> IsomerSearch:
     """One searcher in this process."""
-    uncertain: Iterable[Relaxed] = ()
     committee = None
     if relaxer is None:
         on_model, about = model_relaxer(request.composition, request.model, request.device, request.fmax)
-        described, committee = {**about, **described}, on_model.committee
-        relaxer, uncertain = on_model, on_model.strayed
+        relaxer, described, committee = on_model, {**about, **described}, on_model.committee
     record = run_record(request, starts, described)
+
+    def keep_uncertain(uncertain: Sequence[Relaxed]) -> None:
+        write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(described))
 
     def after_batch(progress: Progress) -> None:
         record.running(progress)
@@ -171,8 +172,8 @@ def _search(
         until_found=request.until_found,
         shape=shape_of,
         starts=starts,
+        uncertain=keep_uncertain,
     )
-    write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(described))
     return write_search(request, result, record, committee)
 
 

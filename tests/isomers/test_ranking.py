@@ -1,0 +1,71 @@
+"""Errors of relative energies, ties, and minima that are known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from clusters import small_potential
+
+from iia_calc import IIACalculator
+from iia_calc.isomers.known import KnownMinimum, known_minima, match_known
+from iia_calc.isomers.ranking import rank_isomers, relative_deviations
+from iia_calc.model.committee import Committee
+from search.geometry.composition import Composition
+
+RHOMBUS = 1.6 * np.array([(0, 0, 0), (1, 0, 0), (0.5, 0.87, 0), (1.5, 0.87, 0)])
+BUTTERFLY = RHOMBUS + np.array([(0, 0, 0), (0, 0, 0.3), (0, 0, 0.2), (0.1, 0, 0.6)])
+
+
+def minima(*energies):
+    found = []
+    for k, energy in enumerate(energies):
+        atoms = Atoms("B4", RHOMBUS + k * (BUTTERFLY - RHOMBUS))
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
+        atoms.info.update(times_found=1, first_quench=k + 1, energy_std=0.1)
+        found.append(atoms)
+    return found
+
+
+def test_the_error_of_a_difference_is_the_members_spread_of_it():
+    members = [small_potential(seed=seed) for seed in (0, 1, 2)]
+    structures = minima(-4.0, -3.9, -3.0)
+    energies = np.array([[IIACalculator(m).get_potential_energy(a) for a in structures] for m in members])
+    expected = (energies - energies[:, :1]).std(axis=0, ddof=1)
+    found = relative_deviations(Committee(members), structures, batch_size=2)
+    assert found == pytest.approx(expected, abs=1e-8)
+    isomers = rank_isomers(structures, 2.0, Committee(members))
+    assert [i.relative_error for i in isomers] == pytest.approx(2.0 * expected, abs=1e-8)
+    assert isomers[0].error == pytest.approx(0.2)
+    assert relative_deviations(Committee(members), []) == []
+
+
+def test_ties_are_what_the_error_cannot_tell_apart():
+    members = [small_potential(seed=seed) for seed in (0, 1)]
+    apart = rank_isomers(minima(-4.0, -3.9, 5.0e6), 1.0, Committee(members))
+    error = apart[1].relative_error
+    assert [isomer.tied for isomer in apart] == [False, error > 0.1, False]
+    assert not any(isomer.tied for isomer in rank_isomers(minima(-4.0, -4.0)))
+
+
+def test_known_minima_are_recognised_and_give_their_shape():
+    composition = Composition.parse("SeB16")
+    known = known_minima(composition)
+    assert [k.relative for k in known] == pytest.approx([0.0, 0.0319, 0.4709], abs=1e-3)
+    turned = []
+    for minimum in known[:2]:
+        atoms = minimum.atoms.copy()
+        atoms.positions += np.random.default_rng(0).normal(scale=0.03, size=atoms.positions.shape)
+        atoms.rotate(50, (1, 2, 3))
+        turned.append(atoms)
+    stranger = Atoms(turned[0].numbers, turned[0].positions * 1.2)
+    found = match_known([stranger, turned[1], turned[0]], known)
+    assert {k: round(minimum.relative, 2) for k, minimum in found.items()} == {1: 0.03, 2: 0.0}
+    assert known_minima(Composition.parse("Se2B30")) == []
+
+
+def test_one_structure_has_one_shape():
+    first, second = minima(-4.0, -3.0)
+    known = [KnownMinimum(second.copy(), -2677.9, 0.0, "compact", "PBE0/3-21G")]
+    assert [isomer.shape for isomer in rank_isomers([first, second], known=known)] == ["planar", "compact"]
