@@ -116,11 +116,13 @@ def _run(options: Mapping[str, Any]) -> tuple[IsomerSearch, list[Confirmed] | No
     from iia_calc.cli.views.console import Live, search_line
     from iia_calc.confirm.api import confirm_isomers
     from iia_calc.confirm.plan import plan_confirmation
-    from iia_calc.isomers.request import SearchRequest, formula_and_charge
+    from iia_calc.isomers.request import SearchRequest
     from iia_calc.isomers.search import search_isomers
     from iia_calc.model.storage import find, read_card
+    from search.geometry.composition import parse_formula_and_charge
 
-    formula, charge = formula_and_charge(options["formula"])
+    composition, charge = parse_formula_and_charge(options["formula"])
+    formula = composition.formula
     confirmation = _confirmation(options, charge)
     limit = None if options["time"] is None else parse_time(options["time"])
     request = build(SearchRequest, options, formula=formula, time_limit=limit)

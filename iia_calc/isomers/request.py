@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -142,22 +141,6 @@ def search_request(request: SearchRequest | str, settings: dict[str, Any]) -> Se
     if not isinstance(request, str):
         raise InputTypeError(f"a search needs a formula or a SearchRequest, not {request!r}")
     return SearchRequest(request, **settings)
-
-
-def formula_and_charge(text: str) -> tuple[str, int]:
-    """Split "SeB10-" into "SeB10" and -1; "B12 2-" and "B12+2" are understood, too.
-
-    Raises
-    ------
-    InputError : not a formula, with or without a charge behind it.
-    """
-    match = re.fullmatch(r"\s*(?P<formula>[A-Za-z0-9]+?)(?:\s+(?P<size>\d+))?(?P<sign>[+-])(?P<after>\d*)\s*", text)
-    if match is None:
-        return Composition.parse(text).formula, 0
-    if match["size"] and match["after"]:
-        raise InputError(f"{text!r} is not a formula with a charge; write for example B12-, SeB10+ or 'B12 2-'")
-    size = int(match["size"] or match["after"] or 1)
-    return Composition.parse(match["formula"]).formula, size if match["sign"] == "+" else -size
 
 
 def positive(name: str, value: Any, what: str) -> float:

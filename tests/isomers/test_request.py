@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from iia_calc.isomers.request import DEFAULT_TIME, SearchRequest, formula_and_charge, search_request
+from iia_calc.isomers.request import DEFAULT_TIME, SearchRequest, search_request
 from search.errors import InputError, InputTypeError
 
 
@@ -52,23 +52,3 @@ def test_misspelt_keywords_are_refused():
     with pytest.raises(InputTypeError, match="a formula or a SearchRequest"):
         search_request(16, {})
     assert search_request("SeB16", {"quenches": 5}) == SearchRequest("SeB16", quenches=5)
-
-
-@pytest.mark.parametrize(
-    ("text", "formula", "charge"),
-    [
-        ("B12", "B12", 0),
-        ("B12-", "B12", -1),
-        ("SeB10+", "SeB10", 1),
-        ("B12 2-", "B12", -2),
-        ("B12+2", "B12", 2),
-    ],
-)
-def test_charges_of_formulas(text, formula, charge):
-    assert formula_and_charge(text) == (formula, charge)
-
-
-@pytest.mark.parametrize("text", ["B12--", "-B12", "B12 2-1", "+", "", "B12 -x"])
-def test_what_is_no_formula_with_a_charge(text):
-    with pytest.raises(InputError, match="is not a|has no atoms"):
-        formula_and_charge(text)
