@@ -11,9 +11,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
-from iia_calc.labels.store import LabelledStructure
+from iia_calc.labels.store import LabelledStructure, in_batches
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.model.potential import Potential
@@ -24,8 +25,8 @@ LABELS = Path(__file__).parents[1] / "models/labels"
 LARGEST, BAR = 17, 45.0
 """Atoms, and meV/atom: no formula up to SeB16 is to be worse."""
 
-FITTED_SINCE = {  # the first shipped potential that was fitted to a file; in order
-    "seb-4": ["", "relaxations"],
+FITTED_SINCE = {  # the first shipped potential that was fitted to a batch; in order
+    "seb-4": ["first", "relaxations"],
     "seb-5": ["own-minima", "own-minima-4", "walls"],
     "seb-6": ["own-minima-5", "walls-large", "starts"],
     "seb-7": ["own-minima-6"],
@@ -47,23 +48,24 @@ FITTED_SINCE = {  # the first shipped potential that was fitted to a file; in or
         "starts-10",
     ],
 }
-HELD_OUT = ["held-out", "held-out-more", "held-out-b7"]
+HELD_OUT = ["held-out", "held-out-more", "held-out-b7", "independent-wells"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """files : per potential where there are several, else of all. new : leave out what lies near a known label."""
+    """batches : per potential where there are several, else of all. new : leave out what lies near a known label."""
 
     title: str
-    files: str | dict[str, str]
+    batches: str | dict[str, str]
     near_minimum: bool = False
     new: bool = False
 
-    def file(self, model: str) -> str | None:
-        return self.files if isinstance(self.files, str) else self.files.get(model)
+    def batch(self, model: str) -> str | None:
+        return self.batches if isinstance(self.batches, str) else self.batches.get(model)
 
 
 ROWS = [
+    Row("minima of xTB at its geometry, none near a label", "independent-wells"),
     Row("near minima, 72 random starts", "held-out", near_minimum=True),
     Row("near minima, 12 further starts", "held-out-more", near_minimum=True),
     Row("near minima, five further starts of B7", "held-out-b7", near_minimum=True),
@@ -81,22 +83,22 @@ ROWS = [
 
 def main(models: Sequence[str]) -> None:
     potentials = {model: _leader(model) for model in models}
-    known = [item for file in fitted_to(models[-1]) for item in labels(file)]
-    print(f"| `models/labels/pbe0-3-21g-….db` | structures | {' | '.join(models)} |")
+    known = [item for batch in fitted_to(models[-1]) for item in labels(batch)]
+    print(f"| batch of `models/labels/pbe0-3-21g*.npz.xz` | structures | {' | '.join(models)} |")
     print("|---" * (2 + len(models)) + "|")
     for row in ROWS:
         counts, cells = [], []
         for model, potential in potentials.items():
-            file = row.file(model)
-            errors = None if file is None else _errors(potential, row, labels(file), known)
+            batch = row.batch(model)
+            errors = None if batch is None else _errors(potential, row, labels(batch), known)
             counts += [] if errors is None else [errors.count]
-            fitted = file in fitted_to(model)
+            fitted = batch in fitted_to(model)
             cells.append("" if errors is None else f"{errors.energy:.1f}, {errors.forces:.3f}" + " (fitted)" * fitted)
-        files = row.files if isinstance(row.files, str) else ", ".join(filter(None, map(row.file, models)))
-        number = ", ".join(map(str, dict.fromkeys(counts) if isinstance(row.files, str) else counts))
-        print(f"| `{files}`: {row.title} | {number} | {' | '.join(cells)} |")
+        batches = row.batches if isinstance(row.batches, str) else ", ".join(filter(None, map(row.batch, models)))
+        number = ", ".join(map(str, dict.fromkeys(counts) if isinstance(row.batches, str) else counts))
+        print(f"| `{batches}`: {row.title} | {number} | {' | '.join(cells)} |")
     print("\nmeV/atom and eV/Å; rows of starts count structures whose largest force is below 2 eV/Å.")
-    held_out = [item for file in HELD_OUT for item in labels(file) if len(item.atoms) <= LARGEST]
+    held_out = [item for batch in HELD_OUT for item in labels(batch) if len(item.atoms) <= LARGEST]
     for model, potential in potentials.items():
         of = held_out_errors(potential, held_out, NEAR_MINIMUM)
         bad = [f"{name} {e.energy:.1f} ({e.count})" for name, e in of.items() if name != "all" and e.energy > BAR]
@@ -104,13 +106,19 @@ def main(models: Sequence[str]) -> None:
 
 
 def fitted_to(model: str) -> list[str]:
-    """Files of labels behind a potential."""
+    """Batches of labels behind a potential."""
     names = list(FITTED_SINCE)
-    return [file for name in names[: names.index(model) + 1] for file in FITTED_SINCE[name]]
+    return [batch for name in names[: names.index(model) + 1] for batch in FITTED_SINCE[name]]
 
 
-def labels(file: str) -> list[LabelledStructure]:
-    return read_labels([LABELS / f"pbe0-3-21g{'-' * bool(file)}{file}.db"])[1]
+@cache
+def labels(batch: str) -> list[LabelledStructure]:
+    return in_batches(_all_labels(), [batch])
+
+
+@cache
+def _all_labels() -> list[LabelledStructure]:
+    return read_labels([LABELS / f"pbe0-3-21g{part}.npz.xz" for part in ("", "-held-out")])[1]
 
 
 def _errors(potential: Potential, row: Row, items: list[LabelledStructure], known: list[LabelledStructure]) -> Errors:

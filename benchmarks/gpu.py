@@ -23,7 +23,7 @@ from ase import Atoms
 from iia_calc.calculator import IIACalculator
 from iia_calc.labels.dft import gpu
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.store import LabelledStructure
+from iia_calc.labels.store import LabelledStructure, in_batches
 from iia_calc.model import storage
 from iia_calc.training.build import read_labels
 from iia_calc.training.evaluate import Predicted, predict
@@ -102,8 +102,7 @@ def main() -> None:
     warnings.filterwarnings("ignore")
     if not torch.cuda.is_available():
         sys.exit("CUDA sees no device: there is nothing to compare with the CPU")
-    files = [LABELS / f"pbe0-3-21g-{name}.db" for name in ("held-out", "held-out-large")]
-    items = read_labels(files)[1]
+    items = in_batches(read_labels([LABELS / "pbe0-3-21g-held-out.npz.xz"])[1], ["held-out", "held-out-large"])
     print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, one CPU thread\n")
     torch.set_num_threads(1)
     potentials(options.model, items)

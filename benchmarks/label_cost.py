@@ -1,6 +1,6 @@
 """What a PBE0/3-21G label costs, and what changes with settings: integrals, grids, and the kernels of PySCF's OpenBLAS.
 
-python benchmarks/label_cost.py models/labels/pbe0-3-21g-held-out.db --count 6
+python benchmarks/label_cost.py models/labels/pbe0-3-21g-held-out.npz.xz --count 6
 
 Each structure is labelled with every setting, one thread; CPU seconds, and differences to the first setting. The
 last row is the labels' settings as PySCF's wheel runs them on a processor newer than its OpenBLAS (of 2018).

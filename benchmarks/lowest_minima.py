@@ -61,7 +61,7 @@ def relaxed(paths: Iterable[Path]) -> Iterator[Lowest]:
     for path in paths:
         for item in read_labels([path])[1]:
             if largest_force(item.label) <= FMAX:
-                yield Lowest(item, path.parent.name if path.name.startswith("dft") else path.stem)
+                yield Lowest(item, path.parent.name if path.name.startswith("dft") else item.batch or path.stem)
 
 
 def lowest_of(candidates: Iterable[Lowest]) -> list[Lowest]:

@@ -19,7 +19,11 @@ from iia_calc.data.energy_outliers import judge_energies
 from iia_calc.data.geometry import Geometry
 from iia_calc.data.names import formula_in_name
 from iia_calc.data.relaxedness import relaxedness
+from iia_calc.labels.npz import open_labels
+from iia_calc.labels.store import LabelStore, in_batches
 from search.geometry.pieces import soundness
+
+LABELS = Path(__file__).parents[2] / "models" / "labels"
 
 
 class TestEnergies:
@@ -54,10 +58,12 @@ class TestEnergies:
         assert np.isnan(verdict.scatter)
         assert verdict.failed.nonzero()[0].tolist() == [3]
 
-    def test_no_label_of_this_project_is_flagged(self):
+    def test_no_label_of_this_project_is_flagged(self, tmp_path):
         """They all are converged ground states, with repulsive walls and torn pieces among them."""
-        labels = Path(__file__).parents[2] / "models" / "labels" / "pbe0-3-21g.db"
-        flagged = {a.item.formula: int(a.failed.sum()) for a in audit_paths([labels]).sets if a.failed.any()}
+        packed = open_labels(LABELS / "pbe0-3-21g.npz.xz")
+        labels = LabelStore(tmp_path / "labels.db", packed.level)
+        labels.add(in_batches(packed.read(), ["first"]))
+        flagged = {a.item.formula: int(a.failed.sum()) for a in audit_paths([labels.path]).sets if a.failed.any()}
         assert flagged == {}
 
     def test_what_is_unknown_is_not_judged(self):
@@ -118,14 +124,16 @@ class TestRelaxedness:
 
     def test_minima_of_this_project_pass(self):
         positions, numbers = [], None
-        for row in connect(Path(__file__).parents[2] / "models/labels/pbe0-3-21g-own-minima.db").select():
-            largest = np.linalg.norm(row.forces, axis=1).max()
-            if len(row.numbers) < 5 or largest > 1.0:
+        for minimum in in_batches(open_labels(LABELS / "pbe0-3-21g.npz.xz").read(), ["own-minima"]):
+            atoms = minimum.atoms
+            if len(atoms) < 5 or np.linalg.norm(minimum.label.forces, axis=1).max() > 1.0:
                 continue
-            geometry = Geometry.of(row.numbers, row.positions[None])
-            item = replace(boron_set(1), numbers=row.numbers, positions=row.positions[None], energies=np.array([0.0]))
+            geometry = Geometry.of(atoms.numbers, atoms.positions[None])
+            item = replace(
+                boron_set(1), numbers=atoms.numbers, positions=atoms.positions[None], energies=np.array([0.0])
+            )
             positions.append(bool(relaxedness(item, geometry).unrelaxed[0]))
-            numbers = row.numbers
+            numbers = atoms.numbers
         assert numbers is not None
         assert sum(positions) == 0
 
