@@ -1,6 +1,6 @@
 """Errors of shipped potentials on the shipped DFT labels: the table in README, and every formula's worst.
 
-python benchmarks/errors.py seb-4 seb-8 seb-9 seb-10
+python benchmarks/errors.py seb-10
 
 Where a potential was fitted to a row's labels the row says so; "new" rows leave out what lies near a label of the
 last potential named (`iia evaluate --known`).

@@ -1,6 +1,6 @@
 """The GPU beside the CPU: the potential's predictions and its calculator, and labels by gpu4pyscf.
 
-python benchmarks/gpu.py [--model seb-8] [--labels 8]
+python benchmarks/gpu.py [--model seb-10] [--labels 8]
 
 1  Energies and forces of the held-out structures on both, in double and single precision: the largest differences,
    and the seconds that all of them take at once. One molecular-dynamics step's worth of `IIACalculator`.

@@ -1,7 +1,7 @@
 """Error against the number of DFT labels, with and without xTB pretraining, on held-out random starts.
 
 python benchmarks/learning_curve.py models/labels/pbe0-3-21g.npz.xz --test models/labels/pbe0-3-21g-held-out.npz.xz \\
-    --pretrained gfn1-angular --counts 100 200 400 800 --out runs/learning-curve
+    --pretrained gfn1-directional --counts 100 200 400 800 --out runs/learning-curve
 
 Each count takes whole random starts, the larger sets hold the smaller ones. A stopped run goes on. OUT receives
 learning_curve.csv and learning_curve.png.

@@ -3,8 +3,7 @@
     python benchmarks/speed.py [--threads 2] [--quick] [--sections 3]
 
 Weights are random: speed doesn't depend on their values. Our networks are the paper's (the default settings:
-attention and SMU, 128 features, 5 blocks), the angular one of seb-4 (3 blocks, harmonics to degree
-2, distances in the logits) and that of the shipped default model. Three sections, printed as Markdown.
+attention and SMU, 128 features, 5 blocks) and that of the shipped default model. Three sections, printed as Markdown.
 
 1  Energy and forces of one SeB20. IIACalculator against SpkCalculator holding a plain SchNet of the paper's
    size with SchNetPack's fastest neighbour list. They take turns: one call to warm up, a few that count, so
@@ -54,13 +53,13 @@ HEAD_SCALE = 4.0  # with seed 0 a random plain SchNet then holds clusters togeth
 
 
 PLAIN = NetworkSettings(attention=None, activation="ssp", n_embedding=100)  # SchNet as SchNetPack has it
-PAPER, ANGULAR = NetworkSettings(), NetworkSettings(n_interactions=3, angular=2, distance_logits=True)
+PAPER = NetworkSettings()
 
 
 def networks() -> dict[str, NetworkSettings]:
     """Ours, by what they are called in the tables."""
     shipped = NetworkSettings.from_dict(storage.read_card(storage.find()).network)
-    return {"the paper's network": PAPER, "network of seb-4": ANGULAR, "the default's network": shipped}
+    return {"the paper's network": PAPER, "the default's network": shipped}
 
 
 def potential(settings: NetworkSettings, device: str = "cpu") -> Potential:

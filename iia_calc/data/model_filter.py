@@ -1,7 +1,7 @@
 """A second opinion on published energies, by a potential that never saw any of them.
 
 A potential fitted to labels of our own at the set's level of theory knows what a converged SCF gives. It measures; what
-is left out of a set is GFN1-xTB's affair (`against_xtb.py`), so that no model chooses its own test. Both levels'
+is left out of a set is GFN1-xTB's affair (`xtb_filter.py`), so that no model chooses its own test. Both levels'
 conventions differ by a constant of each composition, which is where the differences crowd most: failed SCF energies lie
 above, never below.
 """

@@ -1,10 +1,10 @@
 """GFN1-xTB's opinion of energies that others computed: 30 ms a structure, and no model of this project takes part.
 
-`expected.py` asks a set about itself and so passes what many of its members have in common: where a third of the
+`energy_outliers.py` asks a set about itself and so passes what many of its members have in common: where a third of the
 energies are failed SCF solutions, some pass. GFN1-xTB knows nothing of the set. The two levels of theory differ by a
 constant of each composition, which is where the differences crowd most: failed SCF energies lie above, never below.
 
-Asked for boron and selenium alone, where its verdicts were compared with DFT's (`reproduce.doubts`).
+Asked for boron and selenium alone, where its verdicts were compared with DFT's (`reproduce.label_quality`).
 """
 
 from __future__ import annotations

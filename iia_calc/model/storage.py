@@ -267,7 +267,10 @@ def find(path_or_name: str | Path | None = None) -> Path:
     named = models_folder() / path
     if len(path.parts) == 1 and named.is_dir():
         return named
-    raise ModelError(f"there is no model {str(path_or_name)!r}, neither a folder nor shipped; shipped: {_listed()}")
+    raise ModelError(
+        f"there is no model {str(path_or_name)!r}, neither a folder nor shipped; shipped: {_listed()}. "
+        "An installed package holds the default alone; pretrained models and labels are in the repository, in models/"
+    )
 
 
 def code_version() -> str:

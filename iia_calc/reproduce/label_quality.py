@@ -21,10 +21,10 @@ from iia_calc.data.xtb_filter import agrees
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.model.potential import Potential
-from iia_calc.reproduce.experiments import SIZES
+from iia_calc.reproduce.experiments import FITTED, SIZES
 from iia_calc.reproduce.sets import Library, sound
 
-MODEL = "seb-4"
+MODEL = FITTED
 """Its first member is asked. Pretrained on GFN1-xTB labels, so that the two opinions aren't wholly independent."""
 DFT_CHECKED = "SeB16"
 """The set whose energies are recomputed, for they cost least."""

@@ -28,9 +28,9 @@ SchNet-IIA, J. Chem. Inf. Model. 2025, 65, 92-100, on the files its authors publ
   1e-5, batches of 20, squared error), random 8:1:1 split.
 - **as corrected**: eV, failed SCF solutions left out, copies kept in one part of the split, one-cycle schedule up to
   1e-3, a loss that is linear beyond 10 meV/atom. Left out is what the audit takes for failed
-  (`iia_calc/data/expected.py`) and, in sets of boron and selenium, what is more than 0.25 eV/atom above GFN1-xTB after
-  the set's shift (`iia_calc/data/against_xtb.py`). The sets of AlC_n and Ta2N_n- only pass the audit. No model of
-  this project has a say in it.
+  (`iia_calc/data/energy_outliers.py`) and, in sets of boron and selenium, what is more than 0.25 eV/atom above
+  GFN1-xTB after the set's shift (`iia_calc/data/xtb_filter.py`). The sets of AlC_n and Ta2N_n- only pass the audit.
+  No model of this project has a say in it.
 
 The printed numbers are shown as printed and, read as hartree, in eV. "Constant" is the error of one number for all
 structures, the median of the training part: whoever doesn't do better has learnt nothing. Errors are means over

@@ -15,17 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
+import cli_process
 import pytest
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"((?:^<!--[^\n]*-->\n)*)^```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 SHORTER = re.compile(r"<!-- in tests: (.+?) -> (.*?) -->")
 ENVIRONMENT = {
-    **os.environ,
+    **cli_process.ENVIRONMENT,
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PYTHONPATH": str(ROOT),
-    "OMP_NUM_THREADS": "1",
-    "COLUMNS": "120",
 }
 
 
