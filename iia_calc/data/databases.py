@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.db import connect
+from ase.db.core import Database
 from ase.db.row import AtomsRow
 
 from iia_calc.data.frames import one_line
@@ -39,6 +40,7 @@ def read_database(path: Path) -> Contents:
         database = connect(path, append=True, use_lock_file=False)
         metadata = dict(database.metadata)
         ids = [int(row.id) for row in database.select(columns=["id"], include_data=False)]
+        rows = _all_rows(database)
     except Exception as error:  # sqlite, JSON and ASE raise anything on a damaged file
         raise InputError(f"{path} is not a readable ASE database: {one_line(error)}") from error
     shared = {name: metadata[name] for name in FROM_METADATA if metadata.get(name) is not None}
@@ -46,12 +48,20 @@ def read_database(path: Path) -> Contents:
     for k, row in enumerate(ids):
         where = f"row {row}"
         try:
-            raws.append(_raw(database.get(id=row), shared, units, row, where))
+            raws.append(_raw(rows.get(row) or database.get(id=row), shared, units, row, where))
         except Exception as error:  # as above: one damaged row is no reason to lose the others
             contents.aside.append((where, f"can't be read: {one_line(error)}"))
         if k + 1 == len(contents.aside) == 100:
             break  # nothing of it can be read
     return records_of(raws, contents).sound(path)
+
+
+def _all_rows(database: Database) -> dict[int, AtomsRow]:
+    """Rows by their number, in one go; none where one of them is damaged, and each has to be tried."""
+    try:
+        return {int(row.id): row for row in database.select()}
+    except Exception:  # sqlite, JSON and ASE raise anything on a damaged file
+        return {}
 
 
 def check_database(path: Path) -> None:
@@ -62,7 +72,7 @@ def check_database(path: Path) -> None:
     try:
         with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as connection:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.Error as error:
+    except (sqlite3.Error, ValueError) as error:  # ValueError: names that are no text
         raise InputError(f"{path} is not a readable ASE database: {one_line(error)}") from error
     if not {"systems", "information"} <= tables:
         raise InputError(f"{path} is not a readable ASE database: it has no table of systems")
@@ -87,13 +97,11 @@ def declared_units(metadata: Mapping[str, object]) -> dict[str, str]:
 
 def _raw(row: AtomsRow, shared: Mapping[str, object], units: Mapping[str, str], index: int, where: str) -> Raw:
     """A row with everything it says by name: metadata, keys, data, results."""
-    atoms = Atoms(row.numbers, row.positions, pbc=row.pbc)
-    for name, setter in (
-        ("initial_charges", atoms.set_initial_charges),
-        ("initial_magmoms", atoms.set_initial_magnetic_moments),
-    ):
-        if name in row:
-            setter(row[name])
+    atoms = Atoms(row["numbers"], row["positions"], pbc=row["pbc"])
+    if "initial_charges" in row:
+        atoms.set_initial_charges(row["initial_charges"])
+    if "initial_magmoms" in row:
+        atoms.set_initial_magnetic_moments(row["initial_magmoms"])
     values: dict[str, object] = dict(shared)
     values |= dict(row.key_value_pairs)
     values |= {str(name): _plain(value) for name, value in row.data.items()}

@@ -107,11 +107,16 @@ def _frames(lines: list[str]) -> Iterator[tuple[int, int, str]]:
 
 
 def _cut(rows: list[str]) -> bool:
-    """Whether the last of a frame's rows, which no line's end follows, has fewer decimals than all others share."""
-    decimals = [len(row.split()[-1].partition(".")[2]) if row.split() else 0 for row in rows]
-    fields = {len(row.split()) for row in rows}
-    shared = set(decimals[:-1])
-    return len(fields) > 1 or (len(rows) > 2 and len(shared) == 1 and min(shared) >= 3 and decimals[-1] < min(shared))
+    """Whether the last of a frame's rows, which no line's end follows, lacks words or the end of its last number.
+
+    Numbers are printed with as many decimals as the others of their column, or as the others of their row.
+    """
+    words = [row.split() for row in rows]
+    if not words[-1] or len({len(row) for row in words}) > 1:
+        return True
+    others = [row[-1] for row in words[:-1]] or words[-1][1:-1]
+    shared = {len(word.partition(".")[2]) for word in others}
+    return len(shared) == 1 and min(shared) >= 3 and len(words[-1][-1].partition(".")[2]) < min(shared)
 
 
 def _atoms(lines: list[str]) -> Atoms:

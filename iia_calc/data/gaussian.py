@@ -102,9 +102,11 @@ def _chosen(jobs: Sequence[Job], geometry: str) -> GaussianGeometry:
 
 def _in_order(job: Job, geometry: str) -> list[Step]:
     """Steps as they come into question; of several SCFs at one geometry the last counts."""
-    if geometry == "first" or job.displaced:
+    if job.displaced:
+        return job.steps[:1]
+    if geometry == "first":
         first = [step for step in job.steps if step.positions is job.steps[0].positions]
-        return first[::-1] + ([] if job.displaced else job.steps[len(first) :])
+        return first[::-1] + job.steps[len(first) :]
     return job.steps[::-1]
 
 
@@ -115,6 +117,8 @@ def _energy(job: Job, step: Step) -> tuple[float | None, str]:
     ------
     InputError : it isn't read here.
     """
+    if job.route.method is None and set(step.energies) - {SCF}:
+        raise InputError("has energies of several methods, and its route doesn't say which is meant")
     wanted, method = wanted_energy(job.route, step.scf_label)
     return step.energies.get("amplitudes" if wanted in AMPLITUDES else wanted), method
 

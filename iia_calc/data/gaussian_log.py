@@ -32,6 +32,7 @@ _ENERGIES = (
 )
 _DOUBLE_HYBRID = re.compile(rf"^\s*E2\((\S+)\)\s*=\s*\S+\s+E\(\1\)\s*=\s*{_NUMBER}(?=\s|$)")
 _TABLE = re.compile(r"^\s*(Input|Standard|Z-Matrix) orientation:")
+_KNOWN = re.compile(r"^\s*(Input|Standard|Z-Matrix) orientation:|^\s*Coordinates in L\d+:")
 _CHARGE = re.compile(r"^\s*Charge\s*=\s*(-?\d+)\s+Multiplicity\s*=\s*(\d+)\s*(?:in supermolecule)?\s*$")
 _STARTS = (" Entering Gaussian System", " Entering Link 1", " Link1:  Proceeding", " Initial command:")
 _NOT_MET, _FAILED = "Convergence criterion not met", "Convergence failure"
@@ -111,6 +112,8 @@ class _Reader:
             self._begin(_joined(lines, k))
         elif table := _TABLE.match(line):
             self._orientation(table[1], lines, k)
+        elif "Coordinates (Angstroms)" in line and not _KNOWN.match(lines[k - 2] if k > 1 else ""):
+            self.geometry, self.used = {"broken": np.empty((0, 3))}, False  # a table whose heading is damaged
         elif line.lstrip().startswith("SCF Done"):
             self._scf(line)
         elif "Forces (Hartrees/Bohr)" in line:
@@ -138,8 +141,9 @@ class _Reader:
         for step in job.steps:
             if job.ended and "iteration" in step.energies:  # Gaussian 03 and 09
                 step.energies.setdefault("amplitudes", step.energies["iteration"])
-        if job.ended and job.steps and not self.used and (left := self.geometry.get("Input")) is not None:
-            self._check_left(left, job.steps[-1].positions if job.steps[-1].input_frame else left)
+        if job.ended and job.steps and not self.used:
+            frame = "Input" if job.steps[-1].input_frame else "Standard"
+            self._check_left(self.geometry.get(frame, job.steps[-1].positions), job.steps[-1].positions)
         self.geometry, self.used, self.failed = {}, False, False
 
     def _check_left(self, left: Floats, known: Floats) -> None:
@@ -182,9 +186,8 @@ class _Reader:
             self.geometry, self.used = {}, False
         job = self.jobs[-1]
         job.begun = True
-        rows = list(_rows(lines, k))
         try:
-            table = np.array([[float(word) for word in row] for row in rows])
+            table = np.array([[float(word) for word in row] for row in _rows(lines, k)])
             if table.ndim != 2 or table.shape[1] not in (5, 6) or (table[:, 0] != np.arange(1, 1 + len(table))).any():
                 raise ValueError
         except ValueError:
@@ -201,7 +204,7 @@ class _Reader:
             return
         real = table[:, 1] > 0  # the others are dummy atoms
         frame = "Standard" if kind == "Standard" else "Input"
-        if frame in self.geometry and frame == "Input":
+        if frame in self.geometry:
             self._check_left(self.geometry[frame], table[real, -3:])
         self.numbers = table[real, 1].astype(np.int64)
         self.geometry[frame] = table[real, -3:]

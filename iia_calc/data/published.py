@@ -86,8 +86,6 @@ def read_npz_file(path: Path) -> Contents:
     bad = sum(not np.isfinite(record.energy) for record in contents.records)
     if bad and bad == len(contents.records):
         raise InputError(f"{path}: {bad} energies aren't finite, or it isn't clear which are meant{_said(contents)}")
-    if bad:
-        contents.remarks.append(f"{bad} energies aren't finite")
     return contents.sound(path)
 
 

@@ -173,6 +173,9 @@ def records_of(raws: Iterable[Raw], contents: Contents) -> Contents:
     choice = choose(energies, forces, others - energies.keys() - forces.keys())
     if choice.remark:
         contents.remarks.append(choice.remark)
+    lacking = sum(not np.isfinite(value) for value in energies.get(choice.energy or "", ()))
+    if lacking:
+        contents.remarks.append(f"{choice.energy} is missing or no number in {lacking} of {len(items)} structures")
     for raw in items:
         try:
             record = _record(raw, choice.energy, choice.forces)
