@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from iia_calc.cli.options import Json
+from iia_calc.cli import options as o
+from iia_calc.cli.command import add_command, save_settings
 from search.errors import InputError
 
 if TYPE_CHECKING:
@@ -26,9 +27,22 @@ Unit = Annotated[
 Geometry = Annotated[str, typer.Option(help="Of each Gaussian log: first or last.")]
 
 
+AUDITS = """
+iia audit data/published
+iia audit SeBn/B=20.npz --clean usable.db
+iia audit SeBn/B=16.npz --check 30    # ten seconds to a minute per structure, on one core
+iia audit logs/ --geometry first --json | jq -r '.findings[].text'
+"""
+CONVERSIONS = """
+iia convert SeBn/B=20.npz SeB20.db
+iia convert logs/ SeB20.extxyz --geometry first
+"""
+
+
 def register(app: typer.Typer) -> None:
-    app.command("audit")(audit)
-    app.command("convert")(convert)
+    """Add the commands to the program."""
+    add_command(app, "audit", audit, AUDITS)
+    add_command(app, "convert", convert, CONVERSIONS)
 
 
 def audit(
@@ -49,21 +63,13 @@ def audit(
     workers: Annotated[int, typer.Option("--workers", "-j", help="With --check: processes.")] = 1,
     unit: Unit = "auto",
     geometry: Geometry = "last",
-    as_json: Json = False,
+    as_json: o.Json = False,
 ) -> None:
     """Say what data sets are worth: units, names, copies, failed SCF energies, relaxedness, shapes.
 
     The folder receives audit.csv (a line per set), structures.csv (a line per structure), audit.json
     and audit.png (box plots of the energies). --check keeps check.csv there as it goes: the same command
     goes on after a stop. Files that can't be read are named, and the others are used.
-
-        iia audit data/published
-
-        iia audit SeBn/B=20.npz --clean usable.db
-
-        iia audit SeBn/B=16.npz --check 30          # ten seconds to a minute per structure, on one core
-
-        iia audit logs/ --geometry first --json | jq -r '.findings[].text'
     """
     from iia_calc.cli.views.console import print_json, stdout_kept_clean
     from iia_calc.data import audit_report as report
@@ -77,6 +83,7 @@ def audit(
         report.write(found, out)
         kept = None if clean is None else write_clean(found, clean, names)
         checked = _recompute_with_bar(found, check, out, seed, check_level, workers) if check else None
+    save_settings(out)
     if as_json:
         plain = report.as_plain(found)
         if kept is not None:
@@ -138,19 +145,18 @@ def _recompute_with_bar(
 
 
 def _print_audit(found: Audit, out: Path) -> None:
+    from iia_calc.cli.views.audit import audit_table
     from iia_calc.cli.views.console import output
     from iia_calc.data import audit_report as report
     from iia_calc.data.clean import DROPPED
 
     console = output()
-    console.print(report.table(found))
+    console.print(audit_table(found))
     console.print(report.LEGEND, style="dim")
     console.print()
     for line in report.findings(found):
-        console.print(f"• {line}", soft_wrap=True, markup=False)
-    console.print(
-        f"\n{report.summary_line(found, DROPPED)}\n{out}: {', '.join(report.FILES)}", soft_wrap=True, markup=False
-    )
+        console.print(f"• {line}")
+    console.print(f"\n{report.summary_line(found, DROPPED)}\n{out}: {', '.join(report.FILES)}")
 
 
 def _print_clean_and_check(
@@ -163,11 +169,11 @@ def _print_clean_and_check(
     if kept is not None and clean is not None:
         why = ", ".join(f"{count} {name}" for name, count in kept[1].most_common()) or "nothing"
         line = f"{clean}: {kept[0]} structures, energies in eV; {dropped_path(clean)}: dropped for {why}"
-        output().print(line, soft_wrap=True, markup=False)
+        output().print(line)
     if checked is not None:
         for line in sentences(*checked):
-            output().print(line, soft_wrap=True, markup=False)
-        remarks().print(f"recomputed energies: {out / 'check.csv'}", soft_wrap=True, markup=False)
+            output().print(line)
+        remarks().print(f"recomputed energies: {out / 'check.csv'}")
 
 
 def convert(
@@ -181,15 +187,12 @@ def convert(
     Energies leave in eV and forces in eV/Å; each structure keeps its source, its place there, and the charge,
     multiplicity and level of theory that its source declares. The databases are none of labels: no command mixes
     them with computed energies.
-
-        iia convert SeBn/B=20.npz SeB20.db
-
-        iia convert logs/ SeB20.extxyz --geometry first
     """
     from iia_calc.data.sets import UNIT_ORIGINS
     from iia_calc.data.write import convert as convert_file
 
     found = convert_file(source, target, unit, geometry)
+    save_settings(target)
     for item in found.sets:
         if item.unit_origin == "none":
             what = "no energies"

@@ -6,33 +6,36 @@ from typing import Annotated
 
 import typer
 
-from iia_calc.cli.options import Json
+from iia_calc.cli import options as o
+from iia_calc.cli.command import add_command
+
+EXAMPLES = """
+iia info
+iia info models/mine
+"""
 
 
 def register(app: typer.Typer) -> None:
-    app.command("info")(info)
+    """Add the command to the program."""
+    add_command(app, "info", info, EXAMPLES)
 
 
 def info(
     model: Annotated[str | None, typer.Argument(help="A shipped model's name or a model's folder.")] = None,
-    as_json: Json = False,
+    as_json: o.Json = False,
 ) -> None:
-    """Show a model's card: elements, level of theory, labels, held-out errors. Without MODEL, list the shipped ones.
+    """Show a model's card: elements, level of theory, labels, held-out errors.
 
-    iia info
-
-    iia info models/mine
+    Without MODEL, list the shipped ones.
     """
-    from iia_calc.cli.views.console import output, print_json, stdout_kept_clean
+    from dataclasses import asdict
 
-    with stdout_kept_clean(as_json):
-        from dataclasses import asdict
+    from iia_calc.cli.views import card as card_text
+    from iia_calc.cli.views.console import output, print_json
+    from iia_calc.model import storage
 
-        from iia_calc.cli.views import card as card_text
-        from iia_calc.model import storage
-
-        card = None if model is None else storage.read_card(storage.find(model))
-    if card is not None:
+    if model is not None:
+        card = storage.read_card(storage.find(model))
         if as_json:
             print_json(asdict(card))
             return

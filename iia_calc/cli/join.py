@@ -7,9 +7,16 @@ from typing import Annotated
 
 import typer
 
+from iia_calc.cli.command import add_command, save_settings
+
+EXAMPLES = """
+iia join runs/*/dft.db -o confirmations.db --without models/labels/pbe0-3-21g.npz.xz
+"""
+
 
 def register(app: typer.Typer) -> None:
-    app.command("join")(join)
+    """Add the command to the program."""
+    add_command(app, "join", join, EXAMPLES)
 
 
 def join(
@@ -28,13 +35,12 @@ def join(
 ) -> None:
     """Join label databases of one level of theory, each label once.
 
-    The DFT relaxations of searches (FOLDER/dft.db) are labels like any others: joined, they are what the
-    next potential is fitted to.
-
-        iia join runs/*/dft.db -o confirmations.db --without models/labels/pbe0-3-21g.npz.xz
+    The DFT relaxations of searches (FOLDER/dft.db) are labels like any others: joined, they are what the next potential
+    is fitted to.
     """
     from iia_calc.labels.merge import join as join_labels
     from iia_calc.labels.npz import open_labels
 
     added = join_labels(sources, out, without or (), split, batch)
+    save_settings(out)
     typer.echo(f"{added} labels added to {out}, which holds {len(open_labels(out))}")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from iia_calc.cli.command import add_command, save_settings
 from search.errors import InputError
 
 NAMES = "table1, table2, table3, fig4, fig5, continuous, tableS2, tableS3, best, doubts, constants, all, page"
 
 
+EXAMPLES = """
+iia reproduce table3 --as published --data published --quick
+iia reproduce table2 --as corrected --data published --epochs 20 --seeds 3
+iia reproduce all --as published --data published
+iia reproduce page --page examples/paper
+"""
+
+
 def register(app: typer.Typer) -> None:
-    app.command("reproduce")(reproduce)
+    """Add the command to the program."""
+    add_command(app, "reproduce", reproduce, EXAMPLES)
 
 
 def reproduce(
@@ -43,34 +54,46 @@ def reproduce(
     """Repeat a table or figure of the SchNet-IIA paper, as printed or as corrected.
 
     Finished trainings are never repeated: the same command goes on after Ctrl-C, and tables share what they
-    have in common. As corrected, GFN1-xTB judges the energies first (tblite: pip install 'schnet-iia[xtb]'), once,
+    have in common. As corrected, GFN1-xTB judges the energies first (tblite: pip install '.[xtb]'), once,
     some minutes in all. OUT receives a CSV per table, PNGs and README.md, in which printed and obtained values and
     a verdict on each claim stand side by side.
+    """
+    options = locals()
+    from iia_calc.cli.views.console import output
+    from iia_calc.reproduce.page import make_page
 
-        iia reproduce table3 --as published --data published --quick
+    written = _compute(options)
+    save_settings(out)
+    if written:
+        output().print(f"wrote {', '.join(map(str, written))}")
+    if experiment != "tableS2":
+        output().print(f"wrote {make_page(out, page or out)}")
 
-        iia reproduce table2 --as corrected --data published --epochs 20 --seeds 3
 
-        iia reproduce all --as published --data published
+def _compute(options: Mapping[str, Any]) -> list[Path]:
+    """Train what is missing and tabulate it, with a bar; the files written.
 
-        iia reproduce page --page examples/paper
+    Raises
+    ------
+    InputError : an unknown experiment, or one whose data isn't given.
     """
     import torch
 
-    from iia_calc.cli.views.console import Live, output
+    from iia_calc.cli.views.console import Live
     from iia_calc.reproduce.experiments import ALIASES, EXPERIMENTS, Plan
-    from iia_calc.reproduce.page import make_page
     from iia_calc.reproduce.train import UNTRAINED, chosen_names, tabulate, train
 
-    chosen = ALIASES.get(experiment, experiment)
+    treatment, data, check, quick = (options[name] for name in ("treatment", "data", "check", "quick"))
+    chosen = ALIASES.get(options["experiment"], options["experiment"])
     if chosen not in [*EXPERIMENTS, "table1", "constants", "all", "page", *UNTRAINED]:
-        raise InputError(f"there is no experiment {experiment!r}; choose one of {NAMES}, {', '.join(ALIASES)}")
-    plan = Plan.smoke(treatment) if quick else Plan(treatment, epochs, seeds, limit)
+        known = f"{NAMES}, {', '.join(ALIASES)}"
+        raise InputError(f"there is no experiment {options['experiment']!r}; choose one of {known}")
+    plan = Plan.smoke(treatment) if quick else Plan(treatment, options["epochs"], options["seeds"], options["limit"])
     if check < 0:
         raise InputError(f"--check is {check}; it must be at least 0")
     if data is None and chosen not in ("page", "tableS2"):
         raise InputError("say where the published sets lie: --data FOLDER, with SeBn, Bn, SeBn-O, ... in it")
-    torch.set_num_threads(threads)
+    torch.set_num_threads(options["threads"])
     title = chosen if chosen in ("page", *UNTRAINED) else f"{chosen}, as {treatment}"
     with Live(title, 1, every=0.0) as bar:
 
@@ -79,13 +102,9 @@ def reproduce(
 
         try:
             if data is not None and chosen not in ("page", *UNTRAINED):
-                train(chosen_names(chosen, treatment), data, plan, out, show, rows, 2 if quick else trials, method)
-            written = tabulate(chosen, data, out, show, check)
+                names, trials = chosen_names(chosen, treatment), 2 if quick else options["trials"]
+                train(names, data, plan, options["out"], show, options["rows"], trials, options["method"])
+            return tabulate(chosen, data, options["out"], show, check)
         except KeyboardInterrupt:
             typer.echo("stopped; the same command goes on where it was", err=True)
             raise
-    if written:
-        output().print(f"wrote {', '.join(map(str, written))}")
-    if chosen == "tableS2":
-        return
-    output().print(f"wrote {make_page(out, page or out)}")

@@ -7,16 +7,13 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from iia_calc.data.audit import Audit
 from iia_calc.data.flags import FLAGS, AuditedSet, display_name
 from iia_calc.data.names import formula_in_name
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 FILES = ("audit.csv", "structures.csv", "audit.json", "audit.png")
 
@@ -58,46 +55,6 @@ def as_plain(audit: Audit) -> dict[str, Any]:
     """For JSON: sets, findings, and what the flags mean; what isn't a number is null."""
     sets = [{key: _plain(value) for key, value in summary(a).items()} for a in audit.sets]
     return {"sets": sets, "findings": [asdict(finding) for finding in audit.findings], "flags": dict(FLAGS)}
-
-
-def table(audit: Audit) -> Table:
-    """One line per set."""
-    from rich.table import Table
-
-    shown = Table(box=None, header_style="bold", pad_edge=False)
-    shown.add_column("set", no_wrap=True)
-    shown.add_column("holds")
-    for heading in (
-        "n",
-        "unit",
-        "median, eV",
-        "highest, eV",
-        "failed",
-        "> atoms",
-        "copies",
-        "in pieces",
-        "planar",
-        "unrelaxed",
-    ):
-        shown.add_column(heading, justify="right")
-    for a in audit.sets:
-        line, n = summary(a), len(a.item)
-        misnamed = line["name_says"] not in (None, line["holds"])
-        shown.add_row(
-            a.item.name,
-            f"[red]{line['holds']}[/red]" if misnamed else line["holds"],
-            str(n),
-            line["unit"],
-            f"{line['median']:.1f}",
-            f"{line['highest']:.1f}",
-            _share(line["failed"], n),
-            _share(line["above_free_atoms"], n),
-            str(line["copy"] or "–"),
-            _share(line["fragments"], n),
-            _share(line["planar"], n),
-            _share(line["unrelaxed"], n),
-        )
-    return shown
 
 
 LEGEND = (
@@ -166,7 +123,7 @@ def summary_line(audit: Audit, dropped: Sequence[str]) -> str:
     return f"{total} structures from {files} source(s); {total - bad} are neither copies nor of unusable energy"
 
 
-def _share(count: int, total: int) -> str:
+def share(count: int, total: int) -> str:
     if not count:
         return "–"
     return f"{count / total:.1%}" if count < 0.1 * total else f"{count / total:.0%}"

@@ -1,4 +1,4 @@
-"""How a loop is doing: a table, a CSV and a figure of the errors against the number of labels."""
+"""How a loop is doing: a CSV and a figure of the errors against the number of labels."""
 
 from __future__ import annotations
 
@@ -7,36 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from rich.table import Table
-
 from iia_calc.improve.measure import RoundReport
-
-
-def table(reports: Sequence[RoundReport]) -> Table:
-    """A line per round."""
-    made = Table(
-        "round",
-        "labels",
-        "new",
-        "own lowest minima, meV/atom",
-        "eV/Å",
-        "held out, meV/atom",
-        "eV/Å",
-        "minutes",
-        title="errors of the potential: on what its own search found, before training on it; on held-out starts, after",
-    )
-    for r in reports:
-        made.add_row(
-            str(r.number),
-            str(r.n_labels),
-            str(r.n_new),
-            f"{r.found_energy:.1f}",
-            f"{r.found_forces:.3f}",
-            f"{r.held_out_energy:.1f}",
-            f"{r.held_out_forces:.3f}",
-            f"{r.seconds / 60:.1f}",
-        )
-    return made
 
 
 def save(reports: Sequence[RoundReport], folder: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.committee import Committee, CommitteePrediction
@@ -148,10 +146,3 @@ def _by_host_and_size(formula: str) -> tuple[int | list[str], ...]:
         return (1,)
     composition = Composition.parse(formula)
     return (0, composition.dopants, composition.n_atoms)
-
-
-def print_errors(errors: Mapping[str, Errors], title: str, console: Console | None = None) -> None:
-    table = Table("formula", "structures", "energy MAE, meV/atom", "force MAE, eV/Å", title=title)
-    for formula, error in errors.items():
-        table.add_row(formula, str(error.count), f"{error.energy:.1f}", f"{error.forces:.3f}")
-    (console or Console()).print(table)

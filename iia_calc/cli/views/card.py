@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.table import Table
 
@@ -12,6 +13,8 @@ from iia_calc.model.storage import Card, find, models_folder, read_card
 def describe(card: Card) -> list[Table]:
     """What it is; then labels and held-out errors by formula."""
     facts = Table(box=None, show_header=False, pad_edge=False)
+    facts.add_column(style="bold")
+    facts.add_column()
     network = card.network
     form = f"{network.get('attention')} attention" if network.get("attention") else "no attention"
     rows = {
@@ -38,14 +41,14 @@ def describe(card: Card) -> list[Table]:
     }
     for name, text in rows.items():
         if text:
-            facts.add_row(f"[bold]{name}[/bold]", text)
+            facts.add_row(name, text)
     tables = [facts]
     if card.label_counts or card.held_out_errors:
         tables.append(_by_formula(card))
     return tables
 
 
-def _calibration(found: Mapping) -> str:
+def _calibration(found: Mapping[str, Any]) -> str:
     """What the committee's spread is worth, in a sentence; nothing where it was not measured."""
     if not found:
         return ""

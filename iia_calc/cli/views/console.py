@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from typing import TextIO
@@ -76,7 +77,7 @@ class Live:
             expand=True,
         )
         self.task = self.progress.add_task(title, total=total, text="", clock="")
-        self._spoken = 0.0
+        self._spoken, self._began = 0.0, time.monotonic()
 
     def __enter__(self) -> Live:
         if self.console.is_terminal:
@@ -89,12 +90,16 @@ class Live:
 
     def update(self, completed: float, text: str, seconds: float | None = None, total: float | None = None) -> None:
         """Show how far it is. seconds : since the start, for a line in a log every so often. total : if it changed."""
-        elapsed = self.progress.tasks[0].elapsed or 0.0
-        clock = self.clock(elapsed if seconds is None else seconds, completed)
+        clock = self.clock(self.elapsed if seconds is None else seconds, completed)
         self.progress.update(self.task, completed=completed, text=text, total=total, clock=clock)
         if not self.console.is_terminal and (seconds is None or seconds - self._spoken >= self.every):
             self._spoken = seconds or 0.0
             self.console.print(f"{self.title}  {text}" + ("" if seconds is None else f"  {clock}"))
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since it was made."""
+        return time.monotonic() - self._began
 
     def clock(self, seconds: float, completed: float) -> str:
         """0:35, 1:25 left: by the time limit, or from the pace so far where the number of steps is known."""

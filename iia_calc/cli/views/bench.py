@@ -1,0 +1,32 @@
+"""What a benchmark tells its user."""
+
+from __future__ import annotations
+
+from rich.table import Table
+
+from iia_calc.cli.views.isomers import plain_table
+from search.first_hit import Figure, FirstHits
+
+
+def first_hit_table(results: dict[int, dict[str, FirstHits]]) -> Table:
+    """Mean, median and 90 % quantile with 95 % intervals, of quenches and of calls of the potential, by size."""
+    table = plain_table()
+    table.add_column("atoms", justify="right")
+    table.add_column("hits", justify="right")
+    table.add_column("in")
+    for heading in ("mean", "median", "90 %"):
+        table.add_column(heading, justify="right")
+    for n, units in results.items():
+        for unit, hits in units.items():
+            table.add_row(
+                str(n),
+                f"{hits.n_hits}/{hits.n_runs}",
+                "calls" if unit == "evaluations" else unit,
+                *(_text(figure) for figure in (hits.mean, hits.median, hits.quantile_90)),
+            )
+    return table
+
+
+def _text(figure: Figure) -> str:
+    value, low, high = ("∞" if x == float("inf") else f"{x:.0f}" for x in (figure.value, figure.low, figure.high))
+    return f"{value} ({low}–{high})"

@@ -1,0 +1,96 @@
+"""A model compared with labels: which of them count, how wrong it is, and how much of that its committee foresaw."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iia_calc.labels.store import in_batches
+from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.training.build import read_labels
+from iia_calc.training.calibrate import coverage
+from iia_calc.training.evaluate import Errors, held_out_errors, is_near_minimum, new_structures
+from search.errors import InputError
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """Which labels a model is compared with.
+
+    Attributes
+    ----------
+    labels : databases or packed files of the model's level of theory.
+    model : name or folder; None is the default one.
+    largest : count clusters of at most this many atoms. fmax : whose largest labelled force is below, eV/Å; 0 for all.
+    known : labels the model was fitted to: structures near one of them don't count.
+    batch : count labels of these batches; empty for all.
+    """
+
+    labels: Sequence[Path]
+    model: str | None = None
+    largest: int | None = None
+    fmax: float = 2.0
+    known: Sequence[Path] = ()
+    batch: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a model does on labels.
+
+    Attributes
+    ----------
+    model, level_of_theory : of the labels, too.
+    n_all, n_counted : labels. left_out : how many for which reason.
+    errors : by formula, "all" among them.
+    foreseen : shares of "energies" and "forces" within one and two calibrated deviations of the committee.
+    """
+
+    model: str
+    level_of_theory: str
+    n_all: int
+    n_counted: int
+    left_out: dict[str, int]
+    errors: dict[str, Errors]
+    foreseen: dict[str, tuple[float, float]]
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON: by formula, and how much was foreseen."""
+        plain: dict[str, Any] = {formula: error.as_dict() for formula, error in self.errors.items()}
+        return plain | ({"within_1_and_2_deviations": self.foreseen} if self.foreseen else {})
+
+
+def evaluate_model(request: EvaluationRequest) -> Evaluation:
+    """Compare a model with labels.
+
+    Raises
+    ------
+    InputError : labels of another level of theory, or none is left to compare with.
+    """
+    card = storage.read_card(storage.find(request.model))
+    levels, items = read_labels(request.labels)
+    if levels != {card.level_of_theory}:
+        raise InputError(f"the model is fitted to {card.level_of_theory}; these are {'; '.join(sorted(levels))}")
+    items = in_batches(items, request.batch)
+    n_all, left_out = len(items), {}
+    if request.largest is not None:
+        kept = [item for item in items if len(item.atoms) <= request.largest]
+        left_out[f"of more than {request.largest} atoms"], items = len(items) - len(kept), kept
+    if request.known:
+        new = new_structures(items, read_labels(request.known)[1])
+        if not new:
+            raise InputError(f"all {len(items)} structures are near a known one: nothing is left to compare with")
+        left_out["near a known one"], items = len(items) - len(new), new
+    counted = [item for item in items if not request.fmax or is_near_minimum(item, request.fmax)]
+    left_out[f"with a force of {request.fmax:g} eV/Å or more"] = len(items) - len(counted)
+    loaded = storage.load(request.model)
+    foreseen: dict[str, tuple[float, float]] = {}
+    if isinstance(loaded, Committee) and card.calibration:
+        factors = card.calibration["energy_factor"], card.calibration["forces_factor"]
+        foreseen = dict(zip(("energies", "forces"), coverage(loaded, counted, *factors), strict=True))
+    leader = loaded.leader if isinstance(loaded, Committee) else loaded
+    errors = held_out_errors(leader, counted, None)
+    return Evaluation(card.name, card.level_of_theory, n_all, len(counted), left_out, errors, foreseen)
