@@ -63,11 +63,11 @@ def reproduce(
     from iia_calc.reproduce.page import make_page
 
     written = _compute(options)
-    save_settings(out)
     if written:
         output().print(f"wrote {', '.join(map(str, written))}")
     if experiment != "tableS2":
         output().print(f"wrote {make_page(out, page or out)}")
+    save_settings(out)
 
 
 def _compute(options: Mapping[str, Any]) -> list[Path]:

@@ -45,7 +45,7 @@ def search(
     try:
         import optuna
     except ImportError as error:
-        raise MissingPackage("Table 1 needs Optuna: pip install 'schnet-iia[paper]'") from error
+        raise MissingPackage("Table 1 needs Optuna: pip install '.[paper]' in the folder of SchNet-IIA") from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     folder.mkdir(parents=True, exist_ok=True)
     name = f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}"

@@ -39,6 +39,7 @@ def test_table_findings_and_files(iia, npz, tmp_path):
         "audit.csv",
         "audit.json",
         "audit.png",
+        "config.yml",
         "structures.csv",
     ]
 

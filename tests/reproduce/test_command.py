@@ -9,6 +9,7 @@ from reproduce.made import MadeLevel
 from typer.testing import CliRunner
 
 from iia_calc.cli import app
+from search.errors import MissingPackage
 
 
 def iia(*arguments: object, code: int = 0):
@@ -102,11 +103,11 @@ def test_mistakes_are_named_before_anything_is_computed(arguments, message, tmp_
 
 def test_without_xtb_the_extra_is_named(sets, tmp_path, monkeypatch):
     def label(self, atoms):
-        raise ImportError("xTB labels need tblite: pip install 'schnet-iia[xtb]'")
+        raise MissingPackage("xTB labels need tblite: pip install '.[xtb]'")
 
     monkeypatch.setattr(MadeLevel, "label", label)
     command = ["reproduce", "fig4", "--data", sets, "--out", tmp_path, "--quick", "--as"]
-    assert "schnet-iia[xtb]" in iia(*command, "corrected", code=2).stderr
+    assert "[xtb]" in iia(*command, "corrected", code=2).stderr
     assert not (tmp_path / "runs").exists()
 
 
