@@ -48,14 +48,17 @@ class Committee(nn.Module):
 
     @property
     def members(self) -> list[Potential]:
+        """The potentials, leader first."""
         return [cast(Potential, member) for member in self._members]
 
     @property
     def leader(self) -> Potential:
+        """The member whose energy a search minimises."""
         return self.members[0]
 
     @property
     def elements(self) -> tuple[str, ...]:
+        """Symbols of the elements that it knows, by nuclear charge."""
         return self.leader.elements
 
     @property
@@ -65,13 +68,16 @@ class Committee(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
+        """Type of the weights, and so of the forces."""
         return self.leader.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where the weights lie."""
         return self.leader.device
 
     def freeze(self) -> Committee:
+        """For use, not for training: see `Potential.freeze`. Returns itself."""
         for member in self.members:
             member.freeze()
         return self.eval()

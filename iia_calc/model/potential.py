@@ -106,10 +106,12 @@ class Potential(nn.Module):
 
     @property
     def dtype(self) -> torch.dtype:
+        """Type of the weights, and so of the forces."""
         return self.network.embedding.weight.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where the weights lie."""
         return self.network.embedding.weight.device
 
     @property
@@ -291,10 +293,12 @@ class Potential(nn.Module):
         self._isolated_cache = self._frozen_cache = None
 
     def train(self, mode: bool = True) -> Potential:
+        """PyTorch's switch between training and use; what was computed from the weights is forgotten."""
         self._forget()
         return super().train(mode)
 
     def requires_grad_(self, requires_grad: bool = True) -> Potential:
+        """PyTorch's switch for gradients of the weights; what was computed from them is forgotten."""
         self._forget()
         return super().requires_grad_(requires_grad)
 

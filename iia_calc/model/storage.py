@@ -274,6 +274,7 @@ def find(path_or_name: str | Path | None = None) -> Path:
 
 
 def code_version() -> str:
+    """Version of the installed package, for cards and records."""
     try:
         return metadata.version("schnet-iia")
     except metadata.PackageNotFoundError:

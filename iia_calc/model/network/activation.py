@@ -64,6 +64,7 @@ class SMU(nn.Module):
         self.mu = nn.Parameter(torch.tensor(float(mu))) if train_mu else float(mu)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The activation of every element of `x`, in its shape."""
         if isinstance(self.mu, nn.Parameter):
             bend = torch.erf(self.mu * (1 - self.alpha) * x)
             return 0.5 * x * ((1 + self.alpha) + (1 - self.alpha) * bend)
@@ -75,6 +76,7 @@ class ShiftedSoftplus(nn.Module):
     """ln(1 + e^x) - ln 2, SchNet's activation."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """The activation of every element of `x`, in its shape."""
         return functional.softplus(x) - math.log(2.0)
 
 

@@ -188,6 +188,7 @@ class UntrainedAttention(nn.Module):
         pairs: Pairs,
         harmonics: torch.Tensor | None = None,
     ) -> torch.Tensor:
+        """As `InteratomicAttention.forward`, with weights drawn anew."""
         fresh = InteratomicAttention(self.n_atom_basis, self.n_heads, self.activation, "hard")
         v: torch.Tensor = fresh.requires_grad_(False).to(x)(x, rbf, log_fc, pairs)
         return v

@@ -25,6 +25,7 @@ class GaussianBasis(nn.Module):
         self.register_buffer("widths", torch.full_like(offsets, float(offsets[1] - offsets[0])))
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        """Distances [P] Å -> values of the Gaussians [P, n_rbf]."""
         scaled = (distances[..., None] - self.offsets) / self.widths  # [n_pairs, n_rbf]
         return torch.exp(-0.5 * scaled.square())  # [n_pairs, n_rbf]
 
@@ -37,6 +38,7 @@ class CosineCutoff(nn.Module):
         self.cutoff = float(cutoff)
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        """Distances [P] Å -> weights [P], 1 at zero and 0 from the cutoff on."""
         inside = (distances < self.cutoff).to(distances.dtype)
         return 0.5 * (torch.cos(distances * (math.pi / self.cutoff)) + 1.0) * inside  # [n_pairs]
 

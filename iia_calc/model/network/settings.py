@@ -103,6 +103,7 @@ class NetworkSettings:
         return cls(**_known(cls, data, "network"))
 
     def as_dict(self) -> dict[str, object]:
+        """Plain data for a card."""
         return asdict(self)
 
 
@@ -136,9 +137,11 @@ class RepulsionSettings:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> RepulsionSettings:
+        """Read `as_dict`'s result; InputError lists any key that is not a setting."""
         return cls(**_known(cls, data, "repulsion"))
 
     def as_dict(self) -> dict[str, object]:
+        """Plain data for a card."""
         return asdict(self)
 
 

@@ -130,20 +130,25 @@ class NeighbourPairs(Pairs):
         return slots.view(self.n_padded, self.n_slots, -1)
 
     def terms(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """See `Pairs.terms`."""
         return filters * self.neighbour(x)  # [A, K, F]
 
     def convolve(self, filters: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """See `Pairs.convolve`."""
         return self.terms(filters, x).sum(1)  # [A, F]
 
     def outer_sum(self, centre: torch.Tensor, other: torch.Tensor) -> torch.Tensor:
+        """See `Pairs.outer_sum`."""
         return centre[..., None] + self.neighbour(other.T).permute(2, 0, 1)  # [H, A, K]
 
     def attend(self, weights: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """See `Pairs.attend`."""
         n_heads, n_atoms, width = h.shape
         h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
         return torch.einsum("hak,akhd->had", weights, h_j)
 
     def attend_directions(self, weights: torch.Tensor, harmonics: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        """See `Pairs.attend_directions`."""
         n_heads, n_atoms, width = h.shape
         h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
         return torch.einsum("hak,akc,akhd->cahd", weights, harmonics, h_j).reshape(-1, n_atoms, n_heads * width)
