@@ -20,7 +20,7 @@ def label(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="ASE database; the same command goes on where it was.")
     ] = Path("labels.db"),
-    level: Annotated[str, typer.Option(help="gfn1, gfn2 or dft.")] = "gfn1",
+    level: Annotated[str, typer.Option(help="gfn1, gfn2, dft, or MODULE:CLASS of a level of your own.")] = "gfn1",
     n_labels: Annotated[int, typer.Option("--n-labels", "-n", help="How many labels the database is to hold.")] = 1000,
     structures: Annotated[
         Path | None, typer.Option(help="Label the structures of this file (anything ASE reads) instead.")
@@ -53,7 +53,9 @@ def label(
     ] = None,
     functional: Annotated[str, typer.Option(help="With --level dft.")] = "PBE0",
     basis: Annotated[str, typer.Option(help="With --level dft.")] = "3-21G",
-    charge: Annotated[int, typer.Option(help="Total charge, e.")] = 0,
+    charge: Annotated[
+        int | None, typer.Option(help="Total charge, e; by default that of formulas (B12-) or structures, else 0.")
+    ] = None,
     multiplicity: Annotated[int | None, typer.Option(help="2S+1; by default the lowest possible.")] = None,
     temperature: Annotated[float, typer.Option(help="Electronic temperature of xTB, K.")] = 1500.0,
     seed: Annotated[int, typer.Option(help="Seed of the random starts.")] = 0,
@@ -63,8 +65,9 @@ def label(
 
     Random starts are relaxed, and their path, their minimum and distorted copies are labelled. DFT
     starts are relaxed with GFN1-xTB first, so that the costly labels lie near minima. A killed job
-    goes on where it was; an SCF that does not converge is noted in LABELS.failed.jsonl and is never
-    a label.
+    goes on where it was, and several jobs on one database share the work; an SCF that does not converge is
+    noted in LABELS.failed.jsonl and is never a label. Of given structures those that aren't sound clusters,
+    or declare another charge or multiplicity, are set aside with the reason; what OUT holds is not made again.
 
         iia label -n 50000 -o xtb.db -j 2                     # for pretraining
 
@@ -76,28 +79,43 @@ def label(
 
         iia label --recheck open-shell --level dft -o old.db -j 2    # labels made before instabilities were followed
     """
-    from iia_calc.labels.request import LabelRequest, run_labels
+    from time import monotonic
 
-    run_labels(
-        LabelRequest(
-            formulas=tuple(formulas or ()),
-            out=out,
-            level=level,
-            n_labels=n_labels,
-            structures=structures,
-            minima_of=minima_of,
-            lowest=lowest,
-            rattle=rattle,
-            steps=steps,
-            walls=walls,
-            recheck=recheck,
-            largest=largest,
-            functional=functional,
-            basis=basis,
-            charge=charge,
-            multiplicity=multiplicity,
-            temperature=temperature,
-            seed=seed,
-            workers=workers,
-        )
+    from iia_calc.cli.views.console import Live, remarks
+    from iia_calc.labels.request import LabelRequest
+    from iia_calc.labels.run import run_labels, run_recheck
+
+    request = LabelRequest(
+        formulas=tuple(formulas or ()),
+        out=out,
+        level=level,
+        n_labels=n_labels,
+        structures=structures,
+        minima_of=minima_of,
+        lowest=lowest,
+        rattle=rattle,
+        steps=steps,
+        walls=walls,
+        recheck=recheck,
+        largest=largest,
+        functional=functional,
+        basis=basis,
+        charge=charge,
+        multiplicity=multiplicity,
+        temperature=temperature,
+        seed=seed,
+        workers=workers,
     )
+    began = monotonic()
+    with Live("recheck" if recheck else "label", None) as live:
+
+        def show(done: int, wanted: int) -> None:
+            live.update(done, f"{done} of {wanted} labels", monotonic() - began, wanted)
+
+        if recheck:
+            typer.echo(run_recheck(request, show).line())
+            return
+        outcome = run_labels(request, show, remarks().print)
+    typer.echo(outcome.line())
+    if outcome.interrupted:
+        raise typer.Exit(130)

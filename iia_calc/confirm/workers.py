@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -16,9 +15,10 @@ from contextlib import contextmanager
 from multiprocessing import get_context, resource_tracker
 from typing import Any
 
+from iia_calc.common.pools import FOR_LABELS
 from iia_calc.labels.level import LabelFailed
-from iia_calc.labels.workers import worker_environment
 from search.errors import InputError
+from search.islands.pool import end_with_parent, environment
 
 
 class Interrupted(KeyboardInterrupt):
@@ -81,7 +81,7 @@ class Lanes:
         """Of this thread; its process starts with the first call."""
         if getattr(self._lane, "executor", None) is None:
             self._lane.executor = ProcessPoolExecutor(
-                1, mp_context=self._context, initializer=_end_when_told, initargs=(os.getpid(), self._ended)
+                1, mp_context=self._context, initializer=end_with_parent, initargs=(os.getpid(), self._ended)
             )
             self._executors.append(self._lane.executor)
         return self._lane.executor
@@ -113,7 +113,7 @@ def lanes(workers: int) -> Iterator[Lanes]:
         if workers == 1:
             yield found
         else:
-            with worker_environment():
+            with environment(FOR_LABELS):
                 yield found
     except BaseException:
         found._end()
@@ -127,15 +127,3 @@ def _leave_signals_to_the_main_thread() -> None:
     if hasattr(signal, "pthread_sigmask"):
         resource_tracker.ensure_running()  # it unblocks SIGINT where it starts
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-
-
-def _end_when_told(parent: int, ended: Any) -> None:
-    """A process amid a long calculation ends at once when it isn't wanted or its parent is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent and not ended.value:
-            time.sleep(0.2)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -21,11 +21,11 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 
+from iia_calc.common.pools import process_pool
 from iia_calc.data.scf_bound import lowest_energy
 from iia_calc.data.sets import StructureSet
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LabelFailed, LevelOfTheory
-from iia_calc.labels.workers import process_pool
 from iia_calc.labels.xtb import XTBLevel
 from search.errors import InputError
 

@@ -13,6 +13,7 @@ from ase import Atoms
 
 from iia_calc.common.device import checked_device
 from iia_calc.common.files import write_json
+from iia_calc.common.pools import process_pool
 from iia_calc.improve import candidates as met
 from iia_calc.improve.candidates import Candidate
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
@@ -24,7 +25,6 @@ from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.npz import open_labels
 from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
 from iia_calc.labels.store import LabelledStructure, LabelStore
-from iia_calc.labels.workers import process_pool
 from iia_calc.model import storage
 from iia_calc.training.build import BuildRequest, build_potential, read_labels
 from iia_calc.training.evaluate import is_near_minimum

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from itertools import count
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from contextlib import AbstractContextManager, nullcontext
+from itertools import count, islice
 
 from ase import Atoms
 
-from iia_calc.labels.level import LabelFailed, LevelOfTheory, multiplicity_of
+from iia_calc.common.electrons import multiplicity_of
+from iia_calc.labels.claims import BEAT, Claims
+from iia_calc.labels.identity import KnownStructures, content_name
+from iia_calc.labels.level import LabelFailed, LevelOfTheory
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelledStructure, LabelStore
-from search.errors import InputError
+from search.errors import InputError, JobFailed, MissingPackage
 from search.geometry.composition import Composition
+
+AT_ONCE = 32
+"""Given structures that are handed to the executor at a time; other jobs on the database find the rest free."""
 
 
 def plan_starts(weights: dict[str, int], seed: int = 0) -> Iterator[Start]:
@@ -51,39 +58,51 @@ def run_starts(
     guide: LevelOfTheory | None = None,
     walls: bool = False,
     on_progress: Callable[[int], None] | None = None,
+    storing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:
     """Label starts until the store holds `n_labels`; returns how many it holds.
 
-    walls : only dense structures (`sample_walls`); these need a guide.
-
     Starts found in the store (or in its list of failures) are skipped, so the same call goes on
-    after any stop. Each start's labels are written in one transaction as it ends.
+    after any stop; other jobs on the same store take other starts. Each start's labels are written in one
+    transaction as it ends.
+
+    Parameters
+    ----------
+    walls : only dense structures (`sample_walls`); these need a guide.
+    on_progress : called with how many labels the store holds.
+    storing : entered around each writing, so that an interrupt can wait for it.
+
+    Raises
+    ------
+    JobFailed : a worker process was lost; what was made is stored.
     """
+    if walls and guide is None:
+        raise InputError("walls are made from relaxed structures: give a guide")
+
+    def submit(start: Start) -> Future[list[LabelledStructure]]:
+        add_elements(store, level, Composition.parse(start.formula).symbols)
+        if walls:
+            return executor.submit(_attempt, sample_walls, start, level, guide)
+        return executor.submit(_attempt, sample_start, start, level, sampling, guide)
+
     done = store.finished_starts()
-    total = len(store)
-    known = set(store.element_energies)
-    waiting: dict[Future, Start] = {}
-    source = iter(starts)
-    try:
-        while total < n_labels:
+    with Claims(store.path) as claims, _Waiting(store, claims, storing) as waiting:
+        source = (start for start in starts if start.name not in done)
+        while len(store) < n_labels:
             while len(waiting) < 2 * workers:
-                start = next((item for item in source if item.name not in done), None)
-                if start is None:
+                if (start := next(source, None)) is None:
                     break
-                job = (sample_walls, start, level, guide) if walls else (sample_start, start, level, sampling, guide)
-                waiting[executor.submit(*job)] = start
-                known = add_elements(store, level, Composition.parse(start.formula).symbols, known)
+                mine, inherited = claims.take([start.name])
+                if inherited:  # its job may have stored it before it died
+                    done |= store.finished_starts()
+                if start.name in mine and start.name not in done:
+                    waiting.add(submit(start), start.name)
             if not waiting:
                 break
-            finished = {future: waiting.pop(future) for future in wait(waiting, return_when=FIRST_COMPLETED).done}
-            total += store.add(item for future in finished if not future.exception() for item in future.result())
-            _raise_or_note({start.name: future.exception() for future, start in finished.items()}, store)
+            waiting.collect()
             if on_progress:
-                on_progress(total)
-    finally:
-        for future in waiting:
-            future.cancel()
-    return total
+                on_progress(len(store))
+    return len(store)
 
 
 def run_structures(
@@ -94,46 +113,131 @@ def run_structures(
     origin: str,
     executor: Executor,
     on_progress: Callable[[int], None] | None = None,
+    storing: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> int:
-    """Label given structures (start name, Atoms), those in the store left out; returns how many it holds."""
-    done = store.finished_starts()
-    add_elements(store, level, [symbol for _, atoms in structures for symbol in atoms.get_chemical_symbols()])
-    waiting = {
-        executor.submit(_label_one, level, atoms, name, origin): name for name, atoms in structures if name not in done
-    }
-    try:
-        while waiting:
-            finished = {future: waiting.pop(future) for future in wait(waiting, return_when=FIRST_COMPLETED).done}
-            store.add(future.result() for future in finished if not future.exception())
-            _raise_or_note({name: future.exception() for future, name in finished.items()}, store)
+    """Label given structures (start name, Atoms); returns how many labels the store holds.
+
+    What the store holds already, or has noted as a failure, is left out, whatever its name: structures are told
+    apart by elements and coordinates. So is what another job on the same store is labelling.
+
+    Parameters
+    ----------
+    origin : stored with each label. on_progress, storing : as in `run_starts`.
+
+    Raises
+    ------
+    JobFailed : a worker process was lost; what was made is stored.
+    InputError : the electrons of a structure don't allow the level's charge and multiplicity.
+    """
+    kinds = [multiplicity_of(atoms, level.charge, level.multiplicity) for _, atoms in structures]
+    known = KnownStructures(store.read())
+    failed = {failure.get("structure", "") for failure in store.failures()}
+    todo = iter(
+        [
+            (name, atoms, content_name(atoms))
+            for (name, atoms), multiplicity in zip(structures, kinds, strict=True)
+            if content_name(atoms) not in failed and known.add(atoms, level.charge, multiplicity)
+        ]
+    )
+    with Claims(store.path) as claims, _Waiting(store, claims, storing) as waiting:
+        while True:
+            some = list(islice(todo, AT_ONCE - len(waiting)))
+            mine, inherited = claims.take([content for *_, content in some])
+            stored = KnownStructures(store.read()) if inherited else KnownStructures()
+            for name, atoms, content in some:
+                multiplicity = multiplicity_of(atoms, level.charge, level.multiplicity)
+                if content in mine and stored.add(atoms, level.charge, multiplicity):
+                    add_elements(store, level, atoms.get_chemical_symbols())
+                    waiting.add(executor.submit(_attempt, _label_one, atoms, level, name, origin), content, name)
+            if not waiting:
+                break
+            waiting.collect()
             if on_progress:
                 on_progress(len(store))
-    finally:
-        for future in waiting:
-            future.cancel()
     return len(store)
 
 
-def _raise_or_note(errors: Mapping[str, BaseException | None], store: LabelStore) -> None:
-    """Of each start what it ended with; labels that failed are noted, anything else is raised."""
-    for name, error in errors.items():
-        if isinstance(error, LabelFailed):
-            store.add_failure(name, str(error))
-    for error in errors.values():
-        if error and not isinstance(error, LabelFailed):
+def add_elements(store: LabelStore, level: LevelOfTheory, symbols: Iterable[str]) -> None:
+    """Store the energies of free atoms of those `symbols` that the store lacks."""
+    if new := set(symbols) - set(store.element_energies):
+        store.add_element_energies({symbol: level.element_energy(symbol) for symbol in sorted(new)})
+
+
+class _Waiting:
+    """Calculations under way; what ended is stored, also where the job is stopped by an exception."""
+
+    def __init__(self, store: LabelStore, claims: Claims, storing: Callable[[], AbstractContextManager[None]]) -> None:
+        self.store, self.claims, self.storing = store, claims, storing
+        self._names: dict[Future[list[LabelledStructure]], tuple[str, str]] = {}
+
+    def __enter__(self) -> _Waiting:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
+        if kind is not None:
+            with self.storing():
+                self._store({future for future in self._names if future.done() and not future.cancelled()})
+        for future in self._names:
+            future.cancel()
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def add(self, future: Future[list[LabelledStructure]], claim: str, name: str = "") -> None:
+        """name : of a given structure, whose claim is its content."""
+        self._names[future] = claim, name
+
+    def collect(self) -> None:
+        """Wait for some to end and store them.
+
+        Raises
+        ------
+        JobFailed : a worker was lost. Any other exception that isn't a label's failure, as it was raised.
+        """
+        while not (ended := wait(self._names, timeout=BEAT, return_when=FIRST_COMPLETED).done):
+            self.claims.beat()
+        with self.storing():
+            errors = self._store(ended)
+        for error in errors:
+            if isinstance(error, BrokenExecutor):
+                raise JobFailed(
+                    "a worker process ended by itself, perhaps for want of memory; what was labelled is stored, and "
+                    "the same command goes on"
+                ) from error
             raise error
 
+    def _store(self, ended: set[Future[list[LabelledStructure]]]) -> list[BaseException]:
+        """Labels and failures of what ended; other errors are returned."""
+        names = {future: self._names.pop(future) for future in ended}
+        sound = [future for future in ended if future.exception() is None]
+        self.store.add(item for future in sound for item in future.result())
+        for future in sound:
+            if not future.result():
+                self.store.add_failure(names[future][0], "nothing it led to is of use as a label")
+        self.claims.finish([names[future][0] for future in sound])
+        errors = []
+        for future in ended:
+            if isinstance(error := future.exception(), LabelFailed):
+                claim, name = names[future]
+                self.store.add_failure(name or claim, str(error), claim if name else "")
+                self.claims.finish([claim])
+            elif error is not None:
+                errors.append(error)
+        return errors
 
-def add_elements(
-    store: LabelStore, level: LevelOfTheory, symbols: Iterable[str], known: Collection[str] = ()
-) -> set[str]:
-    """Store the energies of free atoms of those `symbols` that are not `known`; returns what is known then."""
-    new = set(symbols) - set(known)
-    if new:
-        store.add_element_energies({symbol: level.element_energy(symbol) for symbol in new})
-    return new | set(known)
+
+def _attempt(
+    function: Callable[..., list[LabelledStructure]], start: object, level: LevelOfTheory, *more: object
+) -> list[LabelledStructure]:
+    """function(start, level, ...); whatever one structure makes the method raise is that structure's failure."""
+    try:
+        return function(start, level, *more)
+    except (LabelFailed, MissingPackage, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise LabelFailed(f"{level.name}: {type(error).__name__}: {error}") from error
 
 
-def _label_one(level: LevelOfTheory, atoms: Atoms, name: str, origin: str) -> LabelledStructure:
+def _label_one(atoms: Atoms, level: LevelOfTheory, name: str, origin: str) -> list[LabelledStructure]:
     multiplicity = multiplicity_of(atoms, level.charge, level.multiplicity)
-    return LabelledStructure(atoms, level.label(atoms), name, origin, level.charge, multiplicity)
+    return [LabelledStructure(atoms, level.label(atoms), name, origin, level.charge, multiplicity)]

@@ -25,6 +25,11 @@ class Rechecked:
     n_tested: int
     lowered: list[float]
 
+    def line(self) -> str:
+        """The outcome in one line."""
+        by = f", by {min(self.lowered):.1f} to {max(self.lowered):.1f} meV/atom" if self.lowered else ""
+        return f"{self.n_tested} labels tested; {len(self.lowered)} were too high and are replaced{by}"
+
 
 def recheck(
     store: LabelStore,

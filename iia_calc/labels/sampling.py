@@ -15,7 +15,8 @@ import numpy as np
 from ase import Atoms
 from ase.optimize import LBFGS
 
-from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
+from iia_calc.common.electrons import multiplicity_of
+from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory
 from iia_calc.labels.store import LabelledStructure
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.seeds import random_cluster

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections import Counter
@@ -19,6 +20,7 @@ from ase.db import connect
 
 from iia_calc.labels.level import Label, same_level
 from search.errors import InputError
+from search.geometry.composition import Composition
 
 ASE_TABLES = {"systems", "species", "keys", "text_key_values", "number_key_values", "information", "sqlite_sequence"}
 
@@ -72,12 +74,15 @@ class LabelStore:
         self._lock = threading.Lock()
         if self.path.suffix != ".db":
             raise InputError(f"{self.path} is not named like an ASE database; name it {self.path.name}.db")
-        existed = self.path.exists()
-        if not existed and level is None:
+        if level is None and not self.path.exists():
             raise FileNotFoundError(f"there is no label database at {self.path}")
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        if existed and _never_finished(self.path):
+        if self.path.exists() and _never_finished(self.path):
+            if level is None:
+                raise InputError(f"{self.path} is empty: no label database")
             self.path.unlink()
+        if level is not None and not self.path.exists():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            _create(self.path, level)
         # SQLite's own locks end with the process; ASE's lock file outlives a kill, and the next writer waits for ever
         self._db = connect(self.path, append=True, use_lock_file=False)
         try:
@@ -87,14 +92,11 @@ class LabelStore:
         except Exception as error:
             raise InputError(f"{self.path} is not a readable ASE database: {error}") from error
         found = self.metadata.get("level")
-        if existed and found is None and self._db.count():
-            raise InputError(f"{self.path} is an ASE database, but not one of labels: it names no level of theory")
         if found is None:
-            self.metadata = {"level": level, "units": {"positions": "Å", "energy": "eV", "forces": "eV/Å"}}
-            self._db.metadata = self.metadata
-        elif level is not None and not same_level(level, found):
+            raise InputError(f"{self.path} is an ASE database, but not one of labels: it names no level of theory")
+        if level is not None and not same_level(level, found):
             raise InputError(f"{self.path} holds labels of {found!r}; labels of {level!r} need another file")
-        self.level: str = self.metadata["level"]
+        self.level: str = found
 
     def __len__(self) -> int:
         return int(self._db.count())
@@ -105,10 +107,13 @@ class LabelStore:
         return dict(self.metadata.get("element_energies", {}))
 
     def add_element_energies(self, energies: Mapping[str, float]) -> None:
-        known = self.element_energies
-        if any(symbol not in known for symbol in energies):
-            self.metadata["element_energies"] = known | dict(energies)
-            self._db.metadata = self.metadata
+        """Keep the energies, eV, of elements that the store has none of yet."""
+        if all(symbol in self.element_energies for symbol in energies):
+            return
+        # another job on this file may have added some since it was opened
+        self.metadata = dict(connect(self.path, append=True, use_lock_file=False).metadata)
+        self.metadata["element_energies"] = dict(energies) | self.element_energies
+        self._db.metadata = self.metadata
 
     @property
     def failures_path(self) -> Path:
@@ -117,13 +122,17 @@ class LabelStore:
     def finished_starts(self) -> set[str]:
         """Starts that need no more work: labelled, or tried in vain."""
         done = {row.start for row in self._db.select(columns=["id", "key_value_pairs"], include_data=False)}
-        if self.failures_path.exists():
-            for line in self.failures_path.read_text().splitlines():
-                try:
-                    done.add(json.loads(line)["start"])
-                except json.JSONDecodeError:
-                    continue  # the last line of a killed run
-        return done
+        return done | {str(failure["start"]) for failure in self.failures()}
+
+    def failures(self) -> list[dict[str, str]]:
+        """What was tried in vain: "start" and "reason" of each, and of given structures "structure", their content."""
+        found = []
+        for line in self.failures_path.read_text().splitlines() if self.failures_path.exists() else ():
+            try:
+                found.append(dict(json.loads(line)))
+            except json.JSONDecodeError:
+                continue  # the last line of a killed run
+        return found
 
     def add(self, labelled: Iterable[LabelledStructure]) -> int:
         """Write a batch in one transaction; returns how many. Threads wait for one another."""
@@ -166,13 +175,24 @@ class LabelStore:
             before = {} if label.energy == old.label.energy else {"energy_before": old.label.energy}
             self._db.update(row, atoms=_with_label(old.atoms, label), **_stability(label), **before)
 
-    def add_failure(self, start: str, reason: str) -> None:
-        with self.failures_path.open("a") as out:
-            out.write(json.dumps({"start": start, "reason": reason}) + "\n")
+    def add_failure(self, start: str, reason: str, structure: str = "") -> None:
+        """Note that a start, or a given structure of this content name, was tried in vain."""
+        failure = {"start": start, "reason": reason} | ({"structure": structure} if structure else {})
+        with self.failures_path.open("ab+") as out:
+            if out.tell():
+                out.seek(-1, os.SEEK_END)
+                if out.read(1) != b"\n":  # the last line of a killed run
+                    out.write(b"\n")
+            out.write(json.dumps(failure).encode() + b"\n")
 
     def read(self) -> Iterator[LabelledStructure]:
         for row in self._db.select(include_data=False):
             yield _read(row)
+
+    def tally(self) -> Counter[tuple[str, str]]:
+        """Number of labels by formula, dopants first, and by what is known of their SCF stability."""
+        rows = self._db.select(columns=["id", "numbers", "key_value_pairs"], include_data=False)
+        return Counter((Composition.parse(Atoms(row.numbers)).formula, row.get("scf_stability", "")) for row in rows)
 
     def counts(self) -> dict[str, int]:
         """Number of labels per formula."""
@@ -200,6 +220,22 @@ def _with_label(atoms: Atoms, label: Label) -> Atoms:
 
 def _stability(label: Label) -> dict[str, str]:
     return {"scf_stability": label.stability} if label.stability else {}
+
+
+def _create(path: Path, level: str) -> None:
+    """An empty database, made beside and put in place whole, unless another job was faster."""
+    made = path.with_name(f".{path.stem}.{os.getpid()}.new.db")
+    made.unlink(missing_ok=True)
+    try:
+        units = {"positions": "Å", "energy": "eV", "forces": "eV/Å"}
+        connect(made, append=True, use_lock_file=False).metadata = {"level": level, "units": units}
+        os.link(made, path)
+    except FileExistsError:
+        pass
+    except (OSError, sqlite3.Error) as error:
+        raise OSError(f"{path} cannot be written: {error}") from error
+    finally:
+        made.unlink(missing_ok=True)
 
 
 def _never_finished(path: Path) -> bool:

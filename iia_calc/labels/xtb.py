@@ -9,7 +9,8 @@ import numpy as np
 from ase import Atoms
 from ase.units import Bohr, Hartree, kB
 
-from iia_calc.labels.level import Label, LabelFailed, multiplicity_of
+from iia_calc.common.electrons import multiplicity_of
+from iia_calc.labels.level import Label, LabelFailed
 from search.errors import InputError, MissingPackage
 
 
@@ -48,11 +49,11 @@ class XTBLevel:
             from tblite.interface import Calculator
         except ImportError as error:
             raise MissingPackage("xTB labels need tblite: pip install 'schnet-iia[xtb]'") from error
-        calculator = Calculator(self.method, atoms.numbers, atoms.positions / Bohr, float(charge), multiplicity - 1)
-        calculator.set("verbosity", 0)
-        calculator.set("max-iter", self.max_iterations)
-        calculator.set("temperature", self.electronic_temperature * kB / Hartree)
         try:
+            calculator = Calculator(self.method, atoms.numbers, atoms.positions / Bohr, float(charge), multiplicity - 1)
+            calculator.set("verbosity", 0)
+            calculator.set("max-iter", self.max_iterations)
+            calculator.set("temperature", self.electronic_temperature * kB / Hartree)
             result = calculator.singlepoint()
         except RuntimeError as error:
             raise LabelFailed(f"{self.method} on {atoms.get_chemical_formula()}: {error}") from error

@@ -12,9 +12,9 @@ import numpy as np
 import torch
 
 from iia_calc.common.device import checked_device
+from iia_calc.common.pools import process_pool
 from iia_calc.labels.npz import open_labels
 from iia_calc.labels.store import LabelledStructure
-from iia_calc.labels.workers import process_pool
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings

@@ -79,9 +79,9 @@ def processes(workers: int, variables: Mapping[str, str] = ONE_THREAD) -> Iterat
 def end(pool: ProcessPoolExecutor) -> None:
     """Stop at once: what is under way is dropped."""
     running = list((pool._processes or {}).values())
-    pool.shutdown(wait=False, cancel_futures=True)
     for process in running:
-        process.kill()  # workers leave the milder signals to their parent
+        process.kill()  # workers leave the milder signals to their parent, those that a broken pool sends, too
+    pool.shutdown(wait=False, cancel_futures=True)
     for process in running:
         process.join(timeout=10)
 

@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import pytest
 
-from iia_calc.labels.workers import process_pool
+from iia_calc.common.pools import process_pool
 
 
 def threads() -> str | None:
@@ -29,7 +29,7 @@ def test_results_come_back_and_threads_are_one(monkeypatch):
     with process_pool(2) as executor:
         assert [executor.submit(threads).result() for _ in range(3)] == ["1"] * 3
     assert os.environ["OMP_NUM_THREADS"] == "7"
-    with pytest.raises(ValueError, match="at least one worker, not 0"), process_pool(0):
+    with pytest.raises(ValueError, match="must be at least 1"), process_pool(0):
         pass
 
 

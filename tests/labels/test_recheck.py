@@ -13,7 +13,8 @@ from ase.units import Hartree
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import ALREADY_LOWER, CARRIED, FOLLOWED, STABLE, UNCHECKED, Label, LabelFailed
 from iia_calc.labels.recheck import recheck
-from iia_calc.labels.request import LabelRequest, run_labels
+from iia_calc.labels.request import LabelRequest
+from iia_calc.labels.run import run_recheck
 from iia_calc.labels.store import LabelledStructure, LabelStore
 
 pytest.importorskip("pyscf")
@@ -118,12 +119,16 @@ def test_a_label_that_fails_again_is_kept(tmp_path):
     assert (item.label.energy, item.label.stability) == (-5.0, UNCHECKED)
 
 
-def test_from_the_shell(tmp_path, capsys):
+def test_a_request_to_recheck(tmp_path):
     store = LabelStore(tmp_path / "labels.db", DFTLevel().name)
     atoms = Atoms("B")
     store.add([LabelledStructure(atoms, Label(-600.0, np.zeros((1, 3))), "b", "given", 0, 2)])
-    assert run_labels(LabelRequest(level="dft", out=store.path, recheck="open-shell")) == 1
-    assert "1 labels tested; 1 were too high" in capsys.readouterr().out
+    told = []
+    found = run_recheck(
+        LabelRequest(level="dft", out=store.path, recheck="open-shell"), lambda *counts: told.append(counts)
+    )
+    assert found.line().startswith("1 labels tested; 1 were too high")
+    assert told == [(1, 1)]
     with pytest.raises(ValueError, match="level dft"):
         LabelRequest(out=store.path, recheck="open-shell")
     with pytest.raises(FileNotFoundError, match="no label database"):
@@ -131,4 +136,4 @@ def test_from_the_shell(tmp_path, capsys):
     with pytest.raises(ValueError, match="recheck"):
         LabelRequest(largest=5)
     with pytest.raises(ValueError, match="need another file"):
-        run_labels(LabelRequest(level="dft", basis="6-31G", out=store.path, recheck="open-shell"))
+        run_recheck(LabelRequest(level="dft", basis="6-31G", out=store.path, recheck="open-shell"))

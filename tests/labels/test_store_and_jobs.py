@@ -21,11 +21,14 @@ from ase.db import connect
 
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LabelFailed
+from iia_calc.labels.minima import model_minima
 from iia_calc.labels.npz import open_labels, pack
-from iia_calc.labels.request import LabelRequest, model_minima, run_labels
+from iia_calc.labels.request import LabelRequest
+from iia_calc.labels.run import run_labels
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
+from search.errors import JobFailed
 from search.geometry.composition import bond_lengths
 
 LEVEL = XTBLevel()
@@ -137,9 +140,9 @@ def test_walls_are_compressed_and_pressed_copies_of_relaxed_and_raw_starts():
 
 def test_a_wall_job_goes_on_where_it_was(tmp_path):
     request = LabelRequest(("B4", "SeB3"), tmp_path / "walls.db", level="gfn1", n_labels=6, walls=True)
-    assert run_labels(request) >= 6
+    assert run_labels(request).total >= 6
     first = [item.label.energy for item in LabelStore(request.out).read()]
-    assert run_labels(replace(request, n_labels=len(first) + 1)) > len(first)
+    assert run_labels(replace(request, n_labels=len(first) + 1)).total > len(first)
     assert [item.label.energy for item in LabelStore(request.out).read()][: len(first)] == first
     with pytest.raises(ValueError, match="they need no steps"):
         LabelRequest(("B4",), walls=True, steps=2)
@@ -196,9 +199,9 @@ def test_what_was_done_is_stored_when_a_worker_is_lost(tmp_path):
 
     stores = [LabelStore(tmp_path / f"{name}.db", LEVEL.name) for name in ("given", "starts")]
     structures = [(f"dimer-{k}", Atoms("B2", [[0, 0, 0], [0, 0, 1.5 + 0.1 * k]])) for k in range(2)]
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(JobFailed, match="same command goes on"):
         run_structures(stores[0], structures, LEVEL, origin="given", executor=Losing())
-    with pytest.raises(BrokenProcessPool):
+    with pytest.raises(JobFailed, match="same command goes on"):
         run_starts(stores[1], [Start("B3", k) for k in range(2)], LEVEL, n_labels=9, executor=Losing(), workers=1)
     assert stores[0].finished_starts() == {"dimer-1"}
     assert stores[1].finished_starts() == {Start("B3", 1).name}
@@ -217,7 +220,7 @@ def test_given_structures_are_labelled_once(tmp_path):
     ("values", "message"),
     [
         ({"level": "ccsd"}, "choose gfn1, gfn2 or dft"),
-        ({"formulas": ("SeBx",)}, "not a chemical formula"),
+        ({"formulas": ("SeBx",)}, "unknown elements Bx"),
         ({"n_labels": 0}, "at least 1"),
         ({"minima_of": "seb"}, "which formulas"),
         ({"rattle": 0.1}, "goes with the minima of a model"),
@@ -231,7 +234,8 @@ def test_nonsense_requests(values, message):
 @pytest.mark.slow
 def test_a_killed_job_goes_on_where_it_was(tmp_path):
     script = (
-        "from pathlib import Path; from iia_calc.labels.request import LabelRequest, run_labels; import sys\n"
+        "from pathlib import Path; from iia_calc.labels.request import LabelRequest; import sys\n"
+        "from iia_calc.labels.run import run_labels\n"
         "run_labels(LabelRequest(('SeB4', 'B5'), Path(sys.argv[1]), n_labels=int(sys.argv[2]), seed=5))"
     )
 
@@ -256,7 +260,7 @@ def test_a_killed_job_goes_on_where_it_was(tmp_path):
 
 def test_workers_end_with_their_job(tmp_path):
     script = (
-        "import sys, time; from iia_calc.labels.workers import process_pool\n"
+        "import sys, time; from iia_calc.common.pools import process_pool\n"
         "with process_pool(1) as pool:\n"
         "    import os; print(pool.submit(os.getpid).result(), flush=True)\n"
         "    pool.submit(time.sleep, 600).result()"
@@ -305,3 +309,16 @@ def test_the_lowest_minima_of_a_model(tmp_path):
     assert 2 <= len(chosen) <= 4
     assert set(formulas) == {"B4Se", "B5"}
     assert {name for name, _ in chosen} < {name for name, _ in everything}
+
+
+def test_an_empty_file_is_no_database_to_read_and_a_place_for_a_new_one(tmp_path):
+    path = tmp_path / "empty.db"
+    path.touch()
+    with pytest.raises(ValueError, match="is empty"):
+        LabelStore(path)
+    assert path.exists()
+    assert LabelStore(path, LEVEL.name).level == level_in(path)
+
+
+def level_in(path) -> str:
+    return connect(path).metadata["level"]
