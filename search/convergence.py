@@ -38,9 +38,11 @@ class Convergence:
 
     @property
     def unseen(self) -> float | None:
+        """Estimated chance that the next quench ends in a new minimum; None before the first."""
         return self.n_once / self.n_quenches if self.n_quenches else None
 
     def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
         return {**asdict(self), "unseen": self.unseen, "growth": [list(point) for point in self.growth]}
 
 

@@ -41,13 +41,16 @@ class Card(Protocol):
     """What a potential says of the structures it was fitted to."""
 
     @property
-    def elements(self) -> Collection[str]: ...
+    def elements(self) -> Collection[str]:
+        """Symbols of the elements that the model knows."""
 
     @property
-    def charge(self) -> int: ...
+    def charge(self) -> int:
+        """Total charge, e, of the labels it was fitted to."""
 
     @property
-    def spin(self) -> str | int: ...
+    def spin(self) -> str | int:
+        """ "lowest", or the multiplicity 2S+1 of the labels."""
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,7 @@ class StoredRelaxation:
 
     @property
     def converged(self) -> bool:
+        """Whether the last stored frame has forces below `fmax`."""
         return bool(self.frames) and largest_force(self.frames[-1].label) <= self.fmax
 
     def run(

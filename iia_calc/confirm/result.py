@@ -73,6 +73,7 @@ class Confirmed:
 
     @property
     def is_saddle(self) -> bool:
+        """Whether it has an imaginary frequency; False where none were computed."""
         return self.vibrations is not None and self.vibrations.n_imaginary > 0
 
     @property

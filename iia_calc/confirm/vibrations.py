@@ -38,6 +38,7 @@ class Vibrations:
 
     @property
     def n_imaginary(self) -> int:
+        """How many frequencies are imaginary beyond numerical noise."""
         return sum(f < -IMAGINARY for f in self.frequencies)
 
     @property
@@ -60,6 +61,7 @@ class Vibrations:
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> Vibrations:
+        """Read what `as_plain` gave."""
         return Vibrations(
             tuple(plain["frequencies"]),
             np.array(plain["softest"]),

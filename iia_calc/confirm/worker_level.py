@@ -19,9 +19,11 @@ class InLane:
         self.charge, self.multiplicity, self.name = level.charge, level.multiplicity, level.name
 
     def label(self, atoms: Atoms) -> Label:
+        """Energy and forces, computed in a worker process."""
         return self.pool.call(self.level.label, atoms)
 
     def element_energy(self, symbol: str) -> float:
+        """Energy of the free atom, eV."""
         return self.level.element_energy(symbol)
 
 

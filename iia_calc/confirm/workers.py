@@ -74,6 +74,7 @@ class Lanes:
                     self._end()
 
     def close(self) -> None:
+        """Wait for what runs, drop what waits, and end the processes."""
         for executor in self._executors:
             executor.shutdown(wait=True, cancel_futures=True)
 

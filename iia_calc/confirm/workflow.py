@@ -106,6 +106,7 @@ class Verification:
         self.done, self.total = 0, len(self.cases) * (1 + self._per_isomer())
 
     def run(self) -> list[Confirmed]:
+        """Relaxations, frequencies and single points in turn, as far as they aren't stored yet; the isomers by rank."""
         self.pool.map([partial(self._relax, case) for case in self.cases])
         chosen = self._distinct()
         if self.checks is not None:

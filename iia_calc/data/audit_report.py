@@ -124,6 +124,7 @@ def summary_line(audit: Audit, dropped: Sequence[str]) -> str:
 
 
 def share(count: int, total: int) -> str:
+    """A share in words for a table: 3.4%, 37%, or a dash for none."""
     if not count:
         return "–"
     return f"{count / total:.1%}" if count < 0.1 * total else f"{count / total:.0%}"

@@ -28,6 +28,7 @@ def check_flags(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def dropped_path(target: Path) -> Path:
+    """The CSV file beside `target` that lists what was left out."""
     return target.with_name(f"{target.stem}.dropped.csv")
 
 

@@ -139,6 +139,7 @@ class EnergyVerdict:
 
     @property
     def failed(self) -> np.ndarray:
+        """[n] bool: energies that can't be those of their geometries."""
         return self.above_free_atoms | self.too_high | self.too_low
 
 

@@ -54,6 +54,7 @@ class Recomputed:
 
     @property
     def n_atoms(self) -> int:
+        """Atoms of the structure."""
         from search.geometry.composition import Composition
 
         return Composition.parse(self.formula).n_atoms
@@ -234,6 +235,7 @@ class CheckResult:
 
     @property
     def share_right(self) -> float:
+        """Share of the audit's verdicts, flagged and passed, that recomputing confirmed."""
         return (self.flagged_right + self.passed_right) / max(self.flagged + self.passed, 1)
 
 

@@ -121,6 +121,7 @@ class StructureSet:
 
     @property
     def n_atoms(self) -> int:
+        """Atoms of each structure of the set."""
         return len(self.numbers)
 
     def energies_in(self, unit: str) -> np.ndarray:

@@ -29,6 +29,7 @@ EVERY = 50
 
 
 def can_judge(found: StructureSet) -> bool:
+    """Whether the set consists of elements for which GFN1-xTB's verdicts were compared with DFT's."""
     return set(found.numbers.tolist()) <= ELEMENTS
 
 

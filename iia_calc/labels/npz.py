@@ -51,9 +51,11 @@ class PackedLabels:
 
     @property
     def element_energies(self) -> dict[str, float]:
+        """Energies, eV, of the free atoms, by symbol."""
         return dict(self.metadata["element_energies"])
 
     def read(self) -> Iterator[LabelledStructure]:
+        """All labels, in the order of the file; energies in eV, forces in eV/Å."""
         arrays = self._arrays
         steps = self.metadata.get("steps", STEPS)
         ends = np.cumsum(arrays["sizes"])

@@ -32,10 +32,12 @@ class Start:
 
     @property
     def name(self) -> str:
+        """What labels call the start: formula, seed and number."""
         return f"{self.formula}-{self.seed}-{self.index:06d}"
 
     @property
     def rng(self) -> np.random.Generator:
+        """The generator of all that is random about the start, always the same."""
         return np.random.default_rng([self.seed, crc32(self.formula.encode()), self.index])
 
 

@@ -34,6 +34,7 @@ class XTBLevel:
 
     @property
     def name(self) -> str:
+        """Method, electronic temperature, charge and multiplicity in words."""
         spin = "lowest multiplicity" if self.multiplicity is None else f"multiplicity {self.multiplicity}"
         return f"{self.method}, Te {self.electronic_temperature:g} K, charge {self.charge}, {spin}"
 
@@ -42,6 +43,7 @@ class XTBLevel:
         return self._single_point(atoms, multiplicity_of(atoms, self.charge, self.multiplicity), self.charge)
 
     def element_energy(self, symbol: str) -> float:
+        """Energy of the free atom, eV."""
         return _atom_energy(self.method, self.electronic_temperature, symbol)
 
     def _single_point(self, atoms: Atoms, multiplicity: int, charge: int) -> Label:

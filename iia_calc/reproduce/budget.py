@@ -54,5 +54,6 @@ def section(
 
 
 def spread(values: Sequence[int]) -> str:
+    """A number, or the range of several, in words."""
     low, high = min(values), max(values)
     return f"{low}" if low == high else f"{low} to {high}"

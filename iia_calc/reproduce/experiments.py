@@ -40,6 +40,7 @@ class Plan:
 
     @classmethod
     def smoke(cls, treatment: str) -> Plan:
+        """The plan of --quick, which only shows that all works."""
         return cls(treatment, epochs=2, seeds=1, limit=30, quick=True)
 
     @property
@@ -67,10 +68,12 @@ class Plan:
         return NetworkSettings(**{"attention": attention, "activation": activation, **small, **changes})
 
     def run(self, target: str, network: NetworkSettings | None = None, **changes) -> Run:
+        """One training on `target`; plain SchNet unless a network is given."""
         network = network or self.network()
         return Run(target, self.treatment, network, changes.pop("training", self.training), **changes)
 
     def row(self, key: str, label: str, run: Run, numbers: tuple[float, float] | None = None) -> Row:
+        """A row of a table: the run with each seed, and what the paper printed (MAE, RMSE)."""
         return Row(key, label, tuple(reseed(run, seed) for seed in range(self.seeds)), numbers)
 
 

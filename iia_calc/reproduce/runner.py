@@ -70,11 +70,13 @@ class Runner:
         self._identities: dict[Run, str] = {}
 
     def identity(self, run: Run) -> str:
+        """A hash of the run's settings and of the data it uses."""
         if run not in self._identities:
             self._identities[run] = run.identity({name: self.library.content(name) for name in run.sets()})
         return self._identities[run]
 
     def place(self, run: Run) -> Path:
+        """The folder of the run."""
         return self.folder / "runs" / self.identity(run)
 
     def outcome(self, run: Run) -> Outcome | None:
@@ -83,6 +85,7 @@ class Runner:
         return Outcome(**json.loads(path.read_text())) if path.exists() else None
 
     def curve(self, run: Run) -> list[dict[str, float]]:
+        """The run's learning curve, a row an epoch."""
         return read_curve(self.place(run) / "curve.csv")
 
     def run(self, run: Run) -> Outcome:

@@ -48,6 +48,7 @@ class Run:
             raise InputError("a run starts from a source or from a model, not from both")
 
     def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
         return json.loads(json.dumps(asdict(self)))
 
     def identity(self, labels: Mapping[str, str]) -> str:

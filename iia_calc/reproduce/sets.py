@@ -55,6 +55,7 @@ class Task:
 
     @property
     def ev_per_unit(self) -> float:
+        """eV in the unit of the task's energies."""
         return EV_PER[self.unit]
 
 
@@ -170,6 +171,7 @@ class Library:
 
 
 def unknown_treatment(given: str) -> str:
+    """What to say of a value of --as that isn't known."""
     return f"--as is {given!r}; choose {' or '.join(TREATMENTS)}"
 
 

@@ -105,6 +105,7 @@ def choices(plan: Plan) -> dict[str, tuple[Any, ...]]:
 
 
 def bold(values: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
+    """The first value of each setting, which is the one the paper chose."""
     return {name: options[0] for name, options in values.items()}
 
 

@@ -86,6 +86,7 @@ def _learnt(line: Line) -> bool:
 
 
 def table2(lines: Lines) -> Iterable[Verdict | None]:
+    """Verdicts on the claims of Table 2 and Fig. 6."""
     for source in ("B20", "B21", "SeB19", "SeB19-O"):
         if source in ("SeB19", "SeB19-O"):
             yield _gain(f"embeddings from {source} lower the MAE", lines, "none", f"{source} embeddings")
@@ -107,6 +108,7 @@ def table2(lines: Lines) -> Iterable[Verdict | None]:
 
 
 def table3(lines: Lines) -> Iterable[Verdict | None]:
+    """Verdicts on the claims of Table 3 and Fig. 7."""
     for form in ("smooth", "hard", "untrained"):
         yield _gain(f"attention ({form}) lowers the MAE", lines, "SchNet", f"IIA, {form} attention")
         yield _gain(f"attention ({form}), SMU and TL together do", lines, "SchNet", f"IIA + SMU + TL, {form} attention")
@@ -158,6 +160,7 @@ def beyond_constant(line: Line) -> Verdict:
 
 
 def fig4(lines: Lines) -> Iterable[Verdict | None]:
+    """Verdicts on the claims of Fig. 4."""
     if not {"SeB19", "SeB20"} <= set(lines):
         return
     small, large = lines["SeB19"], lines["SeB20"]
@@ -180,6 +183,7 @@ def fig4(lines: Lines) -> Iterable[Verdict | None]:
 
 
 def continuous(lines: Lines) -> Iterable[Verdict | None]:
+    """Verdicts on the claims of Fig. 2, continuous transfer."""
     sizes = [n for n in range(16, 24) if f"SeB{n}" in lines and (n == 16 or f"chain SeB{n}" in lines)]
     if len(sizes) < 2 or sizes[0] != 16:
         return
@@ -210,11 +214,13 @@ def continuous(lines: Lines) -> Iterable[Verdict | None]:
 
 
 def tables3(lines: Lines) -> Iterable[Verdict | None]:
+    """Verdicts on the claims of Table S3."""
     for target in ("Ta2N3-", "Ta2N5-", "AlC21", "AlC22"):
         yield _gain(f"attention and SMU lower the MAE of {target}", lines, f"{target} SchNet", f"{target} IIA + SMU")
 
 
 def best(lines: Lines) -> Iterable[Verdict | None]:
+    """Whether our own goal on SeB20 is met."""
     if not lines:
         return
     line = min(lines.values(), key=lambda line: float(line.mae.mean()))

@@ -27,6 +27,7 @@ class WeightAverage[Model: nn.Module](nn.Module):
 
     @torch.no_grad()
     def update(self, model: nn.Module) -> None:
+        """Move the average towards the model's weights after a step."""
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         torch._foreach_lerp_(list(self.model.parameters()), list(model.parameters()), 1 - decay)
@@ -34,7 +35,9 @@ class WeightAverage[Model: nn.Module](nn.Module):
             mine.copy_(theirs)
 
     def get_extra_state(self) -> int:
+        """Steps so far, for the checkpoint."""
         return self.steps
 
     def set_extra_state(self, state: int) -> None:
+        """Go on from a checkpoint's number of steps."""
         self.steps = state

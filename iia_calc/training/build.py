@@ -211,6 +211,7 @@ def _initial(request: BuildRequest, levels: list[LevelLabels], member: int) -> P
 
 
 def count_by_formula(labelled: Sequence[LabelledStructure]) -> dict[str, int]:
+    """Labels by formula, small clusters first."""
     counts = Counter(Composition.parse(item.atoms).formula for item in labelled)
     return {formula: counts[formula] for formula in sorted(counts, key=lambda f: Composition.parse(f).n_atoms)}
 

@@ -38,6 +38,7 @@ class Calibration:
     n_structures: int
 
     def as_plain(self) -> dict[str, Any]:
+        """For the card, rounded."""
         return {
             key: [round(v, 4) for v in value] if isinstance(value, tuple) else round(value, 4)
             for key, value in asdict(self).items()

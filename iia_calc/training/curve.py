@@ -20,6 +20,7 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def write_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write a learning curve as CSV, a row an epoch."""
     with path.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()

@@ -213,9 +213,11 @@ class Batches:
         self.sampler = self.batch_sampler = self  # where Lightning looks for `set_epoch`
 
     def set_epoch(self, epoch: int) -> None:
+        """Say which epoch comes next: its batches depend on it."""
         self.epoch = epoch
 
     def plan(self, epoch: int) -> list[tuple[np.ndarray, int | None]]:
+        """Batches of an epoch: structures of each, and the atoms it is padded to where shapes are fixed."""
         sizes, rng = self.arrays.sizes[self.chosen], np.random.default_rng((self.seed or 0, epoch))
         if self.seed is None:
             order = np.argsort(sizes, kind="stable")
@@ -255,13 +257,17 @@ class LabelDataModule(lightning.LightningDataModule):
 
     @property
     def steps_per_epoch(self) -> int:
+        """Batches of an epoch of training."""
         return len(self.training.plan(0))
 
     def train_dataloader(self) -> Batches:
+        """Lightning's hook: the training batches."""
         return self.training
 
     def val_dataloader(self) -> Batches:
+        """Lightning's hook: the validation batches."""
         return self.validating
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Lightning's hook: the batch as it is, for it was made on the device."""
         return batch  # it is made there

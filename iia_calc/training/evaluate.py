@@ -129,10 +129,12 @@ def _pair_distances(item: LabelledStructure) -> np.ndarray:
 
 
 def largest_force(item: LabelledStructure) -> float:
+    """Largest force on any atom of a label, eV/Å."""
     return float(np.linalg.norm(item.label.forces, axis=1).max())
 
 
 def is_near_minimum(item: LabelledStructure, force: float = NEAR_MINIMUM) -> bool:
+    """Whether no force of the label exceeds `force`, eV/Å."""
     return largest_force(item) < force
 
 

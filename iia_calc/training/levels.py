@@ -70,6 +70,7 @@ class LevelPotential(Potential):
 
     @property
     def n_levels(self) -> int:
+        """How many levels of theory it was fitted to."""
         return len(self.level_energies)
 
     @property
@@ -83,6 +84,7 @@ class LevelPotential(Potential):
         return self
 
     def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
+        """Interaction energies [n_atoms], eV, of features x [n_atoms, F], each at its structure's level."""
         levels, isolated = self._levels, self._isolated()  # [n_atoms], [L N_ELEMENTS]
         every = torch.stack([head(x) for head in self.heads], 1)  # [n_atoms, L]
         own = every.gather(1, levels[:, None])[:, 0]  # [n_atoms]

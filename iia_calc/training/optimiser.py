@@ -55,6 +55,7 @@ class MuonAdamW(torch.optim.AdamW):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+        """One step: Muon for weight matrices, AdamW for the rest."""
         loss = None
         if closure is not None:
             with torch.enable_grad():

@@ -68,6 +68,7 @@ class TrainingSettings:
 
     @property
     def with_forces(self) -> bool:
+        """Whether forces are in the loss."""
         return self.force_weight > 0
 
     def rate_at(self, progress: float) -> float:
@@ -80,6 +81,7 @@ class TrainingSettings:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrainingSettings:
+        """Read settings by name; InputError lists any that aren't known."""
         if unknown := sorted(set(values) - set(cls.__dataclass_fields__)):
             raise InputError(
                 f"unknown training settings {', '.join(unknown)}; known: {', '.join(cls.__dataclass_fields__)}"

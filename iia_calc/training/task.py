@@ -41,6 +41,7 @@ class PotentialEnergies(nn.Module):
         self.potential, self.fixed = potential, fixed
 
     def forward(self, inputs: dict[str, Any]) -> dict[str, Any]:
+        """Add energies per structure [n_structures] and per atom, eV, to SchNetPack's batch."""
         batch, Z, R = inputs[properties.idx_m], inputs[properties.Z], inputs[properties.R]
         n_atoms, pairs = inputs[properties.n_atoms], inputs[LAYOUT]
         if self.fixed:
@@ -121,6 +122,7 @@ class PotentialTask(AtomisticTask):  # type: ignore[misc]  # SchNetPack has no t
     # training
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Lightning's hook: one step of the optimiser, unless a gradient isn't finite."""
         if self._gradients is None:
             self._gradients = CapturedGradients(self.loss_of, self.potential.parameters())
             self.skipped = self.skipped.to(self.device)
@@ -169,6 +171,7 @@ class PotentialTask(AtomisticTask):  # type: ignore[misc]  # SchNetPack has no t
         return gradient.is_cuda or bool(finite)
 
     def on_train_epoch_end(self) -> None:
+        """Lightning's hook: JobFailed where too many steps had no finite gradient."""
         skipped, steps = int(self.skipped), self.global_step + 1
         if skipped > 3 and skipped > steps * MANY / 100:
             raise JobFailed(
@@ -179,9 +182,11 @@ class PotentialTask(AtomisticTask):  # type: ignore[misc]  # SchNetPack has no t
     # validation
 
     def on_validation_epoch_start(self) -> None:
+        """Lightning's hook: sums of errors begin at zero."""
         self.sums = torch.zeros(self.n_levels, 5, dtype=torch.float64, device=self.device)
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        """Lightning's hook: add a batch's errors to the sums of its levels."""
         torch.set_grad_enabled(self.grad_enabled)
         level = batch[LEVEL]
         of_structure = level[batch[properties.n_atoms].cumsum(0) - 1]  # [B]
@@ -210,6 +215,7 @@ class PotentialTask(AtomisticTask):  # type: ignore[misc]  # SchNetPack has no t
     # what Lightning asks for
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Lightning's hook: AdamW, or Muon for the weight matrices."""
         named = [(f"model.{name}", p) for name, p in self.potential.named_parameters()]
         if self.settings.optimiser == "muon":
             optimizer: torch.optim.Optimizer = MuonAdamW(named, **self.optimizer_kwargs)

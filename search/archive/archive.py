@@ -84,6 +84,7 @@ class Archive:
 
     @property
     def path(self) -> Path | None:
+        """The database file; None in memory."""
         return None if self._store is None else self._store.path
 
     @property
@@ -93,6 +94,7 @@ class Archive:
 
     @property
     def best(self) -> Minimum | None:
+        """The lowest minimum; None in an empty archive."""
         return self._minima[0] if self._minima else None
 
     def __len__(self) -> int:
@@ -204,6 +206,7 @@ class Archive:
         self._new, self._counted, self._gone = [], [], []
 
     def close(self) -> None:
+        """Write what is left and let other processes have the file."""
         if self._store is not None:
             self._store.close()
 

@@ -43,6 +43,7 @@ class Minimum:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
+        """What tells it from other minima, computed when first asked for."""
         return Fingerprint(self.positions, self.numbers)
 
     @property

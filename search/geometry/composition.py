@@ -68,6 +68,7 @@ class Composition:
 
     @property
     def n_atoms(self) -> int:
+        """Number of atoms."""
         return sum(count for _, count in self.counts)
 
     @property
@@ -91,6 +92,7 @@ class Composition:
         return np.array([atomic_numbers[symbol] for symbol in self.symbols])
 
     def matches(self, atoms: Atoms) -> bool:
+        """Whether `atoms` consists of these elements in these numbers."""
         return dict(Counter(atoms.get_chemical_symbols())) == dict(self.counts)
 
     def __str__(self) -> str:

@@ -125,4 +125,5 @@ class LengthScale:
         return positions
 
     def atoms(self, positions: np.ndarray) -> Atoms:
+        """Atoms at these positions [n_atoms, 3], Å or the model's unit, in the composition's order."""
         return Atoms(numbers=self.numbers, positions=positions)  # half the time of passing symbols

@@ -99,7 +99,7 @@ def principal_axes(x: np.ndarray) -> np.ndarray:
 
 
 def is_planar(x: np.ndarray) -> bool:
-    """x : centred positions [n, 3] in bond lengths, here and below."""
+    """Whether centred positions x [n, 3], in bond lengths, lie in a plane, or nearly so."""
     if len(x) <= 3:
         return True
     height = x @ principal_axes(x)[2]
@@ -107,12 +107,14 @@ def is_planar(x: np.ndarray) -> bool:
 
 
 def is_tubular(x: np.ndarray) -> bool:
+    """Whether centred positions x [n, 3], in bond lengths, form stacked rings about an axis."""
     if len(x) < 2 * RING_ATOMS:
         return False
     return any(_is_tube_along(x, axis) for axis in _tube_axes(x))
 
 
 def is_cage(x: np.ndarray) -> bool:
+    """Whether centred positions x [n, 3], in bond lengths, enclose a void on all sides."""
     radius = np.linalg.norm(x, axis=1)
     if len(x) < CAGE_ATOMS or radius.min() < CAGE_VOID:
         return False

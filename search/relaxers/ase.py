@@ -20,9 +20,11 @@ from search.relaxers.identity import calculator_signature
 class ASECalculator(Protocol):
     """What is used of an ASE calculator."""
 
-    def get_potential_energy(self, atoms: Any = None, force_consistent: bool = False) -> Any: ...
+    def get_potential_energy(self, atoms: Any = None, force_consistent: bool = False) -> Any:
+        """Energy, eV."""
 
-    def get_forces(self, atoms: Any = None) -> Any: ...
+    def get_forces(self, atoms: Any = None) -> Any:
+        """Forces [n_atoms, 3], eV/Å."""
 
 
 def as_relaxer(relaxer: Relaxer | ASECalculator) -> Relaxer:

@@ -26,7 +26,8 @@ class Signed(Protocol):
 class HasWeights(Protocol):
     """A PyTorch module, or what looks like one."""
 
-    def state_dict(self) -> Mapping[str, Any]: ...
+    def state_dict(self) -> Mapping[str, Any]:
+        """Tensors by name, as torch gives them."""
 
 
 def calculator_signature(calculator: object) -> str:

@@ -55,6 +55,7 @@ class ElectronicState:
 
     @staticmethod
     def from_plain(plain: dict[str, Any]) -> ElectronicState:
+        """Read what `as_plain` gave."""
         return ElectronicState(**{name: value for name, value in plain.items() if name != "ideal_s_squared"})
 
 

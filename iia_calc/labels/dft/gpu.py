@@ -29,6 +29,7 @@ def to_gpu(mean_field: Any) -> Any:
 
 
 def on_gpu(mean_field: Any) -> bool:
+    """Whether an SCF object is gpu4pyscf's."""
     return type(mean_field).__module__.startswith("gpu4pyscf")
 
 

@@ -59,6 +59,7 @@ class ExponentialGaussians(nn.Module):
         self.width = (1.0 - math.exp(-(cutoff - 1.0) / 2.0)) / (n_rbf - 1)
 
     def forward(self, distances: torch.Tensor) -> torch.Tensor:
+        """Distances [n_pairs], Å, to basis functions [n_pairs, n_rbf]."""
         y = torch.exp((1.0 - distances) / 2.0)  # [n_pairs]
         return torch.exp(-0.5 * ((y[..., None] - self.offsets) / self.width).square())  # [n_pairs, n_rbf]
 
