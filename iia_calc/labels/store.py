@@ -117,6 +117,7 @@ class LabelStore:
 
     @property
     def failures_path(self) -> Path:
+        """The list of failures, a JSON object a line, beside the database."""
         return self.path.with_suffix(".failed.jsonl")
 
     def finished_starts(self) -> set[str]:
@@ -186,6 +187,7 @@ class LabelStore:
             out.write(json.dumps(failure).encode() + b"\n")
 
     def read(self) -> Iterator[LabelledStructure]:
+        """All labels, in the order in which they were written."""
         for row in self._db.select(include_data=False):
             yield _read(row)
 
