@@ -2,7 +2,8 @@
 
 The `python` and `shell` blocks of a page run in order, in one empty folder; the Python ones share their names.
 HTML comments, which readers don't see, steer it: `<!-- slow -->` and `<!-- needs: pyscf -->` anywhere on a page;
-`<!-- not run: why -->` right above a block; `<!-- in tests: long -> short -->` above a block, for smaller numbers.
+`<!-- not run: why -->` right above a block; `<!-- in tests: long -> short -->` above a block, for smaller numbers;
+`<!-- file: NAME -->` above a block that a reader saves under that name.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FENCE = re.compile(r"((?:^<!--[^\n]*-->\n)*)^```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FILE = re.compile(r"<!-- file: (\S+) -->")
 SHORTER = re.compile(r"<!-- in tests: (.+?) -> (.*?) -->")
 ENVIRONMENT = {
     **cli_process.ENVIRONMENT,
@@ -30,11 +32,12 @@ ENVIRONMENT = {
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced piece of code that is run: its language, its text, and the page's line where it begins."""
+    """A fenced piece of code: its language, its text, the page's line where it begins, and the file it belongs in."""
 
     language: str
     code: str
     line: int
+    file: str | None = None
 
 
 def blocks_of(text: str) -> list[Block]:
@@ -47,7 +50,8 @@ def blocks_of(text: str) -> list[Block]:
         for long, short in SHORTER.findall(comments):
             assert long in code, f"{long!r} isn't in the block it is to be replaced in"
             code = code.replace(long, short)
-        found.append(Block(language, code, text.count("\n", 0, fence.start(3)) + 1))
+        file = FILE.search(comments)
+        found.append(Block(language, code, text.count("\n", 0, fence.start(3)) + 1, file and file[1]))
     return found
 
 
@@ -69,10 +73,13 @@ def test_page(page, tmp_path, monkeypatch):
     for package in re.findall(r"<!-- needs: (\S+) -->", text):
         pytest.importorskip(package)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
     module = ModuleType("page")  # classes of a page find their names in it
     monkeypatch.setitem(sys.modules, "page", module)
     for block in blocks_of(text):
-        if block.language == "python":
+        if block.file is not None:
+            (tmp_path / block.file).write_text(block.code, encoding="utf-8")
+        elif block.language == "python":
             source = "\n" * (block.line - 1) + block.code  # a traceback then shows the page's own lines
             exec(compile(source, str(page), "exec", dont_inherit=True), vars(module))
         else:
