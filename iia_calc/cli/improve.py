@@ -47,6 +47,13 @@ def improve(
     charge: o.Charge = 0,
     multiplicity: o.Multiplicity = None,
     labels_per_round: Annotated[int, typer.Option(help="New labels of a round, over all formulas.")] = 100,
+    sources: Annotated[
+        str,
+        typer.Option(
+            help="Who else finds wells to label: xtb (its minima of random starts), shapes (of the literature), "
+            "hopping, neighbours, homotops, with commas; none for the potential's own searches alone."
+        ),
+    ] = "xtb,shapes",
     quenches: Annotated[int, typer.Option(help="Of the search of each formula and round.")] = 320,
     members: Annotated[int, typer.Option(help="Of the committee.")] = 3,
     seed: o.Seed = 0,
@@ -60,8 +67,9 @@ def improve(
     """Make a potential better where its searches go: search, label by DFT, train, and again.
 
     Each round searches FORMULAS with the present potential, beginning with the lowest structures labelled so far;
-    labels the lowest minima it found, the states its members disagree about and what differs most from all labels;
-    trains the committee on; and measures it, on the minima that its own search took for the lowest, before it is
+    labels the lowest minima it found, the states its members disagree about, what differs most from all labels, and
+    wells that xTB finds by itself, as no search sees what its potential holds for too high; trains the committee on;
+    and measures it, on the minima that its own search took for the lowest and on the wells of others, before it is
     trained on them, and on held-out labels. A stopped or killed loop goes on where it was.
     """
     wanted, limit = _settings(locals())
@@ -111,4 +119,6 @@ def _settings(options: Mapping[str, Any]) -> tuple[LoopSettings | None, float | 
     if not names:
         return None, limit
     files = {name: tuple(map(str, options[name] or ())) for name in ("labels", "test")}
-    return build(LoopSettings, options, formulas=names, **files), limit
+    chosen = options["sources"]
+    sources = () if chosen == "none" else tuple(name.strip() for name in chosen.split(","))
+    return build(LoopSettings, options, formulas=names, sources=sources, **files), limit

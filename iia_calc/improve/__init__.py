@@ -2,7 +2,9 @@
 
 settings.py    what the loop was asked for
 candidates.py  searches with the present potential, and what they met
+sources.py     wells that other methods find; shapes.py: shapes of the literature
 select.py      which of it is worth a label
+labelling.py   the labels in the loop's folder
 loop.py        the rounds, with their state on disk
 measure.py     what a round was worth
 report.py      progress as a table and a figure

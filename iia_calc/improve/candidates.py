@@ -12,17 +12,19 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read
 
 from iia_calc.common.files import write_frames
+from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.committee import Committee
 from iia_calc.model.potential import Potential
 from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
-from iia_calc.training.evaluate import is_near_minimum
+from iia_calc.training.evaluate import is_near_minimum, predict
 from search import find_minima
 from search.geometry.composition import Composition
 from search.geometry.seeds import random_cluster
 
 ON_THE_WAY = (20, 40, 80)
 """Evaluations after which quenches of random starts are halted for a look at where they are."""
+FOREIGN = "foreign-minimum"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Candidate:
 
     energy : the potential's, eV. forces_std : largest committee deviation of a force, eV/Å (0 for one member).
     origin : "minimum" of a search; "uncertain": a quench that ended where the members disagree; "path": a point
-        along a quench.
+        along a quench; `FOREIGN`: a well that another method found (`improve.sources`).
     """
 
     atoms: Atoms
@@ -64,6 +66,15 @@ def gather(
     uncertain = sorted(relaxer.strayed, key=lambda r: r.energy)[:most]
     found += [Candidate(_bare(r.atoms), r.energy, r.forces_std or 0.0, "uncertain") for r in uncertain]
     return found + _on_the_way(potential, formula, max(1, quenches // 8), seed)[:most]
+
+
+def judged(potential: Potential | Committee, wells: Sequence[Atoms]) -> list[Candidate]:
+    """Wells of others, with the potential's energy and the deviation of its members there."""
+    unknown = [LabelledStructure(atoms, Label(0.0, np.zeros((len(atoms), 3))), "", FOREIGN) for atoms in wells]
+    return [
+        Candidate(found.item.atoms, found.energy, float(found.forces_std.max()), FOREIGN)
+        for found in predict(potential, unknown)
+    ]
 
 
 def lowest_labelled(labelled: Iterable[LabelledStructure]) -> list[Atoms]:

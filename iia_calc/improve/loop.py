@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
 from pathlib import Path
@@ -13,23 +13,25 @@ from ase import Atoms
 
 from iia_calc.common.device import checked_device
 from iia_calc.common.files import write_json
-from iia_calc.common.pools import process_pool
 from iia_calc.improve import candidates as met
-from iia_calc.improve.candidates import Candidate
+from iia_calc.improve.candidates import FOREIGN, Candidate
+from iia_calc.improve.labelling import Labelling
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings, settled
+from iia_calc.improve.sources import gather_wells
 from iia_calc.isomers.known import starts_from
-from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
-from iia_calc.labels.level import LevelOfTheory
-from iia_calc.labels.npz import open_labels
-from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
-from iia_calc.labels.store import LabelledStructure, LabelStore
+from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
+from iia_calc.model.committee import Committee
+from iia_calc.model.potential import Potential
 from iia_calc.training.build import BuildRequest, build_potential, read_labels
 from iia_calc.training.evaluate import is_near_minimum
 from search.errors import InputError
 from search.geometry.composition import Composition
+
+STARTS_EACH = 3
+"""Starts of wells of others for every label that such a well is to have: many end in wells that are known."""
 
 
 class OutOfTime(Exception):
@@ -68,9 +70,9 @@ class Loop:
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.settings = settled(self.folder, settings)
-        self.workers, self.executor, self.say, self.on_labels = workers, executor, say, on_labels
+        self.workers, self.say, self.deadline = workers, say, float("inf")
         self.level = self.settings.level_of_theory
-        self.deadline = float("inf")
+        self.labels = Labelling(self.folder, self.settings, workers, executor, say, on_labels, self._in_time)
         self._read_everything()
         # only now, so that a folder is not claimed by settings that can't be
         write_json(self.folder / "improve.json", self.settings.as_plain())
@@ -108,10 +110,7 @@ class Loop:
 
     def _read_everything(self) -> None:
         """Whatever is wrong with what was given is said before anything is computed."""
-        for path in (*self.settings.labels, *self.settings.test):
-            store = open_labels(path)
-            if store.level != self.level.name:
-                raise InputError(f"{path} holds labels of {store.level!r}; the loop labels with {self.level.name!r}")
+        self.labels.check()
         if self.settings.start_from is not None:
             card = storage.read_card(storage.find(self.settings.start_from))
             symbols = {s for formula in self.settings.formulas for s in Composition.parse(formula).symbols}
@@ -124,7 +123,7 @@ class Loop:
     def _first_model(self) -> str:
         """A potential at the loop's level to search with in the first round, and the held-out labels."""
         settings = self.settings
-        self._held_out()
+        self.labels.held_out()
         if settings.start_from is not None:
             card = storage.read_card(storage.find(settings.start_from))
             if card.level_of_theory == self.level.name:
@@ -136,8 +135,7 @@ class Loop:
         settings, out = self.settings, self.folder / "pretrained"
         if not settings.pretraining_labels or (out / "card.json").exists():
             return str(out) if settings.pretraining_labels else None
-        path = self.folder / "pretraining.db"
-        self._label_starts(path, settings.guide, settings.pretraining_labels, Sampling(), None, settings.seed)
+        path = self.labels.pretraining()
         self._in_time()
         self.say(f"pretraining on {settings.pretraining_labels} labels of {settings.guide.name}")
         build_potential(
@@ -151,18 +149,10 @@ class Loop:
     def _first_fit(self, start_from: str | None) -> str:
         out = self.folder / "first"
         if not (out / "card.json").exists():
-            if self.settings.first_labels:
-                self._label_near_minima(self.labels_path, self.settings.first_labels, self.settings.seed)
+            self.labels.first()
             self._in_time()
             self._fit(out, start_from)
         return str(out)
-
-    def _held_out(self) -> tuple[Path, ...]:
-        if self.settings.test:
-            return tuple(map(Path, self.settings.test))
-        path = self.folder / "held-out.db"
-        self._label_near_minima(path, self.settings.test_labels, self.settings.seed + 1_000_000)
-        return (path,)
 
     # a round
 
@@ -174,83 +164,94 @@ class Loop:
             return str(out)
         folder.mkdir(exist_ok=True)
         self._search(folder, model, number)
-        new = self._label_chosen(folder, number)
+        new = self.labels.of_round(number, self._chosen(folder, number))
         found = leader_errors(model, [item for item in new if item.origin == "model-minimum"])
+        foreign = leader_errors(model, [item for item in new if item.origin == FOREIGN])
         self._in_time()
         if not (out / "card.json").exists():
             self._fit(out, model)
-        held_out = leader_errors(out, [item for item in read_labels(self._held_out())[1] if is_near_minimum(item)])
+        held_out = leader_errors(
+            out, [item for item in read_labels(self.labels.held_out())[1] if is_near_minimum(item)]
+        )
         summary = RoundReport(
-            number, len(self._training_labels()), len(new), *totals(found), *totals(held_out), time.monotonic() - began
+            number,
+            len(self.labels.training()),
+            len(new),
+            *totals(found),
+            *totals(held_out),
+            time.monotonic() - began,
+            *totals(foreign),
         )
-        by_formula = {"found": plain(found), "held_out": plain(held_out)}
+        by_formula = {"found": plain(found), "held_out": plain(held_out), "foreign": plain(foreign)}
         write_json(report, {"report": asdict(summary), **by_formula})
-        self.say(
-            f"round {number}: own lowest minima {summary.found_energy:.0f} meV/atom, {summary.found_forces:.2f} eV/Å; "
-            f"held out {summary.held_out_energy:.0f} meV/atom, {summary.held_out_forces:.2f} eV/Å"
-        )
+        measured = {"own lowest minima": found, "wells of others": foreign, "held out": held_out}
+        figures = [
+            f"{name} {errors['all'].energy:.0f} meV/atom, {errors['all'].forces:.2f} eV/Å"
+            for name, errors in measured.items()
+            if errors
+        ]
+        self.say(f"round {number}: {'; '.join(figures)}")
         return str(out)
 
     def _search(self, folder: Path, model: str, number: int) -> None:
         """candidates-FORMULA.extxyz and chosen-FORMULA.extxyz of each formula."""
         potential = None
         labelled: list[LabelledStructure] | None = None
-        share = -(-self.settings.labels_per_round // len(self.settings.formulas))
-        for formula in self.settings.formulas:
+        settings = self.settings
+        share = -(-settings.labels_per_round // len(settings.formulas))
+        for formula in settings.formulas:
             chosen = folder / f"chosen-{formula}.extxyz"
             if chosen.exists():
                 continue
             self._in_time()
             potential = potential or storage.load(model, device=self.device)
-            labelled = self._training_labels() if labelled is None else labelled
+            labelled = self.labels.training() if labelled is None else labelled
             composition, seen = Composition.parse(formula), folder / f"candidates-{formula}.extxyz"
+            lowest, seed = met.lowest_labelled(labelled), settings.seed + number
             if not seen.exists():
-                starts = starts_from(met.lowest_labelled(labelled), composition)
-                seed = self.settings.seed + number
-                met.save(met.gather(potential, formula, self.settings.quenches, seed, starts=starts), seen)
+                starts = starts_from(lowest, composition)
+                met.save(met.gather(potential, formula, settings.quenches, seed, starts=starts), seen)
             known = [item.atoms for item in labelled if Composition.parse(item.atoms) == composition]
+            n_foreign = round(settings.share_foreign * share) if settings.sources else 0
+            foreign = self._wells(folder / f"wells-{formula}.extxyz", potential, formula, n_foreign, seed, lowest)
             pool = met.load(seen)
-            best = choose(pool, known, share, self.settings.share_lowest, self.settings.share_uncertain)
-            met.save(best, chosen)
-            self.say(f"round {number}: {formula}: {len(pool)} candidates, {len(best)} for a label")
+            others = choose(foreign, known, n_foreign, share_lowest=0.0, share_uncertain=0.5)
+            known += [item.atoms for item in others]
+            best = choose(pool, known, share - len(others), settings.share_lowest, settings.share_uncertain)
+            met.save([*best, *others], chosen)
+            self.say(
+                f"round {number}: {formula}: {len(pool)} candidates, {len(best)} for a label; "
+                f"{len(foreign)} wells of others, {len(others)} for a label"
+            )
 
-    def _label_chosen(self, folder: Path, number: int) -> list[LabelledStructure]:
-        """All labels of this round, those still missing computed."""
-        lists: dict[str, list[tuple[str, Atoms]]] = {"model-minimum": [], "uncertain": [], "path": []}
+    def _wells(
+        self, path: Path, potential: Potential | Committee, formula: str, n: int, seed: int, known: Sequence[Atoms]
+    ) -> list[Candidate]:
+        """Wells of others, from `STARTS_EACH` starts for every one that is wanted; kept in `path`."""
+        if n and not path.exists():
+            how = self.settings.charge, self.settings.multiplicity
+            with self.labels.pool() as executor:
+                wells = gather_wells(formula, self.settings.sources, STARTS_EACH * n, seed, known, executor, *how)
+            met.save(met.judged(potential, wells), path)
+        return met.load(path) if n else []
+
+    def _chosen(self, folder: Path, number: int) -> dict[str, list[tuple[str, Atoms]]]:
+        """By origin, (name of the start, structure) of what is labelled in a round."""
+        lists: dict[str, list[tuple[str, Atoms]]] = {"model-minimum": [], "uncertain": [], "path": [], FOREIGN: []}
         for formula in self.settings.formulas:
-            items: list[Candidate] = met.load(folder / f"chosen-{formula}.extxyz")
-            for k, item in enumerate(items):
+            for k, item in enumerate(met.load(folder / f"chosen-{formula}.extxyz")):
                 origin = "model-minimum" if item.origin == "minimum" else item.origin
                 lists[origin].append((f"{formula}-round{number}-{k:04d}", item.atoms))
-        store = LabelStore(self.labels_path, self.level.name)
-        for origin, structures in lists.items():
-            structures.sort(key=lambda item: len(item[1]))
-            done = store.finished_starts()
-            missing = sum(name not in done for name, _ in structures)
-            if missing:
-                self.say(f"round {number}: labelling {missing} structures with {self.level.name}")
-                tell = self._teller(missing, len(store))
-                with self._pool() as executor:
-                    run_structures(
-                        store,
-                        structures,
-                        self.level,
-                        origin=origin,
-                        executor=executor,
-                        on_progress=tell,
-                    )
-        prefix = f"-round{number}-"
-        return [item for item in store.read() if prefix in item.start]
+        return lists
 
     def _fit(self, out: Path, start_from: str | None) -> None:
-        self._label_walls()
-        labels = (*map(Path, self.settings.labels), *self._own_labels())
-        self.say(f"training {self.settings.members} members on {len(self._training_labels())} labels")
+        self.labels.walls()
+        self.say(f"training {self.settings.members} members on {len(self.labels.training())} labels")
         build_potential(
             BuildRequest(
-                labels=labels,
+                labels=tuple(self.labels.files()),
                 out=out,
-                test=self._held_out(),
+                test=self.labels.held_out(),
                 start_from=start_from,
                 members=self.settings.members,
                 network=self.settings.network,
@@ -260,69 +261,6 @@ class Loop:
             ),
             progress=False,
         )
-
-    # tools
-
-    @property
-    def labels_path(self) -> Path:
-        """All labels the loop made for training, but those of walls."""
-        return self.folder / "labels.db"
-
-    @property
-    def walls_path(self) -> Path:
-        return self.folder / "walls.db"
-
-    def _own_labels(self) -> list[Path]:
-        return [path for path in (self.labels_path, self.walls_path) if path.exists()]
-
-    def _training_labels(self) -> list[LabelledStructure]:
-        return read_labels([*map(Path, self.settings.labels), *self._own_labels()])[1]
-
-    def _label_walls(self) -> None:
-        given = read_labels(map(Path, self.settings.labels))[1]
-        n = self.settings.wall_labels - sum(item.origin in WALL_ORIGINS for item in given)
-        formulas = [formula for formula in self.settings.formulas if Composition.parse(formula).n_atoms > 2]
-        if n > 0 and formulas:
-            plan = plan_starts(dict.fromkeys(formulas, 1), self.settings.seed + 2_000_000)
-            self._label_plan(self.walls_path, self.level, n, plan, guide=self.settings.guide, walls=True)
-
-    def _label_near_minima(self, path: Path, n: int, seed: int) -> None:
-        self._label_starts(path, self.level, n, DFT_SAMPLING, self.settings.guide, seed)
-
-    def _label_starts(self, path, level, n, sampling, guide, seed) -> None:
-        plan = plan_starts(dict.fromkeys(self.settings.formulas, 1), seed)
-        self._label_plan(path, level, n, plan, sampling=sampling, guide=guide)
-
-    def _label_plan(self, path: Path, level: LevelOfTheory, n: int, plan: Iterator[Start], **how) -> None:
-        """Labels of `plan` until `path` holds n. how : of `run_starts`."""
-        store = LabelStore(path, level.name)
-        if len(store) >= n:
-            return
-        self._in_time()
-        self.say(f"{path.name}: {n} labels of {level.name}, {len(store)} are there")
-        with self._pool() as executor:
-            run_starts(
-                store,
-                plan,
-                level,
-                n_labels=n,
-                executor=executor,
-                workers=self.workers,
-                on_progress=self._teller(n),
-                **how,
-            )
-
-    def _pool(self):
-        from contextlib import nullcontext
-
-        return process_pool(self.workers) if self.executor is None else nullcontext(self.executor)
-
-    def _teller(self, wanted: int, before: int = 0) -> Callable[[int], None]:
-        def tell(there: int) -> None:
-            self.on_labels(there - before, wanted)
-            self._in_time()
-
-        return tell
 
     def _in_time(self) -> None:
         if time.monotonic() > self.deadline:

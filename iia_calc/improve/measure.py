@@ -17,7 +17,8 @@ class RoundReport:
     """One round's figures: mean absolute errors, energy in meV/atom and forces in eV/Å.
 
     n_labels : trained on. found_* : of the round's first potential on the minima its own search found
-    lowest, before it was trained on them; held_out_* : of the potential the round ended with.
+    lowest, before it was trained on them; foreign_* : of the same on wells that other methods found;
+    held_out_* : of the potential the round ended with.
     """
 
     number: int
@@ -28,6 +29,8 @@ class RoundReport:
     held_out_energy: float
     held_out_forces: float
     seconds: float
+    foreign_energy: float = float("nan")
+    foreign_forces: float = float("nan")
 
     def as_plain(self) -> dict[str, float | None]:
         """For JSON, which has no NaN: None where nothing was there to measure on."""

@@ -21,13 +21,14 @@ def save(reports: Sequence[RoundReport], folder: Path) -> None:
 
 
 def draw(reports: Sequence[RoundReport], picture: Path) -> None:
-    """Both errors against the number of labels."""
+    """The errors against the number of labels."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     labels = [report.n_labels for report in reports]
     for axes, kind, unit in zip(figure.subplots(1, 2), ("energy", "forces"), ("meV/atom", "eV/Å"), strict=True):
         axes.plot(labels, [getattr(r, f"found_{kind}") for r in reports], "o-", label="own lowest minima")
+        axes.plot(labels, [getattr(r, f"foreign_{kind}") for r in reports], "^-", label="wells of others")
         axes.plot(labels, [getattr(r, f"held_out_{kind}") for r in reports], "s-", label="held-out starts")
         axes.set(xlabel="labels", ylabel=f"{kind} MAE, {unit}", ylim=(0, None))
         axes.legend()

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from iia_calc.improve.sources import SOURCES
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.request import LabelRequest
 from iia_calc.labels.xtb import XTBLevel
@@ -35,6 +36,8 @@ class LoopSettings:
     quenches : per formula and round. labels_per_round : new labels of a round, over all formulas.
     share_lowest, share_uncertain : of a round's labels: the lowest minima, and where the committee
         disagrees most; the rest goes to what differs most from everything labelled.
+    sources : who else finds wells that are labelled, of `improve.sources.SOURCES`; none for the potential's own
+        searches alone. share_foreign : of a round's labels that go to such wells.
     members : of the committee. network : used where nothing is there to start from.
     pretraining, training : how each is fitted.
     """
@@ -56,6 +59,8 @@ class LoopSettings:
     labels_per_round: int = 100
     share_lowest: float = 0.4
     share_uncertain: float = 0.3
+    sources: tuple[str, ...] = ("xtb", "shapes")
+    share_foreign: float = 0.3
     members: int = 3
     seed: int = 0
     network: NetworkSettings = field(
@@ -86,6 +91,10 @@ class LoopSettings:
         shares = (self.share_lowest, self.share_uncertain)
         if min(shares) < 0 or sum(shares) > 1:
             raise InputError(f"share_lowest and share_uncertain are {shares}; they lie above 0 and sum to 1 at most")
+        if not 0 <= self.share_foreign <= 1:
+            raise InputError(f"share_foreign is {self.share_foreign}; it lies between 0 and 1")
+        if unknown := sorted(set(self.sources) - set(SOURCES)):
+            raise InputError(f"sources {', '.join(unknown)} are not known; choose of {', '.join(SOURCES)}")
         if self.start_from is None and not self.labels and self.first_labels < 2:
             raise InputError("a loop from nothing needs first labels: first_labels must be at least 2")
         if not self.test and not self.test_labels:
@@ -129,6 +138,8 @@ class LoopSettings:
         values = dict(data)
         for name in ("formulas", "labels", "test"):
             values[name] = tuple(values.get(name, ()))
+        if "sources" in values:
+            values["sources"] = tuple(values["sources"])
         if "network" in values:
             values["network"] = NetworkSettings.from_dict(values["network"])
         for name in ("pretraining", "training"):

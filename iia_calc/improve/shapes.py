@@ -23,6 +23,10 @@ BOND = 0.97
 RATTLE = 0.05  # Å
 
 
+class NothingToBeginWith(InputError):
+    """A source of wells has no structure of a formula: too few atoms, or no known minimum."""
+
+
 def literature_shape(composition: Composition, rng: np.random.Generator, kind: str | None = None) -> Atoms:
     """A cluster of one of these shapes, slightly rattled; dopants take a site, or are attached from outside.
 
@@ -56,12 +60,12 @@ def drawn_kind(composition: Composition, rng: np.random.Generator) -> str:
 
     Raises
     ------
-    InputError : fewer than three host atoms.
+    NothingToBeginWith : fewer than three host atoms.
     """
     n_host = composition.counts[-1][1]
     fitting = [name for name, (smallest, _) in SHAPES.items() if n_host >= smallest]
     if not fitting:
-        raise InputError(f"{composition} has {n_host} {composition.host} atoms; shapes need three or more")
+        raise NothingToBeginWith(f"{composition} has {n_host} {composition.host} atoms; shapes need three or more")
     return fitting[int(rng.integers(len(fitting)))]
 
 

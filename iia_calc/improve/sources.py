@@ -8,14 +8,17 @@ more, an atom less or the dopant in another place; short basin hopping on xTB go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Executor
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from zlib import crc32
 
 import numpy as np
 from ase import Atoms
 from ase.optimize import LBFGS
 
-from iia_calc.improve.shapes import SHAPES, drawn_kind, literature_shape
+from iia_calc.improve.shapes import SHAPES, NothingToBeginWith, drawn_kind, literature_shape
 from iia_calc.isomers.known import starts_from
 from iia_calc.labels.level import LabelFailed, LevelCalculator, LevelOfTheory
 from iia_calc.labels.xtb import XTBLevel
@@ -35,7 +38,7 @@ HOPS, HOP_AMPLITUDE, HOP_TEMPERATURE = 6, 0.45, 0.6
 class WellStart:
     """One start of a search for wells: all that comes of it follows from these.
 
-    source : one of `SOURCES`. method : "GFN1-xTB" or "GFN2-xTB".
+    source : one of `SOURCES`. method : "GFN1-xTB" or "GFN2-xTB". charge, multiplicity : as of `XTBLevel`.
     """
 
     source: str
@@ -43,6 +46,8 @@ class WellStart:
     index: int
     seed: int = 0
     method: str = "GFN2-xTB"
+    charge: int = 0
+    multiplicity: int | None = None
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
@@ -77,16 +82,41 @@ def find_wells(start: WellStart, known: Sequence[Atoms] = ()) -> list[Well]:
 
     Raises
     ------
-    InputError : `known` holds nothing that "neighbours" or "homotops" can begin with.
+    NothingToBeginWith : `known` lacks what "neighbours" or "homotops" need; no shape is of so few atoms.
     """
     composition, rng = Composition.parse(start.formula), start.rng
-    level = XTBLevel(start.method)
+    level = XTBLevel(start.method, charge=start.charge, multiplicity=start.multiplicity)
     seed, kind = SOURCES[start.source](composition, rng, known)
     if start.source == "hopping":
         found, kind = list(_hopping(seed, level, rng)), "hopping"
     else:
         found = [atoms for atoms in [relaxed(seed, level)] if atoms is not None]
     return [Well(atoms, start.name, f"{start.method[:4].lower()} {kind}") for atoms in in_order(found, composition)]
+
+
+def gather_wells(
+    formula: str,
+    sources: Sequence[str],
+    n_starts: int,
+    seed: int,
+    known: Sequence[Atoms],
+    executor: Executor,
+    charge: int = 0,
+    multiplicity: int | None = None,
+) -> list[Atoms]:
+    """Wells of one formula from `n_starts` starts, side by side; sources with nothing to begin with give none."""
+    starts = [
+        replace(start, charge=charge, multiplicity=multiplicity)
+        for start in islice(plan({formula: 1}, sources, seed), n_starts)
+    ]
+    return [well.atoms for wells in executor.map(partial(_wells_or_none, known=known), starts) for well in wells]
+
+
+def _wells_or_none(start: WellStart, known: Sequence[Atoms]) -> list[Well]:
+    try:
+        return find_wells(start, known)
+    except NothingToBeginWith:
+        return []
 
 
 def relaxed(atoms: Atoms, level: LevelOfTheory, fmax: float = FMAX, max_steps: int = MAX_STEPS) -> Atoms | None:
@@ -158,7 +188,9 @@ def _homotops(composition: Composition, rng: np.random.Generator, known: Sequenc
 
 def _one_of(starts: Sequence[Atoms], composition: Composition, rng: np.random.Generator) -> Atoms:
     if not starts:
-        raise InputError(f"no known minimum to begin with for {composition}: give some, or leave out this source")
+        raise NothingToBeginWith(
+            f"no known minimum to begin with for {composition}: give some, or leave out this source"
+        )
     chosen = starts[int(rng.integers(len(starts)))]
     return Atoms(chosen.numbers, chosen.positions + rng.normal(scale=0.05, size=chosen.positions.shape))
 

@@ -58,6 +58,7 @@ def test_rounds_add_labels_and_end_with_a_model(finished):
     assert 12 <= first["n_labels"] < second["n_labels"]
     assert second["n_labels"] == first["n_labels"] + second["n_new"]
     assert second["held_out_energy"] > 0
+    assert first["foreign_energy"] > 0
     committee = storage.load(told["model"])
     assert len(committee.members) == 2
     assert committee.card.level_of_theory == LoopSettings.from_plain(SETTINGS).level_of_theory.name
@@ -65,6 +66,8 @@ def test_rounds_add_labels_and_end_with_a_model(finished):
     walls = list(LabelStore(out / "walls.db").read())
     assert 5 <= len(walls) < first["n_labels"]
     assert {item.origin for item in walls} <= {"raw", "compressed", "pressed"}
+    foreign = [item for item in LabelStore(out / "labels.db").read() if item.origin == "foreign-minimum"]
+    assert {f"AlC{n}-round{k}" for n in (2, 3) for k in (0, 1)} >= {item.start[:11] for item in foreign} > set()
     assert (out / "progress.png").stat().st_size > 5000
 
 
@@ -114,6 +117,8 @@ def test_a_model_of_other_elements_is_refused(finished, tmp_path):
         ({"formulas": []}, "say which formulas"),
         ({"quenches": 0}, "quenches must be at least 1"),
         ({"share_lowest": 0.8, "share_uncertain": 0.4}, "sum to 1 at most"),
+        ({"sources": ["xtb", "guesses"]}, "sources guesses are not known; choose of xtb, shapes"),
+        ({"share_foreign": 1.5}, "lies between 0 and 1"),
         ({"epochs": 3}, "unknown loop settings epochs"),
         ({"level": "ccsd"}, "level 'ccsd' is not known"),
     ],

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 import numpy as np
 import pytest
 
 from iia_calc.improve.shapes import SHAPES, literature_shape
-from iia_calc.improve.sources import SOURCES, WellStart, find_wells, in_one_piece, plan
+from iia_calc.improve.sources import SOURCES, WellStart, find_wells, gather_wells, in_one_piece, plan
 from iia_calc.labels.xtb import XTBLevel
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.shape import shape_of
@@ -40,6 +41,17 @@ def test_what_needs_known_minima_says_so():
             find_wells(WellStart(source, "SeB5", 0))
     with pytest.raises(ValueError, match="choose of xtb, shapes"):
         WellStart("guess", "SeB5", 0)
+
+
+def test_wells_of_a_formula_side_by_side():
+    with ThreadPoolExecutor(1) as executor:
+        wells = gather_wells("AlC2", ("xtb", "shapes", "homotops"), 6, 5, [], executor)  # no shape of two atoms
+        charged = gather_wells("B5", ("xtb",), 3, 5, [], executor, charge=-1)
+    assert {atoms.get_chemical_formula() for atoms in wells} == {"C2Al"}
+    assert charged
+    for atoms in charged:
+        levels = [XTBLevel(method, charge=-1) for method in ("GFN1-xTB", "GFN2-xTB")]
+        assert min(np.linalg.norm(level.label(atoms).forces, axis=1).max() for level in levels) < 0.06
 
 
 def test_a_plan_gives_every_formula_its_share_and_every_source_its_turn():

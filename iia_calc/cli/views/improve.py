@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 
 from rich.table import Table
 
@@ -11,7 +12,7 @@ from iia_calc.improve.measure import RoundReport
 
 
 def round_table(reports: Sequence[RoundReport]) -> Table:
-    """A line per round: errors on what the potential's own search found, before training on it, and on held-out labels.
+    """A line per round: errors on what its own search and other methods found, before training on it, and held out.
 
     Energies in meV/atom, forces in eV/Å.
     """
@@ -21,6 +22,8 @@ def round_table(reports: Sequence[RoundReport]) -> Table:
         "\nlabels",
         "\nnew",
         "own lowest minima\nmeV/atom",
+        "\neV/Å",
+        "wells of others\nmeV/atom",
         "\neV/Å",
         "held out, after\nmeV/atom",
         "\neV/Å",
@@ -35,6 +38,8 @@ def round_table(reports: Sequence[RoundReport]) -> Table:
             str(r.n_new),
             f"{r.found_energy:.1f}",
             f"{r.found_forces:.3f}",
+            "–" if isnan(r.foreign_energy) else f"{r.foreign_energy:.1f}",
+            "–" if isnan(r.foreign_forces) else f"{r.foreign_forces:.3f}",
             f"{r.held_out_energy:.1f}",
             f"{r.held_out_forces:.3f}",
             f"{r.seconds / 60:.1f}",
