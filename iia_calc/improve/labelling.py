@@ -9,13 +9,13 @@ from pathlib import Path
 
 from ase import Atoms
 
+from iia_calc.common.pools import process_pool
 from iia_calc.improve.settings import LoopSettings
 from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.npz import open_labels
 from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
 from iia_calc.labels.store import LabelledStructure, LabelStore
-from iia_calc.common.pools import process_pool
 from iia_calc.training.build import read_labels
 from search.errors import InputError
 from search.geometry.composition import Composition

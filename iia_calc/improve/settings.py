@@ -121,7 +121,8 @@ class LoopSettings:
         return XTBLevel(charge=self.charge, multiplicity=self.multiplicity)
 
     def as_plain(self) -> dict[str, Any]:
-        return json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     @classmethod
     def from_plain(cls, data: Mapping[str, Any]) -> LoopSettings:
