@@ -28,6 +28,8 @@ from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from iia_calc.model.potential import Potential
 from search.errors import InputError, InputTypeError
 
+SPREAD = ("energy_std", "forces_std", "known_region")
+"""What a committee tells besides."""
 INFO_KEYS = (*CHARGE_KEYS, *MULTIPLICITY_KEYS)
 
 
@@ -45,8 +47,8 @@ class IIACalculator(Calculator):
     charge, multiplicity : what the atoms are, where their `info` doesn't say it; e and 2S + 1. Others than the
         potential was fitted for are refused.
 
-    A committee also offers `energy_std` (eV) and `forces_std` ([n_atoms], eV/Å), computed when asked
-    for: `calc.get_property("energy_std", atoms)`.
+    A committee also offers the errors to expect, `energy_std` (eV) and `forces_std` ([n_atoms], eV/Å), and whether it
+    can judge the structure at all, `known_region`; computed when asked for: `calc.get_property("energy_std", atoms)`.
 
     Raises
     ------
@@ -86,7 +88,7 @@ class IIACalculator(Calculator):
                 "iia search FORMULA --dft K --charge, or iia label --level dft --charge"
             )
         if isinstance(model, Committee):
-            self.implemented_properties = [*self.implemented_properties, "energy_std", "forces_std"]
+            self.implemented_properties = [*self.implemented_properties, *SPREAD]
 
     @property
     def card(self) -> storage.Card | None:
@@ -150,11 +152,14 @@ class IIACalculator(Calculator):
             pairs: Pairs = NeighbourPairs(centred, leader.cutoff, atoms.cell.array, atoms.pbc, leader.device)
         else:
             pairs = leader.layout((len(atoms),), R)
-        spread = {"energy_std", "forces_std"} & set(properties)
+        spread = set(SPREAD) & set(properties)
         if isinstance(self.model, Committee) and (spread or self.energy_from == "mean"):
             mean = self.model.spread(pairs, Z, R)
             self.results["energy_std"] = float(mean.energy_std[0])
             self.results["forces_std"] = mean.forces_std.double().cpu().numpy()
+            self.results["known_region"] = self.model.calibration.known_region(
+                len(atoms), self.results["energy_std"], float(self.results["forces_std"].max())
+            )
             if self.energy_from == "mean":
                 self._store(mean.atomic_energies, mean.forces)
                 return

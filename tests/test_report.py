@@ -49,7 +49,7 @@ def test_plain_data_is_json(found):
     plain = json.loads(json.dumps(as_plain(found), allow_nan=False))
     assert plain["formula"] == "SeB5"
     assert len(plain["isomers"][0]["positions"]) == 6
-    assert plain["isomers"][0]["committee_deviation"] is None
+    assert plain["isomers"][0]["energy_std"] is None
     lengths = plain["isomers"][0]["bonds"][0]["lengths"]
     assert lengths == sorted(lengths)
 

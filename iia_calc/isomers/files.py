@@ -35,6 +35,8 @@ def write_isomers(
         atoms.info.update(rank=isomer.rank, relative_energy=isomer.relative, shape=isomer.shape)
         if isomer.error is not None:
             atoms.info["expected_error"] = isomer.error
+        if isomer.known_region is not None:
+            atoms.info["known_region"] = isomer.known_region
         if isomer.relative_error is not None:
             atoms.info["relative_energy_error"] = isomer.relative_error
         if isomer.known is not None:

@@ -30,11 +30,11 @@ class Isomer:
     energy, relative : eV, absolute and above the lowest.
     shape : planar, tubular, cage or compact (`search.geometry.shape`); of a known minimum that of its DFT geometry.
     bonds : of each dopant atom.
-    deviation : standard deviation of the committee's energies, eV; None without a committee.
     error : expected error of the energy, eV: two thirds of the energies held out of the training were wrong by less;
-        None where the model is not calibrated.
+        None without a committee.
     relative_error : the same of `relative`, eV: smaller than `error`, as isomers share much of their errors.
     times_found, first_quench : how many quenches ended here, and the first that did.
+    known_region : whether the committee can judge this structure; None without one.
     known : the known DFT minimum that this is, if it is one.
     """
 
@@ -44,11 +44,11 @@ class Isomer:
     relative: float
     shape: str
     bonds: tuple[DopantBonds, ...]
-    deviation: float | None
     error: float | None
     times_found: int
     first_quench: int
     relative_error: float | None = None
+    known_region: bool | None = None
     known: KnownMinimum | None = None
 
     @property
@@ -64,7 +64,6 @@ class Isomer:
 
 def rank_isomers(
     minima: Sequence[Atoms],
-    energy_factor: float | None = None,
     committee: Committee | None = None,
     known: Sequence[KnownMinimum] = (),
 ) -> list[Isomer]:
@@ -72,16 +71,19 @@ def rank_isomers(
 
     Parameters
     ----------
-    energy_factor : from the committee's deviation to the expected error, of the model's calibration.
-    committee : asked about the differences between isomers; None leaves `relative_error` out.
+    committee : asked about the differences between isomers, and what it knows; None leaves these out.
     known : DFT minima of this composition.
     """
     energies = [float(atoms.get_potential_energy()) for atoms in minima]
-    spread = [] if committee is None or energy_factor is None else relative_deviations(committee, minima[:COMPARED])
+    spread = [] if committee is None else relative_deviations(committee, minima[:COMPARED])
+    calibration = None if committee is None else committee.calibration
     matches = match_known(minima, known)
     isomers = []
     for k, atoms in enumerate(minima):
-        deviation = atoms.info.get("energy_std")
+        error, of_forces = atoms.info.get("energy_std"), atoms.info.get("forces_std")
+        known_region = None
+        if calibration is not None and error is not None and of_forces is not None:
+            known_region = calibration.known_region(len(atoms), error, of_forces)
         match = matches.get(k)
         isomers.append(
             Isomer(
@@ -91,11 +93,11 @@ def rank_isomers(
                 relative=energies[k] - energies[0],
                 shape=shape_of(atoms) if match is None else match.shape,
                 bonds=tuple(dopant_bonds(atoms)),
-                deviation=deviation,
-                error=None if deviation is None or energy_factor is None else energy_factor * deviation,
+                error=error,
                 times_found=int(atoms.info["times_found"]),
                 first_quench=int(atoms.info["first_quench"]),
-                relative_error=energy_factor * spread[k] if energy_factor is not None and k < len(spread) else None,
+                relative_error=calibration.energy_factor * spread[k] if calibration and k < len(spread) else None,
+                known_region=known_region,
                 known=match,
             )
         )

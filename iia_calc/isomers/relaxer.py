@@ -44,7 +44,6 @@ def model_relaxer(
             "sha256": [member["sha256"] for member in card.members],
             "level_of_theory": card.level_of_theory,
             "data_hash": card.data_hash,
-            "energy_factor": card.calibration.get("energy_factor"),
         },
         "device": used,
         "threads": torch.get_num_threads(),  # rounding, and so the search, depends on both

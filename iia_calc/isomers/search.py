@@ -203,8 +203,7 @@ def write_search(
     committee : on which relative energies are compared; None without one.
     more : what else run.json says.
     """
-    factor = record.described.get("model", {}).get("energy_factor")
-    isomers = rank_isomers(result.minima, factor, committee, known_minima(request.composition))
+    isomers = rank_isomers(result.minima, committee, known_minima(request.composition))
     found = IsomerSearch(isomers, result, request.folder, record.ended(result, more))
     if isomers:
         write_isomers(isomers, request.folder / "isomers.extxyz", about=found.about)

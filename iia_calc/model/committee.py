@@ -9,17 +9,18 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import nn
 
+from iia_calc.model.calibration import Calibration
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.potential import Potential
 from search.errors import InputError
 
 
 class CommitteePrediction(NamedTuple):
-    """Means over the members, as in `Prediction`, and their spread.
+    """Means over the members, as in `Prediction`, and the errors to expect.
 
-    energy_std [n_structures] eV: sample standard deviation (M - 1) of the members' energies.
-    forces_std [n_atoms] eV/Å: root of the summed variances of an atom's three force components,
-    that is the typical distance of a member's force from the mean.
+    energy_std [n_structures] eV, forces_std [n_atoms] eV/Å: what the committee's `Calibration` makes of the sample
+    standard deviation (M - 1) of the members' energies, and of the root of the summed variances of an atom's three
+    force components. Uncalibrated these are the deviations themselves.
     """
 
     energy: torch.Tensor
@@ -35,7 +36,7 @@ class Committee(nn.Module):
     Searches run on the leader, one member's price, and ask all members about what they found.
     """
 
-    def __init__(self, members: Sequence[Potential]):
+    def __init__(self, members: Sequence[Potential], calibration: Calibration | None = None):
         super().__init__()
         if len(members) < 2:
             raise InputError(f"a committee needs at least two members, not {len(members)}")
@@ -44,6 +45,7 @@ class Committee(nn.Module):
             if member.element_energies != first.element_energies or member.cutoff != first.cutoff:
                 raise InputError("the members of a committee must share cutoff, elements and element energies")
         self._members = nn.ModuleList(members)
+        self.calibration = calibration or Calibration()
         self.card: Any = None  # the storage.Card of a loaded model
 
     @property
@@ -99,8 +101,8 @@ class Committee(nn.Module):
             energy=pairs.sum_structures(mean),
             forces=forces.mean(0),
             atomic_energies=mean,
-            energy_std=totals.std(0),
-            forces_std=forces.var(0).sum(-1).sqrt(),
+            energy_std=self.calibration.energy_std(totals.std(0), torch.tensor(pairs.sizes, device=totals.device)),
+            forces_std=self.calibration.forces_std(forces.var(0).sum(-1).sqrt()),
         )
 
     def evaluate(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

@@ -19,6 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
+from iia_calc.model.calibration import Calibration
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings, RepulsionSettings
 from iia_calc.model.potential import Potential
@@ -48,7 +49,7 @@ class Card:
     label_counts : labels by formula.
     data_hash : sha256 of the labels.
     held_out_errors : by formula, e.g. {"SeB16": {"energy_mae_meV_per_atom": 31.0, ...}}.
-    calibration : of a committee, what its spread is worth (`training.calibrate.Calibration`).
+    calibration : of a committee, what its spread is worth (`model.calibration.Calibration`).
     """
 
     name: str
@@ -220,7 +221,7 @@ def load(
         potentials.append(potential.to(device=device, dtype=dtype).freeze())
     if len(potentials) == 1:
         return potentials[0]
-    committee = Committee(potentials).freeze()
+    committee = Committee(potentials, Calibration.from_card(card.calibration)).freeze()
     committee.card = card
     return committee
 

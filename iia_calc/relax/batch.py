@@ -37,7 +37,7 @@ class PotentialRelaxer:
     max_steps : evaluations spent on a structure at most.
     batch_size : clusters relaxed at once; None takes 64 on a CPU and 1024 on a GPU.
     max_step : Å, longest move of any atom in one step.
-    forces_std_limit : eV/Å; a quench in which the committee's spread of the force on any atom exceeds it ends
+    forces_std_limit : eV/Å; a quench in which the expected error of the force on any atom exceeds it ends
         as "uncertain", for there the energy means nothing. Looked at every 20 evaluations (random starts
         are strange at first) and at the end. None never looks.
     """
@@ -144,16 +144,19 @@ class PotentialRelaxer:
 
     def _with_spread(self, results: list[Relaxed]) -> list[Relaxed]:
         """Ask all members about the final structures."""
+        assert self.committee is not None
+        calibration = self.committee.calibration
         finite = [k for k, result in enumerate(results) if np.isfinite(result.energy)]
         done = list(results)
         spread = self._spread([(results[k].atoms.numbers, results[k].atoms.positions) for k in finite])
         for k, (energy_std, forces_std) in zip(finite, spread, strict=True):
-            measured = replace(done[k], energy_std=energy_std, forces_std=forces_std)
+            known = calibration.known_region(len(done[k].atoms), energy_std, forces_std)
+            measured = replace(done[k], energy_std=energy_std, forces_std=forces_std, known_region=known)
             done[k] = uncertain_beyond(self.forces_std_limit, measured)
         return done
 
     def _spread(self, frames: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, float]]:
-        """Standard deviations of the energy, eV, and of the worst atom's force, eV/Å, of each (numbers, positions)."""
+        """Expected errors of the energy, eV, and of the worst atom's force, eV/Å, of each (numbers, positions)."""
         committee = self.committee
         assert committee is not None
         found: list[tuple[float, float]] = []
@@ -177,14 +180,11 @@ def _offset(positions: np.ndarray) -> np.ndarray:
 
 def forces_std_limit(potential: Potential | Committee) -> float | None:
     """Where a loaded model's card says its known region ends, eV/Å; None for one member or an uncalibrated model."""
-    if len(potential.members) < 2 or potential.card is None:
-        return None
-    limit: float | None = potential.card.calibration.get("forces_std_limit")
-    return limit
+    return potential.calibration.forces_std_limit if isinstance(potential, Committee) else None
 
 
 def uncertain_beyond(limit: float | None, result: Relaxed) -> Relaxed:
-    """`result`, no longer converged but "uncertain" where its committee's spread of a force exceeds `limit`, eV/Å."""
+    """`result`, no longer converged but "uncertain" where its expected error of a force exceeds `limit`, eV/Å."""
     if limit is None or not result.converged or result.forces_std is None or result.forces_std <= limit:
         return result
     return replace(result, converged=False, reason="uncertain")

@@ -55,8 +55,9 @@ def relax_file(
     """Relax every sound structure of `source` and write them, in their order, to the extended XYZ file `target`.
 
     Each comment line says energy (eV), converged, fmax (eV/Å), steps, fragmented and reason, model and level of theory,
-    and of a committee its spread of the energy (eV) and of the worst atom's force (eV/Å). Where that exceeds the card's
-    limit a structure ends as "uncertain": the potential's surface is relaxed there, but what it says means nothing.
+    and of a committee the expected errors of the energy (eV) and of the worst atom's force (eV/Å), and whether this is
+    its known region. Where the latter error exceeds the card's limit a structure ends as "uncertain": the potential's
+    surface is relaxed there, but what it says means nothing.
 
     Parameters
     ----------
@@ -103,6 +104,8 @@ def write_relaxed(results: Sequence[Relaxed], target: Path, about: dict[str, Any
         }
         if result.energy_std is not None:
             said.update(energy_std=result.energy_std, forces_std=result.forces_std)
+        if result.known_region is not None:
+            said["known_region"] = result.known_region
         atoms = result.atoms.copy()
         atoms.info.update({f"input_{name}": atoms.info[name] for name in said if name in atoms.info})
         atoms.info.update(said)
@@ -128,8 +131,9 @@ def as_plain(relaxed: RelaxedFile) -> list[dict[str, Any]]:
             "steps": result.n_steps,
             "fragmented": result.fragmented,
             "reason": result.reason,
-            "committee_deviation": number(result.energy_std),
-            "committee_force_deviation": number(result.forces_std),
+            "energy_std": number(result.energy_std),
+            "forces_std": number(result.forces_std),
+            "known_region": result.known_region,
             "symbols": list(result.atoms.symbols),
             "positions": [[number(x) for x in row] for row in result.atoms.positions],
         }

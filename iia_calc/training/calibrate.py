@@ -1,52 +1,31 @@
-"""What a committee's spread is worth: how many of the errors lie within a multiple of it."""
+"""What a committee's spread is worth: how far energies and forces are off where it is so large."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from iia_calc.labels.store import LabelledStructure
+from iia_calc.model.calibration import Calibration
 from iia_calc.model.committee import Committee
 from iia_calc.training.evaluate import is_near_minimum, predict
 from search.errors import InputError
 
-WITHIN = 0.68  # share of the errors that a calibrated deviation is to hold, as a normal one does
-BEYOND = 1.5  # times the spread that held-out structures reach: there the potential is a guess
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """From the spread of a committee to the error of its leader, measured on held-out labels.
-
-    energy_factor, forces_factor : 68 % of the errors of energies per structure, and of the force on an atom
-        (length of the difference), are below this multiple of the committee's standard deviation.
-    energy_coverage, forces_coverage : share of errors below 1 and 2 calibrated deviations, the factors
-        taken from other random starts than those the share is counted on.
-    forces_std_limit : eV/Å; 1.5 times the 99 % quantile of the largest spread of the force on any atom, of
-        structures near minima (of all where there are none): strongly compressed ones don't say where minima end.
-    n_structures : held-out structures behind it.
-    """
-
-    energy_factor: float
-    forces_factor: float
-    energy_coverage: tuple[float, float]
-    forces_coverage: tuple[float, float]
-    forces_std_limit: float
-    n_structures: int
-
-    def as_plain(self) -> dict[str, Any]:
-        """For the card, rounded."""
-        return {
-            key: [round(v, 4) for v in value] if isinstance(value, tuple) else round(value, 4)
-            for key, value in asdict(self).items()
-        }
+WITHIN = 0.68  # share of the errors that an expected error is to hold, as a normal deviation does
+BEYOND = 1.5  # times the expected force error that held-out structures reach: there the potential is a guess
+RIGHT = 0.02  # eV/atom: an energy that is right
+FLAGGED = 0.05  # share of the structures with right energies that may be called unknown
+FLOORS = 25  # tried
 
 
 def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Calibration:
-    """Measure on held-out labels of at least four random starts.
+    """Measure on labels of at least four starts that no member was fitted to.
+
+    Factor and floor hold 68 % of the errors together; of such pairs the one is taken that leaves the smallest errors,
+    in expected ones, beyond. The limits are set so that 5 % of the structures whose energies are right within
+    20 meV/atom are called unknown, and that a quench ends at 1.5 times the largest expected force error of the rest.
 
     Raises
     ------
@@ -56,61 +35,116 @@ def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Ca
     if len(starts) < 4:
         raise InputError(f"a calibration needs held-out labels of at least four starts, not {len(starts)}")
     side = {start: k % 2 for k, start in enumerate(starts)}
-    told = list(_ratios(committee, labelled))
-    near = [r.largest_std for r in told if is_near_minimum(r.item)] or [r.largest_std for r in told]
-    energy_halves = [np.array([r.energy for r in told if side[r.item.start] == k]) for k in (0, 1)]
-    forces_halves = [np.concatenate([r.forces for r in told if side[r.item.start] == k]) for k in (0, 1)]
+    seen = [_Seen.of(*both) for both in _both(Committee(committee.members), labelled)]
+    energies, forces = _fit([s.energy for s in seen]), _fit([s.forces for s in seen])
+    halves = [[s for s in seen if side[s.item.start] == k] for k in (0, 1)]
+    expected = np.array([float(_expected(s.energy[:, 1], *energies)[0]) for s in seen])
+    largest = np.array([float(_expected(s.forces[:, 1], *forces).max()) for s in seen])
+    near = np.array([is_near_minimum(s.item) for s in seen])
+    right = np.array([s.energy[0, 0] < RIGHT for s in seen])
+    counted = near if near.any() else np.ones_like(near)
+    judged = right & counted if (right & counted).any() else counted
     return Calibration(
-        energy_factor=float(np.quantile(np.concatenate(energy_halves), WITHIN)),
-        forces_factor=float(np.quantile(np.concatenate(forces_halves), WITHIN)),
-        energy_coverage=_coverage(energy_halves),
-        forces_coverage=_coverage(forces_halves),
-        forces_std_limit=BEYOND * float(np.quantile(near, 0.99)),
+        energy_factor=energies[0],
+        energy_floor=energies[1],
+        forces_factor=forces[0],
+        forces_floor=forces[1],
+        energy_std_limit=float(np.quantile(expected[judged], 1 - FLAGGED)),
+        forces_std_limit=BEYOND * float(np.quantile(largest[counted], 0.99)),
+        energy_coverage=_across([[s.energy for s in half] for half in halves]),
+        forces_coverage=_across([[s.forces for s in half] for half in halves]),
         n_structures=len(labelled),
     )
 
 
-def coverage(
-    committee: Committee, labelled: Sequence[LabelledStructure], energy_factor: float, forces_factor: float
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Shares of the energies, and of the forces, whose errors are below 1 and 2 calibrated deviations.
+@dataclass(frozen=True)
+class Foreseen:
+    """Whether a committee foresaw its leader's errors on some labels.
 
-    energy_factor, forces_factor : of a `Calibration` (a card holds them); on the labels it was made of the shares
-        flatter a little.
+    energies, forces : shares of the errors below 1 and 2 expected ones.
+    worst_in_third : of the worst tenth of the energies (per atom), the share among the third with the largest
+        expected error per atom.
+    unknown : share of the structures outside the known region; unknown_right : of those right within 20 meV/atom.
     """
-    told = list(_ratios(committee, labelled))
-    return (
-        _shares(np.array([r.energy for r in told]) / energy_factor),
-        _shares(np.concatenate([r.forces for r in told]) / forces_factor),
+
+    energies: tuple[float, float]
+    forces: tuple[float, float]
+    worst_in_third: float
+    unknown: float
+    unknown_right: float
+
+
+def foreseen(committee: Committee, labelled: Sequence[LabelledStructure]) -> Foreseen:
+    """Ask a calibrated committee about labels; on those it was calibrated with the answer flatters a little."""
+    both = list(_both(committee, labelled))
+    seen = [_Seen.of(*pair) for pair in both]
+    energy = np.concatenate([s.energy for s in seen])  # [n, 2]
+    forces = np.concatenate([s.forces for s in seen])
+    known = np.array([
+        committee.calibration.known_region(len(told.item.atoms), told.energy_std, float(told.forces_std.max()))
+        for _, told in both
+    ])  # fmt: skip
+    n_worst, n_third = max(1, round(len(energy) / 10)), max(1, round(len(energy) / 3))
+    worst = set(np.argsort(-energy[:, 0])[:n_worst].tolist())
+    third = set(np.argsort(-energy[:, 1])[:n_third].tolist())
+    right = energy[:, 0] < RIGHT
+    return Foreseen(
+        energies=_shares(energy[:, 0] / np.maximum(energy[:, 1], 1e-12)),
+        forces=_shares(forces[:, 0] / np.maximum(forces[:, 1], 1e-12)),
+        worst_in_third=len(worst & third) / len(worst),
+        unknown=float((~known).mean()),
+        unknown_right=float((~known)[right].mean()) if right.any() else float("nan"),
     )
 
 
-class _Ratios(NamedTuple):
-    """Errors of the leader over the committee's deviations: energy, forces [n_atoms]; the largest of these, eV/Å."""
+@dataclass(frozen=True)
+class _Seen:
+    """Of one structure the leader's error and the committee's deviation: energy [1, 2] eV/atom, forces [n, 2] eV/Å."""
 
     item: LabelledStructure
-    energy: float
+    energy: np.ndarray
     forces: np.ndarray
-    largest_std: float
+
+    @classmethod
+    def of(cls, leader, told) -> _Seen:  # type: ignore[no-untyped-def]  # two `Predicted`
+        item, n = leader.item, len(leader.item.atoms)
+        wrong = np.linalg.norm(leader.forces - item.label.forces, axis=1)  # [n]
+        energy = np.array([[abs(leader.energy - item.label.energy) / n, told.energy_std / n]])
+        return cls(item, energy, np.stack([wrong, told.forces_std], 1))
 
 
-def _ratios(committee: Committee, labelled: Sequence[LabelledStructure]) -> Iterator[_Ratios]:
-    spread = {id(told.item): told for told in predict(committee, labelled)}
-    for told in predict(committee.leader, labelled):
-        item, std = told.item, spread[id(told.item)]
-        error = np.linalg.norm(told.forces - item.label.forces, axis=1)  # [n_atoms]
-        yield _Ratios(
-            item,
-            abs(told.energy - item.label.energy) / max(std.energy_std, 1e-9),
-            error / np.maximum(std.forces_std, 1e-9),
-            float(std.forces_std.max()),
-        )
+def _both(committee: Committee, labelled: Sequence[LabelledStructure]):  # type: ignore[no-untyped-def]
+    """What the leader and the committee say of each label."""
+    return zip(predict(committee.leader, labelled), predict(committee, labelled), strict=True)
 
 
-def _coverage(halves: Sequence[np.ndarray]) -> tuple[float, float]:
-    """Each half counted with the other half's factor."""
-    counted = [halves[k] / np.quantile(halves[1 - k], WITHIN) for k in (0, 1)]
-    return _shares(np.concatenate(counted))
+def _expected(spread: np.ndarray, factor: float, floor: float) -> np.ndarray:
+    return np.hypot(factor * spread, floor)
+
+
+def _fit(parts: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Factor and floor from errors and spreads, [n, 2] each."""
+    error, spread = np.concatenate(parts).T
+    spread = np.maximum(spread, 1e-9)
+    best: tuple[float, float, float] | None = None
+    for floor in np.linspace(0.0, float(np.quantile(error, WITHIN)), FLOORS, endpoint=False):
+        # the factor that an error needs to lie within, 0 where the floor is enough
+        needed = np.sqrt(np.maximum(error**2 - floor**2, 0.0)) / spread
+        factor = float(np.quantile(needed, WITHIN))
+        tail = float(np.quantile(error / _expected(spread, factor, floor), 0.95))
+        if best is None or tail < best[0]:
+            best = tail, factor, float(floor)
+    assert best is not None
+    return best[1], best[2]
+
+
+def _across(halves: Sequence[Sequence[np.ndarray]]) -> tuple[float, float]:
+    """Shares within, each half counted with the other half's factor and floor."""
+    ratios = []
+    for k in (0, 1):
+        error, spread = np.concatenate(halves[k]).T
+        ratios.append(error / _expected(np.maximum(spread, 1e-9), *_fit(halves[1 - k])))
+    return _shares(np.concatenate(ratios))
 
 
 def _shares(ratios: np.ndarray) -> tuple[float, float]:

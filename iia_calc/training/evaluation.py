@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from iia_calc.labels.store import in_batches
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.training.build import read_labels
-from iia_calc.training.calibrate import coverage
+from iia_calc.training.calibrate import Foreseen, foreseen
 from iia_calc.training.evaluate import Errors, held_out_errors, is_near_minimum, new_structures
 from search.errors import InputError
 
@@ -46,7 +46,7 @@ class Evaluation:
     model, level_of_theory : of the labels, too.
     n_all, n_counted : labels. left_out : how many for which reason.
     errors : by formula, "all" among them.
-    foreseen : shares of "energies" and "forces" within one and two calibrated deviations of the committee.
+    foreseen : how much of its leader's errors a committee foresaw; None of one potential.
     """
 
     model: str
@@ -55,12 +55,12 @@ class Evaluation:
     n_counted: int
     left_out: dict[str, int]
     errors: dict[str, Errors]
-    foreseen: dict[str, tuple[float, float]]
+    foreseen: Foreseen | None
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON: by formula, and how much was foreseen."""
         plain: dict[str, Any] = {formula: error.as_dict() for formula, error in self.errors.items()}
-        return plain | ({"within_1_and_2_deviations": self.foreseen} if self.foreseen else {})
+        return plain | ({"foreseen": asdict(self.foreseen)} if self.foreseen else {})
 
 
 def evaluate_model(request: EvaluationRequest) -> Evaluation:
@@ -87,10 +87,6 @@ def evaluate_model(request: EvaluationRequest) -> Evaluation:
     counted = [item for item in items if not request.fmax or is_near_minimum(item, request.fmax)]
     left_out[f"with a force of {request.fmax:g} eV/Å or more"] = len(items) - len(counted)
     loaded = storage.load(request.model)
-    foreseen: dict[str, tuple[float, float]] = {}
-    if isinstance(loaded, Committee) and card.calibration:
-        factors = card.calibration["energy_factor"], card.calibration["forces_factor"]
-        foreseen = dict(zip(("energies", "forces"), coverage(loaded, counted, *factors), strict=True))
-    leader = loaded.leader if isinstance(loaded, Committee) else loaded
-    errors = held_out_errors(leader, counted, None)
-    return Evaluation(card.name, card.level_of_theory, n_all, len(counted), left_out, errors, foreseen)
+    errors = held_out_errors(loaded.leader, counted, None)
+    told = foreseen(loaded, counted) if isinstance(loaded, Committee) and card.calibration else None
+    return Evaluation(card.name, card.level_of_theory, n_all, len(counted), left_out, errors, told)

@@ -25,8 +25,9 @@ class Relaxed:
     fragmented : the structure is no longer in one piece.
     reason : why it ended: "converged", "step limit", "non-finite", "collapsed", "uncertain" (where the relaxer
         doesn't trust its potential), "failed: ...".
-    energy_std : committee standard deviation of the energy, eV, where there is a committee.
-    forces_std : largest committee standard deviation of the force on any atom, eV/Å, likewise.
+    energy_std : expected error of the energy, eV, where a committee of potentials tells one.
+    forces_std : largest expected error of the force on any atom, eV/Å, likewise.
+    known_region : whether the committee can judge this structure; None where nobody tells.
     """
 
     atoms: Atoms
@@ -39,6 +40,7 @@ class Relaxed:
     reason: str = "converged"
     energy_std: float | None = None
     forces_std: float | None = None
+    known_region: bool | None = None
 
     @property
     def failed(self) -> bool:

@@ -11,6 +11,7 @@ from clusters import small_potential
 from iia_calc import IIACalculator
 from iia_calc.isomers.known import KnownMinimum, known_minima, match_known
 from iia_calc.isomers.ranking import rank_isomers, relative_deviations
+from iia_calc.model.calibration import Calibration
 from iia_calc.model.committee import Committee
 from search.geometry.composition import Composition
 
@@ -35,15 +36,15 @@ def test_the_error_of_a_difference_is_the_members_spread_of_it():
     expected = (energies - energies[:, :1]).std(axis=0, ddof=1)
     found = relative_deviations(Committee(members), structures, batch_size=2)
     assert found == pytest.approx(expected, abs=1e-8)
-    isomers = rank_isomers(structures, 2.0, Committee(members))
+    isomers = rank_isomers(structures, Committee(members, Calibration(energy_factor=2.0)))
     assert [i.relative_error for i in isomers] == pytest.approx(2.0 * expected, abs=1e-8)
-    assert isomers[0].error == pytest.approx(0.2)
+    assert isomers[0].error == pytest.approx(0.1)  # as the relaxer told it
     assert relative_deviations(Committee(members), []) == []
 
 
 def test_ties_are_what_the_error_cannot_tell_apart():
     members = [small_potential(seed=seed) for seed in (0, 1)]
-    apart = rank_isomers(minima(-4.0, -3.9, 5.0e6), 1.0, Committee(members))
+    apart = rank_isomers(minima(-4.0, -3.9, 5.0e6), Committee(members))
     error = apart[1].relative_error
     assert [isomer.tied for isomer in apart] == [False, error > 0.1, False]
     assert not any(isomer.tied for isomer in rank_isomers(minima(-4.0, -4.0)))

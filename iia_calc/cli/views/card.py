@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
+from iia_calc.model.calibration import Calibration
 from iia_calc.model.storage import Card, find, models_folder, read_card
 
 
@@ -52,12 +53,16 @@ def _calibration(found: Mapping[str, Any]) -> str:
     """What the committee's spread is worth, in a sentence; nothing where it was not measured."""
     if not found:
         return ""
-    energy, forces = found["energy_coverage"], found["forces_coverage"]
+    told = Calibration.from_card(found)
+    energy, forces = told.energy_coverage, told.forces_coverage
+    floors = f", at least {1e3 * told.energy_floor:.0f} meV/atom and {told.forces_floor:.2f} eV/Å," * bool(
+        told.energy_floor or told.forces_floor
+    )
     return (
-        f"errors are {found['energy_factor']:.1f} (energy) and {found['forces_factor']:.1f} (forces) times the "
-        f"committee's deviation; within one such deviation {energy[0]:.0%} and {forces[0]:.0%} of the errors on "
-        f"{found['n_structures']} held-out labels, within two {energy[1]:.0%} and {forces[1]:.0%}; "
-        f"quenches end as uncertain above {found['forces_std_limit']:.2f} eV/Å"
+        f"expected errors are {told.energy_factor:.1f} (energy) and {told.forces_factor:.1f} (forces) times the "
+        f"committee's deviation{floors} and hold {energy[0]:.0%} and {forces[0]:.0%} of the errors on "
+        f"{told.n_structures} held-out labels, twice as much {energy[1]:.0%} and {forces[1]:.0%}; "
+        f"quenches end as uncertain above {told.forces_std_limit or float('inf'):.2f} eV/Å"
     )
 
 

@@ -28,8 +28,13 @@ def evaluation_remarks(found: Evaluation) -> list[str]:
     if found.n_counted < found.n_all:
         why = ", ".join(f"{count} {reason}" for reason, count in found.left_out.items() if count)
         lines.append(f"{found.n_counted} of {found.n_all} labels counted; left out: {why}")
-    for name, (one, two) in found.foreseen.items():
-        lines.append(f"{name}: {one:.0%} within one calibrated deviation of the committee, {two:.0%} within two")
+    if (told := found.foreseen) is not None:
+        for name, (one, two) in (("energies", told.energies), ("forces", told.forces)):
+            lines.append(f"{name}: {one:.0%} within one calibrated deviation of the committee, {two:.0%} within two")
+        lines.append(
+            f"of the worst tenth of the energies {told.worst_in_third:.0%} are in the third of the largest expected "
+            f"errors; {told.unknown:.0%} of all are outside the known region"
+        )
     return lines
 
 

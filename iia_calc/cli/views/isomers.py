@@ -51,7 +51,8 @@ def isomer_table(isomers: Sequence[Isomer], limit: int = 20, title: str | None =
     table.add_column(f"bonds of {_dopants(isomers)}\nÅ" if _dopants(isomers) else "bonds")
     table.add_column("quenches\nended here", justify="right")
     for isomer in shown:
-        row = [f"≈ {isomer.rank}" if isomer.tied else str(isomer.rank), f"{isomer.relative:.3f}"]
+        marks = "? " * (isomer.known_region is False) + "≈ " * isomer.tied
+        row = [f"{marks}{isomer.rank}", f"{isomer.relative:.3f}"]
         if calibrated:
             error = isomer.relative_error if isomer.rank > 1 else None
             row.append("–" if error is None else f"{error:.2f}")
@@ -67,6 +68,8 @@ def isomer_remarks(isomers: Sequence[Isomer], limit: int = 20) -> list[str]:
     shown, lines = isomers[:limit], []
     if any(isomer.tied for isomer in shown):
         lines.append("≈: closer to the lowest than the expected error; DFT decides the order (--dft K)")
+    if any(isomer.known_region is False for isomer in shown):
+        lines.append("?: outside of what the model knows; its members differ, and only DFT can tell (--dft K)")
     if (known := next((isomer.known for isomer in shown if isomer.known is not None), None)) is not None:
         lines.append(f"known: minima of models/lowest, energies above the lowest of these by {known.level}")
     return lines

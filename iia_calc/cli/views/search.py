@@ -90,8 +90,8 @@ def _isomer(isomer: Isomer) -> dict[str, Any]:
         "relative_energy_error": isomer.relative_error,
         "tied_with_lowest": isomer.tied,
         "relative_energy_per_atom": isomer.relative_per_atom,
-        "committee_deviation": isomer.deviation,
-        "expected_error": isomer.error,
+        "energy_std": isomer.error,
+        "known_region": isomer.known_region,
         "times_found": isomer.times_found,
         "first_quench": isomer.first_quench,
         "known": None
