@@ -12,7 +12,9 @@ from search.errors import InputError
 
 
 class StoredSteps:
-    """Results by what they are results of. A line that a killed run left half written is dropped.
+    """An append-only file of results, keyed by the parameters of the step they belong to.
+
+    A line that a killed run left half written is dropped.
 
     Raises
     ------
@@ -42,7 +44,7 @@ class StoredSteps:
         return self._known.get(_name(step))
 
     def add(self, step: dict[str, Any], result: Any) -> None:
-        """On disk when this returns."""
+        """Store the result of `step`; it is on disk when this returns."""
         text = json.dumps({"step": step, "result": result}, ensure_ascii=False)
         with self._lock:
             with self.path.open("a", encoding="utf-8") as out:

@@ -119,7 +119,7 @@ def start_name(atoms: Atoms) -> str:
 
 
 def largest_force(label: Label) -> float:
-    """eV/Å, on any atom."""
+    """Largest force on any atom of a label, eV/Å."""
     return float(np.linalg.norm(label.forces, axis=1).max())
 
 

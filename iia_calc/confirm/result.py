@@ -78,13 +78,13 @@ class Confirmed:
 
     @property
     def state(self) -> ElectronicState | None:
-        """The lowest of the last basis, whatever its multiplicity; its energy ranks."""
+        """The state that ranks: the lowest in the last basis, whatever its multiplicity."""
         last = [s for s in self.states if s.basis == self.states[-1].basis]
         return min(last, key=lambda s: s.energy, default=None)
 
     @property
     def final_energy(self) -> float | None:
-        """eV; of the lowest state where there are single points, else of the relaxation."""
+        """Energy that ranks, eV: of the lowest state where there are single points, else of the relaxation."""
         return self.energy if self.state is None else self.state.energy
 
     @property
@@ -140,7 +140,7 @@ class Confirmed:
 
 
 class Correlation(NamedTuple):
-    """Of the model's order with the better level's, over `n` distinct isomers that have both."""
+    """Rank correlation of the model's order with the better level's, over `n` distinct isomers that have both."""
 
     n: int
     spearman: float
@@ -148,7 +148,7 @@ class Correlation(NamedTuple):
 
 
 def rank_correlation(confirmed: Sequence[Confirmed]) -> Correlation | None:
-    """None with fewer than three distinct isomers, where it would say nothing."""
+    """How far the two orders agree; None with fewer than three distinct isomers."""
     from scipy.stats import kendalltau, spearmanr  # slow to load, and workers never need them
 
     ranked = [c for c in confirmed if c.rank is not None]

@@ -43,7 +43,7 @@ class Vibrations:
 
     @property
     def zero_point_energy(self) -> float:
-        """eV, of the real modes."""
+        """Zero-point energy of the real modes, eV."""
         return 0.5 * units.invcm * sum(f for f in self.frequencies if f > 0)
 
     def as_plain(self) -> dict[str, Any]:

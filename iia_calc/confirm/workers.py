@@ -22,7 +22,7 @@ from search.islands.pool import end_with_parent, environment
 
 
 class Interrupted(KeyboardInterrupt):
-    """Nothing more is computed."""
+    """Raised in a lane when the whole calculation was interrupted."""
 
 
 class WorkerLost(LabelFailed):
@@ -44,7 +44,7 @@ class Lanes:
         self._executors: list[ProcessPoolExecutor] = []
 
     def call[T](self, function: Callable[..., T], *arguments: Any) -> T:
-        """function(*arguments), in the lane's process."""
+        """Call function(*arguments) in the lane's process and return its result."""
         if self.stopped:
             raise Interrupted
         try:

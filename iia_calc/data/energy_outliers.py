@@ -120,7 +120,7 @@ UNKNOWN_COHESIVE = 9.0
 
 @dataclass(frozen=True)
 class EnergyVerdict:
-    """Per structure, [n] each, but `scatter` and `free_atoms`.
+    """What the tests say of the energies of a set: arrays [n], one entry a structure, but `scatter` and `free_atoms`.
 
     Attributes
     ----------

@@ -19,7 +19,7 @@ FLAT = 0.01
 
 @dataclass(frozen=True)
 class Geometry:
-    """Per structure, [n] each.
+    """Measures of the geometries of a set: arrays [n], one entry a structure.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class Geometry:
 
     @classmethod
     def of(cls, numbers: np.ndarray, positions: np.ndarray) -> Geometry:
-        """numbers : [n_atoms]. positions : [n, n_atoms, 3], Å."""
+        """Measure geometries of one composition: numbers [n_atoms], positions [n, n_atoms, 3] Å."""
         bonds = bond_lengths(numbers)
         parts = []
         host = numbers == _host(numbers)

@@ -115,7 +115,7 @@ class Contents:
         return (*self.remarks, f"{len(self.aside)} of {total} structures set aside: {reasons(self.aside)}")
 
     def sound(self, path: Path) -> Contents:
-        """Itself.
+        """These contents, where they hold a sound structure.
 
         Raises
         ------

@@ -28,7 +28,11 @@ CROWD, CROWD_WIDTH, FEWEST = 0.25, 0.02, 30
 
 @dataclass(frozen=True)
 class Relaxedness:
-    """unrelaxed : [n] bool. floor : Å, the least distance a rule allowed; None where none shows. by_forces : how."""
+    """Which structures of a set aren't relaxed.
+
+    unrelaxed : [n] bool. floor : Å, the least distance a rule allowed; None where none shows.
+    by_forces : whether forces decided.
+    """
 
     unrelaxed: np.ndarray
     floor: float | None

@@ -17,7 +17,10 @@ from iia_calc.labels.level import LabelFailed, multiplicity_of
 
 
 class Lowest(NamedTuple):
-    """energy : eV. converged : False where it is only a bound from above of the ground state's."""
+    """The lowest SCF energy found for a structure.
+
+    energy : eV. converged : False where it is only a bound from above of the ground state's.
+    """
 
     energy: float
     converged: bool

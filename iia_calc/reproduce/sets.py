@@ -85,7 +85,9 @@ class Library:
             raise FileNotFoundError(f"there is no folder {self.folder}; --data is where SeBn, Bn, SeBn-O, ... lie")
 
     def path(self, name: str) -> Path:
-        """ValueError : a name that isn't one of the paper's sets; FileNotFoundError : it isn't there."""
+        """The file of a set.
+
+        ValueError : a name that isn't one of the paper's sets; FileNotFoundError : it isn't there."""
         for pattern, template in FILES:
             if match := re.fullmatch(pattern, name):
                 path = self.folder / template.format(match[1])
@@ -176,7 +178,7 @@ def unknown_treatment(given: str) -> str:
 
 
 def sound(found: StructureSet) -> np.ndarray:
-    """[n] bool: energies that the audit does not take for failed SCF solutions (`data.expected`)."""
+    """[n] bool: energies that the audit does not take for failed SCF solutions (`data.energy_outliers`)."""
     from iia_calc.data.energy_outliers import judge_energies
 
     return ~judge_energies(found.numbers, found.positions, found.energies_in("eV")).failed

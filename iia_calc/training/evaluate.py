@@ -42,7 +42,10 @@ class Errors:
 
 
 class Predicted(NamedTuple):
-    """energy eV, forces [n_atoms, 3] eV/Å; of a committee also the deviations, eV and [n_atoms] eV/Å, else zero."""
+    """What a potential predicts for one label.
+
+    energy eV, forces [n_atoms, 3] eV/Å; of a committee also the deviations, eV and [n_atoms] eV/Å, else zero.
+    """
 
     item: LabelledStructure
     energy: float

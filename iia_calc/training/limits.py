@@ -1,4 +1,4 @@
-"""How large the angular invariants get on labels: beyond, a network has learnt nothing, and they are not to grow."""
+"""Limits of the angular invariants: the largest magnitude of each on the labels, beyond which a soft clamp holds it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BENT_FROM = 2 / 3
 
 
 def lift_limits(potential: Potential) -> None:
-    """As before any were measured: for a fit, whose labels may go beyond those of the fit before."""
+    """Remove all limits, for a fit whose labels may go beyond those of the fit before."""
     for angles in _angles(potential):
         angles.limits.fill_(UNLIMITED)
 
@@ -29,7 +29,7 @@ def measure_limits(
     levels: Sequence[int] | None = None,
     batch_size: int = 64,
 ) -> None:
-    """Let no invariant go beyond the largest magnitude that it has on these labels.
+    """Set the limit of each invariant to the largest magnitude it has on these labels.
 
     The few labels that have more than two thirds of it, where the bend begins, change a little: crowded ones
     (models/README.md says by how much). Does nothing to a network that doesn't see directions.

@@ -67,7 +67,7 @@ def splice(positions: np.ndarray, mate: np.ndarray, scale: LengthScale, rng: np.
 def mix(positions: np.ndarray, mate: np.ndarray, scale: LengthScale, rng: np.random.Generator) -> np.ndarray:
     """x + φ (x − y): y the mate brought onto x, φ uniform in [−1, 1], one for each atom (Karaboga's trial).
 
-    A structure that is its own mate would stay what it is; it is rattled.
+    Where there is no second minimum to mix with, the structure is rattled instead.
     """
     if np.array_equal(positions, mate):
         return rattle(positions, scale, rng, ALONE)

@@ -141,7 +141,7 @@ class AngularInvariants(nn.Module):
 
 
 def within(s: torch.Tensor, limits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """`s` where it is within ± `limits`, at most half as much again beyond; and the tanh whose square 1 - slope is.
+    """Soft clamp of `s` to ± `limits`, at most half as much again beyond; and the tanh in its derivative, 1 - tanh².
 
     The slope is continuous: 1 at the limit and 0 far beyond.
     """
