@@ -18,7 +18,7 @@ class Block:
         self.values1, self.bias1 = _after(block.values[1], bend)
         self.context0, self.context_bias0 = _before(block.context[0], bend)
         self.context1, self.context_bias1 = _after(block.context[1], bend)
-        self.mix = [mix.weight.detach().T.contiguous() for mix in block.mix]  # [F, 2 F] of each degree
+        self.mix = [mix.get_parameter("weight").detach().T.contiguous() for mix in block.mix]  # [F, 2 F] of each degree
         self.values0_t, self.values1_t = self.values0.T.contiguous(), self.values1.T.contiguous()
         self.context0_t, self.context1_t = self.context0.T.contiguous(), self.context1.T.contiguous()
         self.mix_t = [mix.T.contiguous() for mix in self.mix]

@@ -8,12 +8,13 @@ Letters as there and in `network.vectors`; q filters of a head. g... is dE/d of 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
-from iia_calc.model.inference.network import Entry, Gradient
+from iia_calc.model.inference.network import Entry, Gradient, Reader
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
 from iia_calc.model.inference.weights import Bend
@@ -21,6 +22,7 @@ from iia_calc.model.network.harmonics import SlotHarmonics
 from iia_calc.model.network.schnet import AtomwiseHead
 from iia_calc.model.network.settings import NetworkSettings
 from iia_calc.model.network.vectors import SHORTEST, VectorNetwork
+from iia_calc.model.pairs.clusters import ClusterPairs
 
 
 class Saturated:
@@ -45,10 +47,10 @@ class _Gathered:
     values: torch.Tensor  # [A, n_values F]
     by_head: list[torch.Tensor]  # [H B, N, D] of each degree from 0
     both: list[torch.Tensor]  # [H B, C N, N] weights times harmonics of each degree from 1
-    s: Saturated | None = None
+    s: Any = None  # Saturated; None in the first block, as what follows
     bent: tuple[torch.Tensor, ...] = ()
-    V: list[Saturated] | None = None
-    given: list[torch.Tensor] | None = None  # [H B, N, C D]
+    V: Any = None  # list[Saturated]
+    given: Any = None  # [H B, N, C D]
 
 
 class _Updated(NamedTuple):
@@ -99,7 +101,9 @@ class FrozenVectors:
         return Entry(x, torch.addmm(block.bias1, hidden, block.values1))
 
     @torch.no_grad()
-    def __call__(self, entry: Entry, distances, directions, pairs) -> tuple[torch.Tensor, Gradient]:
+    def __call__(
+        self, entry: Entry, distances: torch.Tensor, directions: torch.Tensor, pairs: ClusterPairs
+    ) -> tuple[torch.Tensor, Gradient]:
         """As `FrozenNetwork`: distances [B, N, N] Å, directions [B, 3, N, N] -> energies [A] eV, their gradient."""
         weights, slope = self._readers(distances, pairs)
         others = pairs.others(self.embedding.dtype).view_as(distances)
@@ -126,27 +130,37 @@ class FrozenVectors:
         by_channel = [torch.zeros_like(others).unsqueeze(1), *by_channel]
         return energies, Gradient(by_distance, harmonics.gradient(torch.cat(by_channel, 1)))
 
-    def _readers(self, d, pairs):
+    def _readers(self, d: torch.Tensor, pairs: ClusterPairs) -> tuple[Reader, Reader]:
         """Two functions of a block's number: its filters [q, H B, N, N] and their slopes [q H, B, N, N]."""
         b, n, _ = d.shape
         if self.table is not None:
             table, places = self.table, self.table.places(d.view(-1))
-            values, slopes = lambda t: table.values(t, places), lambda t: table.slopes(t, places)
+            values: Reader = lambda t: table.values(t, places)  # noqa: E731
+            slopes: Reader = lambda t: table.slopes(t, places)  # noqa: E731
         else:
             both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
             parts = [[pairs.expand(x) for x in part.split(self.filters.groups, 1)] for part in both]
             values, slopes = parts[0].__getitem__, parts[1].__getitem__
 
-        def weights(t):
+        def weights(t: int) -> torch.Tensor:
             columns = values(t).reshape(b * n * n, -1).T.contiguous()  # [q H, B N N]
             return columns.view(-1, self.heads * b, n, n)
 
         return weights, lambda t: slopes(t).reshape(b * n * n, -1).T.view(-1, b, n, n)
 
-    def _gather(self, block, s, V, weights, channels, values):
+    def _gather(
+        self,
+        block: Block,
+        s: torch.Tensor,
+        V: Sequence[torch.Tensor],
+        weights: torch.Tensor,
+        channels: Sequence[torch.Tensor],
+        values: torch.Tensor | None,
+    ) -> tuple[torch.Tensor, list[torch.Tensor], _Gathered]:
         """s [A, F], V [C, A, F] of each degree; `values` where they are known -> the next s and V, what was kept."""
         b, heads = len(channels[0]), self.heads
-        seen, bent = None, ()
+        seen: Any = None
+        bent: tuple[torch.Tensor, ...] = ()
         if values is None:
             seen = Saturated(s)
             hidden, bent = self.bend(torch.addmm(block.bias0, seen.value, block.values0))
@@ -168,7 +182,9 @@ class FrozenVectors:
             sums[k] = together(got, b, heads, len(V[k])).add_(sums[k]).add_(V[k])
         return s, sums, kept
 
-    def _update(self, block, s, V, last):
+    def _update(
+        self, block: Block, s: torch.Tensor, V: list[torch.Tensor], last: bool
+    ) -> tuple[torch.Tensor, list[torch.Tensor], _Updated]:
         """The mixing of each atom's features; of the last block only s is used."""
         seen, seen_V = Saturated(s), [Saturated(v) for v in V]
         ab, lengths = [], []
@@ -185,7 +201,9 @@ class FrozenVectors:
             V = [torch.addcmul(v, gate, b) for v, gate, (_, b) in zip(V, gates, ab, strict=True)]
         return s, V, _Updated(seen, seen_V, ab, lengths, product, bent, out)
 
-    def _update_back(self, block, gs, gV, kept):
+    def _update_back(
+        self, block: Block, gs: torch.Tensor, gV: list[torch.Tensor], kept: _Updated
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         _, *gates, share = kept.out.split(block.context_widths, 1)
         g_gates = [(g * b).sum(0) for g, (_, b) in zip(gV, kept.ab, strict=True)]
         g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1_t)
@@ -200,7 +218,15 @@ class FrozenVectors:
             results.append(back.add_(gV[k]))
         return kept.s.back(g_seen).add_(gs), results
 
-    def _gather_back(self, block, gs, gV, kept, channels, by_channel):
+    def _gather_back(
+        self,
+        block: Block,
+        gs: torch.Tensor,
+        gV: list[torch.Tensor],
+        kept: _Gathered,
+        channels: Sequence[torch.Tensor],
+        by_channel: list[torch.Tensor],
+    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
         """Gradients by what the block was given, and by its filters [q, H B, N, N]; adds to `by_channel`."""
         b, heads = len(channels[0]), self.heads
         weights = kept.weights

@@ -15,6 +15,7 @@ H heads, D = F / H, L highest degree, C = 2 l + 1 components of a degree l.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import torch
@@ -25,6 +26,7 @@ from iia_calc.model.network.harmonics import spherical_harmonics
 from iia_calc.model.network.radial import ExponentialGaussians, polynomial_cutoff
 from iia_calc.model.network.schnet import dense
 from iia_calc.model.network.settings import NetworkSettings
+from iia_calc.model.pairs.clusters import Pairs
 from search.errors import InputError
 
 PAIR_WIDTH = 32
@@ -70,7 +72,15 @@ class VectorBlock(nn.Module):
         self.context_widths = [features, *widths[1:], features]
         self.context = nn.ModuleList([dense(sum(widths), features), dense(features, sum(self.context_widths))])
 
-    def forward(self, s, V, rbf, fc, pairs, harmonics):
+    def forward(
+        self,
+        s: torch.Tensor,
+        V: Sequence[torch.Tensor],
+        rbf: torch.Tensor,
+        fc: torch.Tensor,
+        pairs: Pairs,
+        harmonics: Sequence[torch.Tensor],
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """s [A, F], V [C, A, F] of each degree (none in the first block), rbf [P, n_rbf], fc [P],
         harmonics [A, K, C] of each degree -> the next s and V.
         """
@@ -80,9 +90,18 @@ class VectorBlock(nn.Module):
     def filters(self, rbf: torch.Tensor, fc: torch.Tensor) -> torch.Tensor:
         """[P, n_filters H]"""
         hidden = self.activation(self.filter_network[0](rbf))  # [P, PAIR_WIDTH]
-        return self.filter_network[1](hidden) * fc[:, None]
+        filters: torch.Tensor = self.filter_network[1](hidden)
+        return filters * fc[:, None]
 
-    def gather(self, s, V, rbf, fc, pairs, harmonics):
+    def gather(
+        self,
+        s: torch.Tensor,
+        V: Sequence[torch.Tensor],
+        rbf: torch.Tensor,
+        fc: torch.Tensor,
+        pairs: Pairs,
+        harmonics: Sequence[torch.Tensor],
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """What neighbours give is added to s and V."""
         A, heads = len(s), self.n_heads
         hidden = self.activation(self.values[0](saturate(s)))
@@ -90,7 +109,7 @@ class VectorBlock(nn.Module):
         weights = pairs.expand(self.filters(rbf, fc))  # [A, K, n_filters H]
         weights = weights.view(A, -1, self.n_filters, heads).permute(2, 3, 0, 1).contiguous()  # [n_filters, H, A, K]
 
-        def by_head(x):  # [A, width] -> [H, A, D]
+        def by_head(x: torch.Tensor) -> torch.Tensor:  # [A, width] -> [H, A, D]
             return x.reshape(A, heads, -1).transpose(0, 1).contiguous()
 
         s = s + pairs.attend(weights[0], by_head(values[0])).transpose(0, 1).reshape(A, -1)
@@ -105,7 +124,7 @@ class VectorBlock(nn.Module):
             sums[k] = sums[k] + got.permute(2, 1, 0, 3).reshape(v.shape) + v
         return s, sums
 
-    def update(self, s, V):
+    def update(self, s: torch.Tensor, V: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Each atom's features see one another."""
         mixed = [mix(saturate_vectors(v)).chunk(2, -1) for mix, v in zip(self.mix, V, strict=True)]
         lengths = [(a.square().sum(0) + SHORTEST).sqrt() for a, _ in mixed]  # [A, width]
@@ -131,7 +150,7 @@ class VectorNetwork(nn.Module):
         return cast(list[VectorBlock], list(self.interactions))
 
     def forward(
-        self, Z: torch.Tensor, distances: torch.Tensor, pairs, directions: torch.Tensor | None = None
+        self, Z: torch.Tensor, distances: torch.Tensor, pairs: Pairs, directions: torch.Tensor | None = None
     ) -> torch.Tensor:
         """As `SchNetIIA.forward`; the features [A, F] it returns are saturated."""
         if directions is None:
@@ -141,7 +160,8 @@ class VectorNetwork(nn.Module):
         fc = polynomial_cutoff(distances, self.settings.cutoff)  # [P]
         every = spherical_harmonics(pairs.expand_directions(directions), degree)  # [A, K, C of all]
         harmonics = every.split([2 * k + 1 for k in range(1, degree + 1)], -1)  # [A, K, C] each
-        s, V = self.embedding(Z), None
+        s: torch.Tensor = self.embedding(Z)
+        V: list[torch.Tensor] = []
         for block in self.blocks():
             s, V = block(s, V, rbf, fc, pairs, harmonics)
         return saturate(s)
