@@ -49,9 +49,7 @@ def md(
     overwrite: o.Overwrite = False,
     model: o.Model = None,
     device: o.Device = None,
-    dtype: Annotated[
-        str, typer.Option(help="float32, or float64 at twice the time, for the last digits of energy conservation.")
-    ] = "float32",
+    dtype: Annotated[str, typer.Option(help="float32, or float64: better conservation, twice the time.")] = "float32",
     as_json: o.Json = False,
 ) -> None:
     """Run molecular dynamics and report the temperature and how well the energy was conserved.

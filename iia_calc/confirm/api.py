@@ -18,7 +18,7 @@ from iia_calc.confirm.plan import plan_confirmation
 from iia_calc.confirm.result import Confirmed, comment, described, moved, rank_correlation, write_confirmed
 from iia_calc.confirm.settings import Checks, ConfirmRequest
 from iia_calc.confirm.workers import lanes
-from iia_calc.confirm.workflow import Step, Verification
+from iia_calc.confirm.workflow import Job, Step, Verification
 from iia_calc.isomers.files import write_isomers
 from iia_calc.isomers.ranking import Isomer
 from iia_calc.isomers.search import IsomerSearch
@@ -136,16 +136,20 @@ def confirm(
     """
     if not fmax > 0 or max_steps < 1:
         raise InputError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
-    if checks is not None and not isinstance(level, DFTLevel):
+    # the one place that tells a DFT level, with its electronic states, from any other level of theory
+    dft = level if isinstance(level, DFTLevel) else None
+    if checks is not None and dft is None:
         raise InputError(f"checks of the electronic state need a DFT level, not {level.name}")
     for atoms in isomers:
         multiplicity_of(atoms, level.charge, level.multiplicity)
+    if dft is not None and workers > 1:
+        level = dft = dft.but(threads=max(1, cores() // workers))
     labels = LabelStore(store, level.name)
     steps = StoredSteps(Path(store).with_suffix(".steps.jsonl"))
+    ranks = range(1, len(isomers) + 1) if ranks is None else ranks
+    job = Job(level, dft, checks, fmax, max_steps, gradients, curvature)
     with lanes(workers) as pool:
-        return Verification(
-            isomers, level, labels, steps, pool, checks, fmax, max_steps, callback, curvature, ranks, gradients
-        ).run()
+        return Verification(isomers, ranks, job, labels, steps, pool, callback).run()
 
 
 def store_for(folder: Path, level: LevelOfTheory) -> Path:
@@ -202,7 +206,11 @@ def confirm_search(
     )
     if any(c.energy is not None for c in confirmed):
         write_confirmed(confirmed, found.folder / "confirmed.extxyz", level.name)
-        comments = {c.model_rank: {f"dft_{name}": value for name, value in comment(c).items()} for c in confirmed}
+        final = confirmed_level(confirmed) or level.name
+        comments = {
+            c.model_rank: {f"dft_{name}": value for name, value in comment(c).items()} | {"dft_level_of_theory": final}
+            for c in confirmed
+        }
         write_isomers(found.isomers, found.folder / "isomers.extxyz", comments, found.about)
         if (found.folder / "isomers.png").exists():
             draw(found, confirmed)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ase import Atoms
 
 from iia_calc.confirm.workers import Lanes
 from iia_calc.labels.dft.electronic import ElectronicState
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import Label, LevelOfTheory
 
 
@@ -28,7 +27,7 @@ class InLane:
 
 
 def state_of(
-    level: Any, atoms: Atoms, multiplicity: int, checked: bool, start: Any, check_start: bool
+    level: DFTLevel, atoms: Atoms, multiplicity: int, checked: bool, start: DFTLevel | None, check_start: bool
 ) -> ElectronicState:
     """`level.state` for a lane: a function of a module, and all by position."""
     return level.state(atoms, multiplicity, check_stability=checked, start=start, check_start=check_start)

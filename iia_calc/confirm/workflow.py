@@ -8,37 +8,34 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 
-from iia_calc.common.device import cores
+from iia_calc.confirm.case import NOT_STARTED, Case
 from iia_calc.confirm.journal import StoredSteps
 from iia_calc.confirm.relaxation import (
     CONVERGED,
-    GRADIENT_LIMIT,
     INTERRUPTED,
     StoredRelaxation,
-    largest_force,
     path_of,
     start_name,
     stored_paths,
 )
-from iia_calc.confirm.result import Confirmed, merged, moved, ranked
+from iia_calc.confirm.result import Confirmed, merged, ranked
 from iia_calc.confirm.settings import Checks
 from iia_calc.confirm.vibrations import STEP, Vibrations, central_differences, normal_modes
 from iia_calc.confirm.worker_level import InLane, state_of
 from iia_calc.confirm.workers import Lanes, WorkerLost
 from iia_calc.labels.dft.electronic import ElectronicState, next_multiplicity
+from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import HessianUnavailable, LabelFailed, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure, LabelStore
 
-NOT_STARTED = "not started"
-RELAXED = (CONVERGED, GRADIENT_LIMIT)
 PUSH = 0.4
 """Å by which the atom that moves most leaves a saddle."""
 
@@ -52,24 +49,35 @@ class Step(NamedTuple):
     text: str
 
 
-@dataclass
-class _Case:
-    """One isomer on its way."""
+@dataclass(frozen=True)
+class Job:
+    """What is done with every isomer.
 
-    model_rank: int
-    start: Atoms
-    relaxation: StoredRelaxation
-    reason: str = NOT_STARTED
-    same_as: int | None = None
-    left_saddle: float | None = None
-    vibrations: Vibrations | None = None
-    states: dict[tuple[int, int], ElectronicState] = field(default_factory=dict)  # by number of basis, multiplicity
-    failures: list[str] = field(default_factory=list)
-    steps_before: int = 0
+    Attributes
+    ----------
+    level : of the relaxation. dft : the same, where it can tell electronic states.
+    checks : what follows the relaxation; None for nothing. They need `dft`.
+    fmax : largest force of a converged structure, eV/Å. max_steps : optimiser steps per isomer in this call.
+    gradients : an isomer may take at most; None relaxes in full.
+    curvature : second derivatives [3n, 3n], eV/Å², near those of `level`.
+    """
+
+    level: LevelOfTheory
+    dft: DFTLevel | None = None
+    checks: Checks | None = None
+    fmax: float = 0.05
+    max_steps: int = 100
+    gradients: int | None = None
+    curvature: Callable[[Atoms], np.ndarray] | None = None
 
     @property
-    def final(self) -> Atoms:
-        return self.relaxation.frames[-1].atoms
+    def bases(self) -> list[DFTLevel]:
+        """Levels of the single points, the one that ranks last; empty without checks."""
+        if self.dft is None or self.checks is None:
+            return []
+        if self.checks.basis is None or self.checks.basis.lower() == self.dft.basis.lower():
+            return [self.dft]
+        return [self.dft, self.dft.but(basis=self.checks.basis, grid_level=max(3, self.dft.grid_level))]
 
 
 class Verification:
@@ -78,30 +86,18 @@ class Verification:
     def __init__(
         self,
         isomers: Sequence[Atoms],
-        level: LevelOfTheory,
+        ranks: Sequence[int],
+        job: Job,
         labels: LabelStore,
         steps: StoredSteps,
         pool: Lanes,
-        checks: Checks | None,
-        fmax: float,
-        max_steps: int,
-        callback: Callable[[Step], object] | None,
-        curvature: Callable[[Atoms], np.ndarray] | None = None,
-        ranks: Sequence[int] | None = None,
-        gradients: int | None = None,
+        callback: Callable[[Step], object] | None = None,
     ) -> None:
-        if pool.workers > 1 and hasattr(level, "but"):
-            level = level.but(threads=max(1, cores() // pool.workers))
-        self.level = cast(Any, level)  # a DFTLevel where there are checks
-        self.labels, self.steps, self.pool, self.checks, self.callback = labels, steps, pool, checks, callback
-        self.fmax, self.max_steps, self.curvature, self.gradients = fmax, max_steps, curvature, gradients
+        self.job, self.labels, self.steps, self.pool, self.callback = job, labels, steps, pool, callback
         self.paths = stored_paths(labels)
         self.everything = dict(self.paths)
-        ranks = range(1, len(isomers) + 1) if ranks is None else ranks
-        self.cases = [_Case(rank, atoms, self._relaxation(atoms)) for rank, atoms in zip(ranks, isomers, strict=True)]
-        self.bases: list[Any] = [self.level]
-        if checks is not None and checks.basis is not None and checks.basis.lower() != self.level.basis.lower():
-            self.bases.append(self.level.but(basis=checks.basis, grid_level=max(3, self.level.grid_level)))
+        self.cases = [Case(rank, atoms, self._relaxation(atoms)) for rank, atoms in zip(ranks, isomers, strict=True)]
+        self.bases = job.bases
         self._lock = threading.Lock()
         self.done, self.total = 0, len(self.cases) * (1 + self._per_isomer())
 
@@ -109,8 +105,8 @@ class Verification:
         """Relaxations, frequencies and single points in turn, as far as they aren't stored yet; the isomers by rank."""
         self.pool.map([partial(self._relax, case) for case in self.cases])
         chosen = self._distinct()
-        if self.checks is not None:
-            if self.checks.frequencies:
+        if self.job.checks is not None:
+            if self.job.checks.frequencies:
                 self.total = len(self.cases) + len(chosen) * self._per_isomer()
                 self.pool.map([partial(self._vibrate, case) for case in chosen])
                 chosen = self._distinct()
@@ -121,37 +117,40 @@ class Verification:
 
     def _per_isomer(self) -> int:
         """Steps beyond the relaxation, about."""
-        if self.checks is None:
-            return 0
-        return int(self.checks.frequencies) + len(self.bases) * (1 + int(self.checks.next_multiplicity))
+        checks = self.job.checks
+        return 0 if checks is None else int(checks.frequencies) + len(self.bases) * (1 + int(checks.next_multiplicity))
 
     def _relaxation(self, atoms: Atoms) -> StoredRelaxation:
         return self._stored(atoms, path_of(atoms, self.paths))
 
     def _stored(self, atoms: Atoms, frames: list[LabelledStructure]) -> StoredRelaxation:
-        level = InLane(self.level, self.pool)
-        return StoredRelaxation(atoms, frames, level, self.labels, self.fmax, self.curvature)
+        level = InLane(self.job.level, self.pool)
+        return StoredRelaxation(atoms, frames, level, self.labels, self.job.fmax, self.job.curvature)
 
-    def _distinct(self) -> list[_Case]:
+    def _distinct(self) -> list[Case]:
         """Converged ones, each kind once; the others learn which they became."""
-        cases = [case for case in self.cases if case.reason in RELAXED]
+        cases = [case for case in self.cases if case.is_relaxed]
         kept = merged([(case.relaxation.frames[-1].label.energy, case.final) for case in cases])
         for case, k in zip(cases, kept, strict=True):
             case.same_as = None if cases[k] is case else cases[k].model_rank
         return [case for case in cases if case.same_as is None]
 
-    def _relax(self, case: _Case) -> None:
+    def _relax(self, case: Case) -> None:
         if self.pool.stopped:
             case.reason = CONVERGED if case.relaxation.converged else NOT_STARTED
             return
-        case.reason = case.relaxation.run(self.max_steps, partial(self._evaluated, case), self.gradients)
+        case.reason = case.relaxation.run(self.job.max_steps, partial(self._evaluated, case), self.job.gradients)
         self.pool.stopped |= case.reason == INTERRUPTED
         self._tell(case, f"relaxation {case.reason}", 1)
 
-    def _vibrate(self, case: _Case) -> None:
+    def _vibrate(self, case: Case) -> None:
         """Frequencies; of a saddle, where wanted, those of what lies below it."""
         case.vibrations = self._frequencies(case)
-        if case.vibrations is None or not case.vibrations.n_imaginary or not (self.checks and self.checks.descend):
+        if (
+            case.vibrations is None
+            or not case.vibrations.n_imaginary
+            or not (self.job.checks and self.job.checks.descend)
+        ):
             return
         below = Atoms(case.start.numbers, case.final.positions + PUSH * case.vibrations.softest)
         # Only its own path goes on: another start may look like this one and end elsewhere.
@@ -159,24 +158,22 @@ class Verification:
         saddle, case.left_saddle = case.relaxation, case.vibrations.frequencies[0]
         case.steps_before, case.relaxation = len(saddle.frames), relaxation
         case.vibrations = None
-        case.reason = relaxation.run(self.max_steps, partial(self._evaluated, case))
+        case.reason = relaxation.run(self.job.max_steps, partial(self._evaluated, case))
         self.pool.stopped |= case.reason == INTERRUPTED
         if not relaxation.frames:
             case.relaxation, case.steps_before = saddle, 0
         elif case.reason == CONVERGED:
             case.vibrations = self._frequencies(case)
 
-    def _frequencies(self, case: _Case) -> Vibrations | None:
-        atoms, level = case.final, self.level
+    def _frequencies(self, case: Case) -> Vibrations | None:
+        atoms, level, dft = case.final, self.job.level, self.job.dft
         multiplicity = multiplicity_of(atoms, level.charge, level.multiplicity)
 
         def compute() -> dict[str, Any]:
             method, hessian = "analytic", None
-            if hasattr(level, "hessian"):
-                try:
-                    hessian = self.pool.call(level.hessian, atoms)
-                except HessianUnavailable:
-                    hessian = None
+            if dft is not None:
+                with suppress(HessianUnavailable):
+                    hessian = self.pool.call(dft.hessian, atoms)
             if hessian is None:
                 method, hessian = "central differences", self._differences(case, multiplicity)
             frequencies, modes = normal_modes(atoms, hessian)
@@ -190,16 +187,18 @@ class Verification:
         self._tell(case, "frequencies", 1)
         return None if found is None else Vibrations.from_plain(found)
 
-    def _differences(self, case: _Case, multiplicity: int) -> Any:
-        level = self.level.but(conv_tol=min(self.level.conv_tol, 1e-9)) if hasattr(self.level, "but") else self.level
+    def _differences(self, case: Case, multiplicity: int) -> np.ndarray:
+        """Second derivatives [n, 3, n, 3], eV/Å², from forces at displaced structures, each stored."""
+        dft = self.job.dft
+        level = self.job.level if dft is None else dft.but(conv_tol=min(dft.conv_tol, 1e-9))
         source, total, taken = InLane(level, self.pool), 6 * len(case.final), 0
 
-        def forces_at(atom: int, axis: int, sign: int, moved_atoms: Atoms) -> Any:
+        def forces_at(atom: int, axis: int, sign: int, displaced: Atoms) -> np.ndarray:
             nonlocal taken
             about = {"kind": "displacement", "atom": atom, "axis": axis, "sign": sign, "step": STEP}
             key = self._key(case, about, level, multiplicity)
             if (forces := self.steps.get(key)) is None:
-                forces = source.label(moved_atoms).forces.tolist()
+                forces = source.label(displaced).forces.tolist()
                 self.steps.add(key, forces)
             taken += 1
             self._tell(case, f"frequencies, displacement {taken} of {total}")
@@ -207,23 +206,22 @@ class Verification:
 
         return central_differences(case.final, forces_at)
 
-    def _multiplicities(self, case: _Case) -> list[int]:
-        lowest = multiplicity_of(case.final, self.level.charge, self.level.multiplicity)
-        higher = next_multiplicity(case.final, self.level.charge, lowest)
-        wanted = self.checks is not None and self.checks.next_multiplicity and higher is not None
+    def _multiplicities(self, case: Case) -> list[int]:
+        """The lowest, or the one asked for, and the next one where that is wanted."""
+        level, checks = self.job.level, self.job.checks
+        lowest = multiplicity_of(case.final, level.charge, level.multiplicity)
+        higher = next_multiplicity(case.final, level.charge, lowest)
+        wanted = checks is not None and checks.next_multiplicity and higher is not None
         return [lowest, *([higher] if wanted and higher is not None else [])]
 
-    def _single_points(self, case: _Case, multiplicity: int) -> None:
+    def _single_points(self, case: Case, multiplicity: int) -> None:
         """In the relaxation's basis, then in the larger one from that solution."""
-        stability = "none" if self.checks is None else self.checks.stability
+        stability = "none" if self.job.checks is None else self.job.checks.stability
         for k, level in enumerate(self.bases):
             checked = stability == "all" or (stability == "relaxation" and k == 0)
             start = self.bases[0] if k else None
-
-            def compute(level=level, checked=checked, start=start) -> dict[str, Any]:
-                check_start = stability != "none"
-                return self.pool.call(state_of, level, case.final, multiplicity, checked, start, check_start).as_plain()
-
+            arguments = (level, case.final, multiplicity, checked, start, stability != "none")
+            compute = partial(self._state, *arguments)
             about = {"kind": "state", "stability": stability}
             found = self._step(case, about, level.but(multiplicity=multiplicity), multiplicity, compute)
             if found is not None:
@@ -231,12 +229,21 @@ class Verification:
                 case.states[k, multiplicity] = state
                 self._tell(case, f"multiplicity {multiplicity}, {state.basis}: {state.energy:.3f} eV", 1)
 
+    def _state(self, *arguments: Any) -> dict[str, Any]:
+        """`state_of` in the lane's process, as plain data."""
+        return self.pool.call(state_of, *arguments).as_plain()
+
     def _step(
-        self, case: _Case, about: dict[str, Any], level: Any, multiplicity: int, compute: Callable[[], dict[str, Any]]
+        self,
+        case: Case,
+        about: dict[str, Any],
+        level: LevelOfTheory,
+        multiplicity: int,
+        compute: Callable[[], dict[str, Any]],
     ) -> dict[str, Any] | None:
         """From the store, or computed and stored; None where it failed, which is remembered too."""
         key = self._key(case, about, level, multiplicity)
-        result = self.steps.get(key)
+        result: dict[str, Any] | None = self.steps.get(key)
         if result is None:
             try:
                 result = compute()
@@ -251,7 +258,7 @@ class Verification:
             return None
         return result
 
-    def _key(self, case: _Case, about: dict[str, Any], level: Any, multiplicity: int) -> dict[str, Any]:
+    def _key(self, case: Case, about: dict[str, Any], level: LevelOfTheory, multiplicity: int) -> dict[str, Any]:
         return {
             **about,
             "structure": start_name(case.final),
@@ -260,64 +267,21 @@ class Verification:
             "multiplicity": multiplicity,
         }
 
-    def _evaluated(self, case: _Case, n: int, energy: float, force: float) -> None:
+    def _evaluated(self, case: Case, n: int, energy: float, force: float) -> None:
         self._tell(case, f"evaluation {n}: {energy:.3f} eV, largest force {force:.3f} eV/Å")
 
-    def _tell(self, case: _Case, text: str, steps: int = 0) -> None:
+    def _tell(self, case: Case, text: str, steps: int = 0) -> None:
         with self._lock:
             self.done += steps
             if self.callback is not None:
                 self.callback(Step(min(self.done, self.total), self.total, case.model_rank, text))
 
-    def _result(self, case: _Case) -> Confirmed:
-        charge = self.level.charge
-        multiplicity = multiplicity_of(case.start, charge, self.level.multiplicity)
-        frames = case.relaxation.frames
-        if not frames:
-            return Confirmed(
-                case.model_rank,
-                None,
-                case.start.copy(),
-                charge,
-                multiplicity,
-                None,
-                None,
-                None,
-                0,
-                0.0,
-                None,
-                case.reason,
-            )
-        label = frames[-1].label
-        final = case.final.copy()
-        final.calc = SinglePointCalculator(final, energy=label.energy, forces=label.forces)
-        return Confirmed(
-            case.model_rank,
-            None,
-            final,
-            charge,
-            multiplicity,
-            label.energy,
-            None,
-            largest_force(label),
-            case.steps_before + len(frames),
-            moved(case.start, final),
-            case.same_as,
-            self._reason(case),
-            tuple(case.states[key] for key in sorted(case.states)),
-            case.vibrations,
-            case.left_saddle,
-            tuple(case.failures),
-        )
-
-    def _reason(self, case: _Case) -> str:
-        """Where a check that ranks is missing, that is why it ends unranked."""
-        if self.checks is None or case.reason not in RELAXED or case.same_as is not None:
-            return case.reason
-        last = len(self.bases) - 1
-        if not any(k == last for k, _ in case.states):
-            return INTERRUPTED if not case.failures else case.failures[-1]
-        expected = len(self.bases) * len(self._multiplicities(case))
-        expected += int(self.checks.frequencies and len(case.start) > 1)
-        there = len(case.states) + int(case.vibrations is not None) + len(case.failures)
-        return INTERRUPTED if self.pool.stopped and there < expected else case.reason
+    def _result(self, case: Case) -> Confirmed:
+        level, checks = self.job.level, self.job.checks
+        multiplicity = multiplicity_of(case.start, level.charge, level.multiplicity)
+        expected = 0
+        if checks is not None and case.is_relaxed:
+            expected = len(self.bases) * len(self._multiplicities(case))
+            expected += int(checks.frequencies and len(case.start) > 1)
+        reason = case.ended(len(self.bases), expected, self.pool.stopped)
+        return case.result(level.charge, multiplicity, reason)

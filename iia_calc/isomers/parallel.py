@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ase import Atoms
@@ -43,15 +44,6 @@ def search_islands(
     relaxer, about = model_relaxer(request.composition, path, "cpu", request.fmax)
     used = checked_device(request.device) if request.dask is None or request.device is not None else "each worker's"
     record = run_record(request, starts, {**about, **described, "device": used, "threads": request.threads})
-    shipped = path.resolve().parent == models_folder().resolve()
-    maker = ModelRelaxer(
-        request.formula,
-        path.name if shipped else str(path.resolve()),
-        request.device,
-        request.fmax,
-        request.threads,
-        code_version(),
-    )
 
     def after_epoch(progress: IslandProgress) -> None:
         record.running(progress)
@@ -64,7 +56,7 @@ def search_islands(
     with computing(request.dask) as (executor, slots):
         result = find_minima_on_islands(
             request.composition,
-            maker,
+            _relaxer_maker(request, path),
             islands,
             quenches=request.quenches,
             time_limit=request.time_limit,
@@ -82,3 +74,10 @@ def search_islands(
             starts=starts,
         )
     return write_search(request, result, record, relaxer.committee, {"islands": result.islands})
+
+
+def _relaxer_maker(request: SearchRequest, path: Path) -> ModelRelaxer:
+    """What makes the model's relaxer on a worker; a shipped model goes by its name, which every worker knows."""
+    shipped = path.resolve().parent == models_folder().resolve()
+    name = path.name if shipped else str(path.resolve())
+    return ModelRelaxer(request.formula, name, request.device, request.fmax, request.threads, code_version())

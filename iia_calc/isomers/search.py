@@ -57,7 +57,8 @@ class IsomerSearch:
     @property
     def level_of_theory(self) -> str | None:
         """What the model was fitted to; None where another relaxer was given."""
-        return self.run.get("model", {}).get("level_of_theory")
+        level: str | None = self.run.get("model", {}).get("level_of_theory")
+        return level
 
     @property
     def about(self) -> dict[str, Any]:

@@ -127,13 +127,14 @@ def project(atoms: Atoms) -> np.ndarray:
     The eye looks along the flattest direction; what isn't planar is tilted by 25°, or a tube would be a circle.
     """
     axes = principal_axes(atoms.positions)
-    x = (atoms.positions - atoms.positions.mean(0)) @ axes.T
+    x: np.ndarray = (atoms.positions - atoms.positions.mean(0)) @ axes.T
     if shape_of(atoms) != "planar":
         c, s = np.cos(np.radians(25.0)), np.sin(np.radians(25.0))
         x = x @ np.array([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
     if np.abs(x[:, 2].min()) > x[:, 2].max():  # what sticks out points at the eye
         x = x * np.array([1.0, -1.0, -1.0])
-    return x - 0.5 * (x.min(0) + x.max(0))
+    middle: np.ndarray = 0.5 * (x.min(0) + x.max(0))
+    return x - middle
 
 
 def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, float]) -> None:
