@@ -134,6 +134,23 @@ def test_step_limit_is_not_converged(isomers, tmp_path):
     assert (c.reason, c.rank, c.converged) == ("step limit", None, False)
 
 
+def test_as_many_gradients_as_asked_and_the_force_that_remains(isomers, tmp_path):
+    loose = isomers[1:2]
+    loose[0].positions *= 1.1
+    level = Cheap()
+    (c,) = confirm(loose, level, tmp_path / "dft.db", gradients=2)
+    assert (len(level.calls), c.steps, c.reason, c.rank, c.converged) == (2, 2, "gradient limit", 1, False)
+    assert c.fmax > 0.05
+    assert f"2 gradients only: a force of {c.fmax:.2f} eV/Å remains" in c.notes[0]
+    again = Cheap()
+    confirm(loose, again, tmp_path / "dft.db", gradients=2)
+    assert not again.calls  # those of the first call count
+    (full,) = confirm(loose, again, tmp_path / "dft.db")
+    assert (full.reason, full.rank) == ("converged", 1)
+    assert full.energy < c.energy
+    assert len(again.calls) == full.steps - 2
+
+
 def test_moved_does_not_count_rotation(isomers):
     turned = isomers[0].copy()
     turned.rotate(70, (1, 1, 0))

@@ -16,7 +16,7 @@ from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.isomers.search import search_isomers
 from iia_calc.labels.dft.electronic import ElectronicState
 from iia_calc.report.picture import draw_isomers, subscripted
-from search import ASERelaxer
+from search import ASERelaxer, Convergence
 
 
 @pytest.fixture
@@ -115,6 +115,41 @@ def test_confirmed_beside_the_model(found, tmp_path):
     assert frames[0].info["s_squared"] == pytest.approx(2.01)
     assert frames[1].info["n_imaginary"] == 1
     assert "rank" not in frames[1].info
+
+
+def test_a_contaminated_state_is_flagged_and_a_charge_is_named(found, tmp_path):
+    level = "PBE0/3-21G, density fitting, grid 1, charge -1"
+    state = ElectronicState(f"{level}, multiplicity 2", "3-21G", -1, 2, -5.0, False, 1.49, "stable")
+    clean = replace(state, s_squared=0.77)
+    first, second = (isomer.atoms for isomer in found.isomers[:2])
+    ends = [
+        Confirmed(1, None, first, -1, 2, -4.0, None, 0.01, 5, 0.12, None, "converged", (state,)),
+        Confirmed(2, None, second, -1, 2, -3.0, None, 0.01, 5, 0.12, None, "converged", (clean,)),
+    ]
+    confirmed = ranked(ends)
+    assert [c.spin_contamination for c in confirmed] == [pytest.approx(0.74), None]
+    remarks = " ".join(confirmed_view.confirmed_remarks(confirmed))
+    assert "model rank 1: ⟨S²⟩ is 1.49 where 0.75 is right" in remarks
+    assert "model rank 2: ⟨S²⟩" not in remarks
+    title = confirmed_view.confirmed_title("SeB5", confirmed, f"{level}, multiplicity 2")
+    assert title.startswith("SeB₅⁻: relaxed by PBE0/3-21G")
+    assert "everything here with charge -1" in title
+    assert confirmed_view.with_charge("B12", 2) == "B₁₂²⁺"
+    table = printed(confirmed_view.confirmed_table(confirmed, found.isomers, title))
+    assert "1.49 (0.75) !" in table
+    write_confirmed(confirmed, tmp_path / "c.extxyz", level)
+    frame = read(tmp_path / "c.extxyz", 0)
+    assert (frame.info["charge"], frame.info["level_of_theory"]) == (-1, level)
+    assert frame.info["final_level"] == f"{level}, multiplicity 2"
+    assert frame.info["spin_contamination"] == pytest.approx(0.74)
+
+
+def test_times_found_and_starts_are_told_together(found):
+    text = report.convergence_line(Convergence(20, 4, 2, 0), 4)
+    assert "4 quenches ended in the lowest, all of a given or known structure" in text
+    assert "1 quench ended in the lowest, from 1 independent random start;" in report.convergence_line(
+        Convergence(20, 4, 2, 1), 1
+    )
 
 
 def test_picture_with_a_second_ladder(found, tmp_path):

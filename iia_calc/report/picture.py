@@ -133,8 +133,8 @@ def project(atoms: Atoms) -> np.ndarray:
         x = x @ np.array([[1.0, 0.0, 0.0], [0.0, c, s], [0.0, -s, c]])
     if np.abs(x[:, 2].min()) > x[:, 2].max():  # what sticks out points at the eye
         x = x * np.array([1.0, -1.0, -1.0])
-    middle: np.ndarray = 0.5 * (x.min(0) + x.max(0))
-    return x - middle
+    centred: np.ndarray = x - 0.5 * (x.min(0) + x.max(0))
+    return centred
 
 
 def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, float]) -> None:
