@@ -74,7 +74,7 @@ def audit_paths(
 def audit_sets(sets: Sequence[StructureSet], callback: Callable[[int, int], None] | None = None) -> Audit:
     """All tests on sets whose units are settled."""
     copies = find_copies(sets)
-    repeated = _repeated(sets, copies)
+    repeated = _later_copies(sets, copies)
     audited = []
     for k, item in enumerate(sets):
         geometry = Geometry.of(item.numbers, item.positions)
@@ -85,7 +85,7 @@ def audit_sets(sets: Sequence[StructureSet], callback: Callable[[int, int], None
     return Audit(audited, findings_of(audited, copies), copies)
 
 
-def _repeated(sets: Sequence[StructureSet], copies: Copies) -> list[np.ndarray]:
+def _later_copies(sets: Sequence[StructureSet], copies: Copies) -> list[np.ndarray]:
     """Per set, [n] bool: another of its group is kept, the one of lowest energy or else the first."""
     group = np.concatenate(copies.group)
     energies = np.concatenate([item.energies_in("eV") for item in sets]).round(6)

@@ -10,10 +10,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from iia_calc.data.flags import AuditedSet
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LINEAR = 30.0
 """eV above the lowest up to which the axis is linear; beyond, logarithmic."""
@@ -67,7 +71,7 @@ def _rows(widths: Sequence[int], full: int = 20) -> list[list[int]]:
     return rows
 
 
-def _draw_panel(axes, members: Sequence[AuditedSet]) -> None:
+def _draw_panel(axes: Axes, members: Sequence[AuditedSet]) -> None:
     from matplotlib.ticker import FuncFormatter
 
     boxes = []
@@ -88,9 +92,8 @@ def _draw_panel(axes, members: Sequence[AuditedSet]) -> None:
             axes.plot(np.full(mask.sum(), place), energies[mask], "o", ms=2, mew=0, alpha=0.5, color=color, zorder=1)
     axes.bxp(boxes, positions=range(len(members)), widths=0.6, showfliers=False, medianprops={"color": "#1f4e79"})
     axes.set_yscale("symlog", linthresh=LINEAR, linscale=2.0)
-    top = max(
-        [box["whishi"] for box in boxes] + [line.get_ydata().max() for line in axes.lines if len(line.get_ydata())]
-    )
+    beyond_all = [float(np.asarray(line.get_ydata(), dtype=float).max(initial=0.0)) for line in axes.lines]
+    top = max([box["whishi"] for box in boxes] + beyond_all)
     ticks = [tick for tick in (0, 10, 20, 30, 100, 300, 1000, 3000) if tick <= max(top, LINEAR) * 1.3]
     axes.set_yticks(ticks, minor=False)
     axes.set_yticks([], minor=True)

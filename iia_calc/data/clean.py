@@ -28,7 +28,7 @@ def check_flags(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def dropped_path(target: Path) -> Path:
-    """The CSV file beside `target` that lists what was left out."""
+    """The table of what was left out of `target`, beside it."""
     return target.with_name(f"{target.stem}.dropped.csv")
 
 

@@ -140,7 +140,7 @@ def choose(
     if doubtful:
         rest = [name for name in unused if name not in doubtful]
         remark = f"no energy is read: {' and '.join(doubtful)} could both be meant and differ"
-        remark += f"; {_listed(rest)} {'is' if len(rest) == 1 else 'are'} not used either" if rest else ""
+        remark += f"; {_as_list(rest)} {'is' if len(rest) == 1 else 'are'} not used either" if rest else ""
         return Choice(energy, chosen, remark)
     said = []
     if energy is not None and words(energy) not in (["energy"], ["e"]):
@@ -148,7 +148,7 @@ def choose(
     if chosen is not None and words(chosen) not in (["forces"], ["f"]):
         said.append(f"the forces are read from {chosen}")
     if unused:
-        said.append(f"{_listed(unused)} {'looks' if len(unused) == 1 else 'look'} like energies or forces, not used")
+        said.append(f"{_as_list(unused)} {'looks' if len(unused) == 1 else 'look'} like energies or forces, not used")
     return Choice(energy, chosen, "; ".join(said) or None)
 
 
@@ -187,5 +187,5 @@ def _equal(one: Sequence[float], other: Sequence[float]) -> bool:
     return a.shape == b.shape and bool(np.allclose(a, b, rtol=1e-12, atol=1e-9, equal_nan=True))
 
 
-def _listed(names: Sequence[str]) -> str:
+def _as_list(names: Sequence[str]) -> str:
     return ", ".join(names)

@@ -99,7 +99,7 @@ def _groups(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:
             label[label == label[b]] = label[a]
     rows, cols = (np.array(equal).T if equal else np.empty((2, 0), dtype=int)).astype(int)
     graph = coo_matrix((np.ones(len(rows)), (rows, cols)), shape=(n, n))
-    return connected_components(graph, directed=False)[1].astype(np.int64)
+    return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
 def _sorted_distances(numbers: np.ndarray, positions: np.ndarray) -> np.ndarray:

@@ -139,8 +139,8 @@ class EnergyVerdict:
 
     @property
     def failed(self) -> np.ndarray:
-        """[n] bool: energies that can't be those of their geometries."""
-        return self.above_free_atoms | self.too_high | self.too_low
+        """[n] bool: any of the three tests says that the energy is wrong."""
+        return np.asarray(self.above_free_atoms | self.too_high | self.too_low)
 
 
 def judge_energies(numbers: np.ndarray, positions: np.ndarray, energies: np.ndarray) -> EnergyVerdict:

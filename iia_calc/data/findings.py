@@ -49,7 +49,7 @@ def _same_files(audited: Sequence[AuditedSet], copies: Copies) -> list[Finding]:
     for members in alike.values():
         if len(members) > 1:
             items = [audited[s].item for s in members]
-            names = _listed([display_name(item) for item in items])
+            names = _as_list([display_name(item) for item in items])
             files = [item.source for item in items]
             bytewise = all(file.is_file() for file in files) and len({file.read_bytes() for file in files}) == 1
             what = "are the same file" if bytewise else "hold the same structures and energies"
@@ -79,7 +79,7 @@ def _names(audited: Sequence[AuditedSet]) -> list[Finding]:
         if promised is None or promised in formulas:
             continue
         mine = [a.item for a in audited if a.item.source == source]
-        text = f"{display_name(mine[0]).split(' (')[0]} holds {_listed(sorted(formulas))}, its name says {promised}"
+        text = f"{display_name(mine[0]).split(' (')[0]} holds {_as_list(sorted(formulas))}, its name says {promised}"
         beside = [a.item for a in audited if a.item.source.parent == source.parent]
         if len(beside) > 1 and all(item.formula != promised for item in beside):
             text += f"; no file of that folder holds {promised}"
@@ -97,7 +97,7 @@ def _units(audited: Sequence[AuditedSet]) -> list[Finding]:
         silent = [a.item for a in audited if a.item.unit_origin == "size" and a.item.labelled is None]
         silent = [item for item in silent if item.unit == unit]
         if silent:
-            text = f"{_counted(silent, len(audited))} give no unit; the size of the energies is that of {unit}"
+            text = f"{_names_or_count(silent, len(audited))} give no unit; the size of the energies is that of {unit}"
             found.append(Finding("unit", tuple(item.name for item in silent), text))
     return found
 
@@ -149,7 +149,7 @@ def _shapes(audited: Sequence[AuditedSet]) -> list[Finding]:
     for floor, members in floors.items():
         items = [a.item for a in members]
         any_left = any(not a.relaxed.unrelaxed.all() for a in members)
-        text = f"{'hardly any' if any_left else 'no'} structure of {_counted(items, len(audited))} is relaxed"
+        text = f"{'hardly any' if any_left else 'no'} structure of {_names_or_count(items, len(audited))} is relaxed"
         if floor is not None:
             text += f": the shortest distances begin sharply at {floor:.2f} Å, by a rule"
         found.append(Finding("unrelaxed", tuple(item.name for item in items), text))
@@ -162,17 +162,17 @@ def _shapes(audited: Sequence[AuditedSet]) -> list[Finding]:
             low, high = min(part for _, part in many), max(part for _, part in many)
             between = f"{low:.0%}" if f"{low:.0%}" == f"{high:.0%}" else f"{low:.0%} to {high:.0%}"
             items = [item for item, _ in many]
-            text = f"{between} of the structures of {_counted(items, len(audited))} are {what}"
+            text = f"{between} of the structures of {_names_or_count(items, len(audited))} are {what}"
             found.append(Finding(kind, tuple(item.name for item in items), text))
     return found
 
 
-def _counted(items: Sequence[StructureSet], all_sets: int) -> str:
+def _names_or_count(items: Sequence[StructureSet], all_sets: int) -> str:
     """The sets' names where they are few, otherwise how many they are."""
     if len(items) <= 3:
-        return _listed([display_name(item) for item in items])
+        return _as_list([display_name(item) for item in items])
     return f"all {all_sets} sets" if len(items) == all_sets else f"{len(items)} of {all_sets} sets"
 
 
-def _listed(words: Sequence[str]) -> str:
+def _as_list(words: Sequence[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

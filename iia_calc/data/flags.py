@@ -62,7 +62,7 @@ class AuditedSet:
         return np.any([self.flags[name] for name in FAILED], axis=0)
 
     def reasons(self, k: int, names: Sequence[str] = tuple(FLAGS)) -> list[str]:
-        """Those of the flags `names` that structure k has."""
+        """Names of the flags, among `names`, that structure `k` has."""
         return [name for name in names if self.flags[name][k]]
 
 

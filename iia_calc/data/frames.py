@@ -46,7 +46,7 @@ def read_xyz(path: Path) -> Contents:
             raws.append(_raw(_atoms(lines[begin:end]), k, where))
         except InputError as error:
             contents.aside.append((where, str(error)))
-    contents.remarks += _undeclared(lines)
+    contents.remarks += _nameless_numbers(lines)
     return records_of(raws, contents).sound(path)
 
 
@@ -149,7 +149,7 @@ def _raw(atoms: Atoms, index: int, where: str) -> Raw:
     return Raw(atoms, values, index=index, where=where)
 
 
-def _undeclared(lines: list[str]) -> list[str]:
+def _nameless_numbers(lines: list[str]) -> list[str]:
     """Remarks on numbers of the first frame that no name goes with."""
     start = next((k for k, line in enumerate(lines) if line.strip()), len(lines))
     if start + 2 >= len(lines):

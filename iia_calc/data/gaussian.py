@@ -75,13 +75,13 @@ def read_gaussian(path: str | Path, geometry: str = "last") -> GaussianGeometry:
         raise InputError(f"{path} can't be read: {error.strerror}") from error
     jobs = read_jobs(text if text.endswith(("\n", "\r")) or "Normal termination" not in text[-200:] else text + "\n")
     try:
-        return _chosen(jobs, geometry)
+        return _choose_geometry(jobs, geometry)
     except InputError as error:
         what = "" if "Gaussian" in text else " and is perhaps no Gaussian log"
         raise InputError(f"{path} {error}{what}") from error
 
 
-def _chosen(jobs: Sequence[Job], geometry: str) -> GaussianGeometry:
+def _choose_geometry(jobs: Sequence[Job], geometry: str) -> GaussianGeometry:
     """InputError where the chosen job has no energy that can be used."""
     if not any(job.steps or job.problems for job in jobs):
         raise InputError("has no SCF energy (a line 'SCF Done'); give a log of a finished SCF")
@@ -92,22 +92,28 @@ def _chosen(jobs: Sequence[Job], geometry: str) -> GaussianGeometry:
             continue  # cut short, or a job of other things; what it is for is told by `ended`
         if job.displaced and geometry == "last" and not job.route.vibrates:
             raise InputError("takes its forces from finite differences: its last geometry is a displaced one")
-        for step in _in_order(job, geometry):
+        steps = _last_of_each_geometry(job)
+        step = steps[0] if geometry == "first" or job.displaced else steps[-1]
+        energy, method = _energy(job, step)
+        if energy is None and geometry == "last" and not job.ended and len(steps) > 1:
+            step = steps[-2]  # the last one was cut short
             energy, method = _energy(job, step)
-            if energy is not None:
-                return _geometry(job, step, energy, method, geometry, _ended(jobs))
-        raise InputError(f"has no {method} energy, which its route asks for, only one of the SCF")
+        if energy is None:
+            raise InputError(f"has no {method} energy, which its route asks for, only one of the SCF")
+        return _geometry(job, step, energy, method, geometry, _all_jobs_end(jobs))
     raise InputError("has no SCF energy (a line 'SCF Done'); give a log of a finished SCF")
 
 
-def _in_order(job: Job, geometry: str) -> list[Step]:
-    """Steps as they come into question; of several SCFs at one geometry the last counts."""
+def _last_of_each_geometry(job: Job) -> list[Step]:
+    """Of several SCFs at one geometry the last counts; displaced geometries that aren't printed belong to the first."""
     if job.displaced:
         return job.steps[:1]
-    if geometry == "first":
-        first = [step for step in job.steps if step.positions is job.steps[0].positions]
-        return first[::-1] + job.steps[len(first) :]
-    return job.steps[::-1]
+    following = [*job.steps[1:], None]
+    return [
+        step
+        for step, after in zip(job.steps, following, strict=True)
+        if after is None or after.positions is not step.positions
+    ]
 
 
 def _energy(job: Job, step: Step) -> tuple[float | None, str]:
@@ -117,7 +123,7 @@ def _energy(job: Job, step: Step) -> tuple[float | None, str]:
     ------
     InputError : it isn't read here.
     """
-    if job.route.method is None and set(step.energies) - {SCF}:
+    if job.route.method is None and job.route.other is None and set(step.energies) - {SCF}:
         raise InputError("has energies of several methods, and its route doesn't say which is meant")
     wanted, method = wanted_energy(job.route, step.scf_label)
     return step.energies.get("amplitudes" if wanted in AMPLITUDES else wanted), method
@@ -145,7 +151,7 @@ def _geometry(job: Job, step: Step, energy: float, method: str, geometry: str, e
     )
 
 
-def _ended(jobs: Sequence[Job]) -> bool:
+def _all_jobs_end(jobs: Sequence[Job]) -> bool:
     """Whether every job ended, those included that a route promises and the log doesn't have."""
     last = jobs[-1].route
     promised = last.optimises and last.vibrates and not last.continues

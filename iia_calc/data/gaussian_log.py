@@ -109,7 +109,7 @@ class _Reader:
                 self.jobs.append(Job(begun=True))
             return
         if re.match(r"^ ?#", line) and self._is_route(lines, k):
-            self._begin(_joined(lines, k))
+            self._begin(_join_route(lines, k))
         elif table := _TABLE.match(line):
             self._orientation(table[1], lines, k)
         elif "Coordinates (Angstroms)" in line and not _KNOWN.match(lines[k - 2] if k > 1 else ""):
@@ -133,7 +133,7 @@ class _Reader:
         elif "D2Numr" in line:
             job.displaced = True
         elif "=" in line and job.steps:
-            _correlated(line, job)
+            _read_correlated_energy(line, job)
 
     def finish(self) -> None:
         """The job's end: an ended one without a line on its amplitudes has converged ones; no geometry may be left."""
@@ -239,7 +239,7 @@ class _Reader:
             step.forces = table[:, 2:]
 
 
-def _correlated(line: str, job: Job) -> None:
+def _read_correlated_energy(line: str, job: Job) -> None:
     """An energy after the SCF, into the last step."""
     energies = job.steps[-1].energies
     for pattern, name in _ENERGIES:
@@ -268,7 +268,7 @@ def _rows(lines: list[str], k: int) -> Iterator[list[str]]:
     raise ValueError
 
 
-def _joined(lines: list[str], k: int) -> str:
+def _join_route(lines: list[str], k: int) -> str:
     """A route of several lines; Gaussian wraps it wherever a line is full."""
     parts = []
     for line in lines[k : k + 12]:

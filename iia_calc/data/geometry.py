@@ -90,7 +90,7 @@ def count_pieces(bonded: np.ndarray) -> np.ndarray:
     while True:
         least = np.where(linked, label[:, None, :], n_atoms).min(2)
         if (least == label).all():
-            return (label == np.arange(n_atoms)).sum(1)
+            return np.asarray((label == np.arange(n_atoms)).sum(1))
         label = least
 
 

@@ -19,7 +19,7 @@ from search.errors import InputError
 type Key = tuple[bytes, int | None, int | None, str, str, str]
 
 
-def grouped(
+def make_sets(
     records: Sequence[Record], source: Path, convention: str | None, unit: str, remarks: tuple[str, ...] = ()
 ) -> list[StructureSet]:
     """One set for each composition, charge, multiplicity, level of theory and declared unit; atoms ordered by element.

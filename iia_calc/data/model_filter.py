@@ -37,4 +37,4 @@ def excess_over(
         pairs = NearPairs([n_atoms] * len(x), R, potential.cutoff)
         expected.append(pairs.sum_structures(potential.interaction_energies(pairs, Z, R)).double().numpy())
     above = (energies - np.concatenate(expected)) / n_atoms
-    return above - crowded_and_scatter(above)[0]
+    return np.asarray(above - crowded_and_scatter(above)[0])

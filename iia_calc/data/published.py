@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from iia_calc.data.columns import is_numeric, words
 from iia_calc.data.frames import one_line
-from iia_calc.data.grouping import grouped
+from iia_calc.data.grouping import make_sets
 from iia_calc.data.records import Contents, Raw, records_of
 from iia_calc.data.sets import StructureSet
 from iia_calc.data.units import is_auto
@@ -49,7 +49,7 @@ def read_npz(path: str | Path, unit: str = "auto") -> StructureSet:
         raise FileNotFoundError(f"there is no file {path}")
     is_auto(unit)
     contents = read_npz_file(path)
-    sets = grouped(contents.records, path, None, unit, contents.notes())
+    sets = make_sets(contents.records, path, None, unit, contents.notes())
     if len(sets) > 1:
         raise InputError(f"{path} holds {len(sets)} sets, {', '.join(item.name for item in sets)}; one is wanted")
     return sets[0]
@@ -73,7 +73,7 @@ def read_npz_file(path: Path) -> Contents:
             f"set has R [n, n_atoms, 3] in Å, E [n, 1] and z [n_atoms]{unread}"
         )
     positions, numbers = _numeric(path, position_name, arrays), _numeric(path, number_name, arrays)
-    numbers = _checked(path, positions, numbers)
+    numbers = _atomic_numbers(path, positions, numbers)
     used = {position_name, number_name}
     for name in (name for name in ("E", "energy", "energies", "F", "forces") if name in arrays):
         _check_labels(path, name, _numeric(path, name, arrays), len(positions))
@@ -93,7 +93,7 @@ def _said(contents: Contents) -> str:
     return f": {'; '.join(contents.remarks)}" if contents.remarks else ""
 
 
-def _checked(path: Path, positions: NDArray[np.generic], numbers: NDArray[np.generic]) -> NDArray[np.int64]:
+def _atomic_numbers(path: Path, positions: NDArray[np.generic], numbers: NDArray[np.generic]) -> NDArray[np.int64]:
     """Atomic numbers [n, n_atoms] of positions [n, n_atoms, 3].
 
     Raises

@@ -17,7 +17,7 @@ import numpy as np
 
 from iia_calc.data import databases, gaussian
 from iia_calc.data.frames import TRAJECTORY_SUFFIXES, XYZ_SUFFIXES, read_trajectory, read_xyz
-from iia_calc.data.grouping import grouped
+from iia_calc.data.grouping import make_sets
 from iia_calc.data.published import read_npz_file
 from iia_calc.data.records import Contents, Record, reasons
 from iia_calc.data.sets import StructureSet
@@ -95,8 +95,8 @@ def read_path(path: str | Path, unit: str = "auto", geometry: str = "last") -> R
         _read_into(found, source, partial(_from_logs, members, source, unit, geometry, found))
     if not found.sets:
         if len(found.unread) == 1:
-            raise InputError(_named(*found.unread[0]))
-        listed = _named(*found.unread[0])
+            raise InputError(_with_path(*found.unread[0]))
+        listed = _with_path(*found.unread[0])
         raise InputError(f"none of the {len(found.unread)} files in {path} can be read; the first: {listed}")
     return found
 
@@ -131,7 +131,7 @@ def _read_into(found: Reading, file: Path, read: Callable[[], list[StructureSet]
         found.unread.append((file, f"it can't be opened: {error.strerror or error}"))
 
 
-def _named(path: Path, reason: str) -> str:
+def _with_path(path: Path, reason: str) -> str:
     return reason if str(path) in reason else f"{path}: {reason}"
 
 
@@ -146,7 +146,7 @@ def _sets_of(file: Path, unit: str) -> list[StructureSet]:
     else:
         read = {".db": databases.read_database, ".traj": read_trajectory}.get(suffix, read_xyz)
         contents, convention = read(file), "eV"
-    return grouped(contents.records, file, convention, unit, contents.notes())
+    return make_sets(contents.records, file, convention, unit, contents.notes())
 
 
 def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str, found: Reading) -> list[StructureSet]:
@@ -190,7 +190,7 @@ def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str, fo
         remarks.append(f"{len(left_out)} of {len(files)} logs were left out: {reasons(left_out)}")
     if abrupt:
         remarks.append(f"{abrupt} of {len(files)} logs did not end normally")
-    return grouped(records, source, "hartree", "hartree", tuple(remarks))
+    return make_sets(records, source, "hartree", "hartree", tuple(remarks))
 
 
 def contradicts_label(item: StructureSet) -> str | None:

@@ -60,6 +60,10 @@ class Recomputed:
         return Composition.parse(self.formula).n_atoms
 
 
+NAMES = [field.name for field in fields(Recomputed)]
+"""Columns of the table."""
+
+
 def check_level(name: str = "dft") -> LevelOfTheory:
     """ "dft": the paper's, SCF converged to 0.03 eV; "gfn1": 25 ms a structure instead of 10 s (SeB16, one core).
 
@@ -120,17 +124,7 @@ def recompute(
     if count < 1:
         raise InputError(f"{count} structures can't be checked; it must be at least 1")
     level = level or check_level()
-    names = [field.name for field in fields(Recomputed)]
-    places = {
-        (item.source.resolve(), item.formula, int(index)): (s, k)
-        for s, item in enumerate(sets)
-        for k, index in enumerate(item.indices)
-    }
-    done: dict[tuple[int, int], Recomputed] = {}
-    for row in _rows(path):
-        place = places.get((Path(row.source).resolve(), row.formula, row.index))
-        if place is not None and row.level == level.name:
-            done[place] = replace(row, flagged=bool(flags[place[0]][place[1]]), source=str(sets[place[0]].source))
+    done = _rows_of(path, sets, flags, level)
     found = list(done.values())
     sound = [row.flagged for row in found if np.isfinite(row.recomputed)]
     sample = draw(flags, count - sum(sound), count - (len(sound) - sum(sound)), seed, done)
@@ -139,12 +133,9 @@ def recompute(
         return found
     for symbol in sorted({symbol for item, _, _ in waiting for symbol in Atoms(item.numbers).get_chemical_symbols()}):
         level.element_energy(symbol)  # what it can't do it says before anything is computed
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists() or not path.stat().st_size
-    if not new and path.read_text(encoding="utf-8").partition("\n")[0] != ",".join(names):
-        raise InputError(f"{path} was begun by an earlier version and can't be added to; name another folder")
+    new = _begin_table(path)
     with path.open("a", newline="", encoding="utf-8") as file, process_pool(workers) as pool:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
+        writer = csv.DictWriter(file, NAMES, lineterminator="\n")
         if new:
             writer.writeheader()
             file.flush()
@@ -177,6 +168,38 @@ def recompute(
             if callback:
                 callback(len(found), len(done) + len(sample))
     return found
+
+
+def _rows_of(
+    path: Path, sets: Sequence[StructureSet], flags: Sequence[np.ndarray], level: LevelOfTheory
+) -> dict[tuple[int, int], Recomputed]:
+    """The table's rows of this level by (set, index in the set), each with today's verdict."""
+    places = {
+        (item.source.resolve(), item.formula, int(index)): (s, k)
+        for s, item in enumerate(sets)
+        for k, index in enumerate(item.indices)
+    }
+    done: dict[tuple[int, int], Recomputed] = {}
+    for row in _rows(path):
+        place = places.get((Path(row.source).resolve(), row.formula, row.index))
+        if place is not None and row.level == level.name:
+            done[place] = replace(row, flagged=bool(flags[place[0]][place[1]]), source=str(sets[place[0]].source))
+    return done
+
+
+def _begin_table(path: Path) -> bool:
+    """Whether the table is a new one.
+
+    Raises
+    ------
+    InputError : it has other columns.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists() or not path.stat().st_size:
+        return True
+    if path.read_text(encoding="utf-8").partition("\n")[0] != ",".join(NAMES):
+        raise InputError(f"{path} was begun by an earlier version and can't be added to; name another folder")
+    return False
 
 
 def _single_point(level: LevelOfTheory, atoms: Atoms, enough: float | None) -> tuple[float, bool, str]:
@@ -235,7 +258,7 @@ class CheckResult:
 
     @property
     def share_right(self) -> float:
-        """Share of the audit's verdicts, flagged and passed, that recomputing confirmed."""
+        """Right verdicts over all that could be judged, 0 to 1."""
         return (self.flagged_right + self.passed_right) / max(self.flagged + self.passed, 1)
 
 

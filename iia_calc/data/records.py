@@ -206,7 +206,7 @@ def _record(raw: Raw, energy_name: str | None, forces_name: str | None) -> Recor
         charge,
         multiplicity,
         _level(raw.values),
-        _converged(raw.values),
+        _scf_state(raw.values),
         raw.index,
     )
 
@@ -283,7 +283,7 @@ def _level(values: Mapping[str, object]) -> str | None:
     return f"{method}/{plain['basis']}" if method is not None and "basis" in plain else None
 
 
-def _converged(values: Mapping[str, object]) -> bool | None:
+def _scf_state(values: Mapping[str, object]) -> bool | None:
     for name in ("scf_converged", "converged"):
         value = values.get(name)
         value = value.item() if isinstance(value, np.ndarray) and value.size == 1 else value

@@ -121,7 +121,7 @@ class StructureSet:
 
     @property
     def n_atoms(self) -> int:
-        """Atoms of each structure of the set."""
+        """Atoms of each structure."""
         return len(self.numbers)
 
     def energies_in(self, unit: str) -> np.ndarray:

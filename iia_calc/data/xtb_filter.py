@@ -29,7 +29,7 @@ EVERY = 50
 
 
 def can_judge(found: StructureSet) -> bool:
-    """Whether the set consists of elements for which GFN1-xTB's verdicts were compared with DFT's."""
+    """Whether the set has boron and selenium alone, for which GFN1-xTB was compared with DFT."""
     return set(found.numbers.tolist()) <= ELEMENTS
 
 
@@ -51,7 +51,7 @@ def excess_over_xtb(
     """[n] eV/atom by which energies exceed GFN1-xTB's, after the set's shift; NaN where that has none."""
     above = (found.energies_in("eV") - xtb_energies(found, cache, show)) / found.n_atoms
     known = np.isfinite(above)
-    return above - crowded_and_scatter(above[known])[0]
+    return np.asarray(above - crowded_and_scatter(above[known])[0])
 
 
 def xtb_energies(

@@ -54,6 +54,6 @@ def section(
 
 
 def spread(values: Sequence[int]) -> str:
-    """A number, or the range of several, in words."""
+    """ "3", or "3 to 5" where the values differ."""
     low, high = min(values), max(values)
     return f"{low}" if low == high else f"{low} to {high}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from iia_calc.model.network import NetworkSettings
 from iia_calc.reproduce import paper_values as printed
@@ -40,7 +41,7 @@ class Plan:
 
     @classmethod
     def smoke(cls, treatment: str) -> Plan:
-        """The plan of --quick, which only shows that all works."""
+        """A plan that takes minutes and shows that all works, and nothing else."""
         return cls(treatment, epochs=2, seeds=1, limit=30, quick=True)
 
     @property
@@ -62,18 +63,18 @@ class Plan:
             epochs=self.epochs, batch_size=printed.BATCH, learning_rate=1e-3, energy_weight=1.0, force_weight=0.0
         )
 
-    def network(self, attention: str | None = None, activation: str = "ssp", **changes) -> NetworkSettings:
+    def network(self, attention: str | None = None, activation: str = "ssp", **changes: Any) -> NetworkSettings:
         """Table 1's network; plain SchNet unless told otherwise."""
         small = {"n_atom_basis": 16, "n_interactions": 2, "n_rbf": 12} if self.quick else {}
         return NetworkSettings(**{"attention": attention, "activation": activation, **small, **changes})
 
-    def run(self, target: str, network: NetworkSettings | None = None, **changes) -> Run:
-        """One training on `target`; plain SchNet unless a network is given."""
+    def run(self, target: str, network: NetworkSettings | None = None, **changes: Any) -> Run:
+        """One training on the set `target`; plain SchNet unless a network is given."""
         network = network or self.network()
         return Run(target, self.treatment, network, changes.pop("training", self.training), **changes)
 
     def row(self, key: str, label: str, run: Run, numbers: tuple[float, float] | None = None) -> Row:
-        """A row of a table: the run with each seed, and what the paper printed (MAE, RMSE)."""
+        """One row of a table: `run` with each seed; numbers are the printed (MAE, RMSE)."""
         return Row(key, label, tuple(reseed(run, seed) for seed in range(self.seeds)), numbers)
 
 

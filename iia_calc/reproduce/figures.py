@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ase.units import Hartree
 
 from iia_calc.reproduce.results import Line
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
 
 Curves = Mapping[str, Mapping[int, np.ndarray]]
 SHOWN = {
@@ -93,14 +99,14 @@ def _sizes(lines: Sequence[Line], path: Path) -> Path | None:
     return _save(figure, path)
 
 
-def _figure(height: float = 3.6):
+def _figure(height: float = 3.6) -> tuple[Figure, Axes]:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(6.5, height), layout="constrained")
     return figure, figure.subplots()
 
 
-def _save(figure, path: Path) -> Path:
+def _save(figure: Figure, path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     return path

@@ -180,7 +180,7 @@ def search_section(path: Path, treatment: str) -> str:
 
 
 def constants_section(rows: Sequence[dict[str, str]], treatment: str) -> str:
-    """The page's section on the error of one number for all structures; empty without rows."""
+    """What one number for all structures gets, as a table in Markdown; empty without rows."""
     if not rows:
         return ""
     text = [f"## What one number for all structures gets, as {treatment}", ""]
@@ -194,7 +194,7 @@ def constants_section(rows: Sequence[dict[str, str]], treatment: str) -> str:
 
 
 def tuples_section(path: Path) -> str:
-    """The page's section on Table S2; empty where it was not computed."""
+    """Table S2 in Markdown; empty where there is no such file."""
     if not path.exists():
         return ""
     with path.open(newline="", encoding="utf-8") as file:

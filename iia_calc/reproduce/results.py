@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from ase.units import Hartree
 
+from iia_calc.common.files import replacing
 from iia_calc.reproduce.runner import Outcome, Runner
 from iia_calc.reproduce.runs import Experiment, Row
 from search.errors import InputError
@@ -64,7 +66,7 @@ class Line:
     embedding_shift: np.ndarray
     printed: tuple[float, float] | None
 
-    def paired(self, other: Line, what: str = "mae") -> tuple[np.ndarray, np.ndarray]:
+    def pairs_with(self, other: Line, what: str = "mae") -> tuple[np.ndarray, np.ndarray]:
         """This line's and another's numbers of the seeds that both have, that is of equal splits."""
         shared = [seed for seed in self.seeds if seed in other.seeds]
         mine, theirs = getattr(self, what), getattr(other, what)
@@ -147,14 +149,12 @@ def _numbers(found: Outcome, row: Row) -> dict[str, object]:
     }
 
 
-def _write(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
+def _write(path: Path, columns: Sequence[str], rows: Sequence[dict[str, object]]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    part.rename(path)
 
 
 def read_results(path: Path) -> list[Line]:
@@ -172,9 +172,7 @@ def read_results(path: Path) -> list[Line]:
         mine = [row for row in rows if row["key"] == key]
         first = mine[0]
 
-        def column(name: str, mine=mine) -> np.ndarray:
-            return np.array([float(row[name]) for row in mine])
-
+        column = partial(_column, mine)
         lines.append(
             Line(
                 first["experiment"],
@@ -196,6 +194,11 @@ def read_results(path: Path) -> list[Line]:
             )
         )
     return lines
+
+
+def _column(rows: Sequence[dict[str, str]], name: str) -> np.ndarray:
+    """The numbers of one column, [n_rows]."""
+    return np.array([float(row[name]) for row in rows])
 
 
 def read_curves(path: Path) -> dict[str, dict[int, np.ndarray]]:

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from iia_calc.common.files import write_json
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
@@ -70,13 +71,13 @@ class Runner:
         self._identities: dict[Run, str] = {}
 
     def identity(self, run: Run) -> str:
-        """A hash of the run's settings and of the data it uses."""
+        """Twelve hex digits of its settings and of the structures of its sets."""
         if run not in self._identities:
             self._identities[run] = run.identity({name: self.library.content(name) for name in run.sets()})
         return self._identities[run]
 
     def place(self, run: Run) -> Path:
-        """The folder of the run."""
+        """The folder of a run."""
         return self.folder / "runs" / self.identity(run)
 
     def outcome(self, run: Run) -> Outcome | None:
@@ -85,7 +86,7 @@ class Runner:
         return Outcome(**json.loads(path.read_text())) if path.exists() else None
 
     def curve(self, run: Run) -> list[dict[str, float]]:
-        """The run's learning curve, a row an epoch."""
+        """Losses and errors of every epoch so far, by name."""
         return read_curve(self.place(run) / "curve.csv")
 
     def run(self, run: Run) -> Outcome:
@@ -111,9 +112,7 @@ class Runner:
         held = range(len(task.train), len(labelled))
         fit(potential, labelled, place, run.training, progress=False, validation=held, on_epoch=epoch)
         outcome = self._measure(run, task, potential, before)
-        part = place / "outcome.part"
-        part.write_text(json.dumps(asdict(outcome), indent=1))
-        part.rename(place / "outcome.json")
+        write_json(place / "outcome.json", asdict(outcome))
         for name in ("data.db", "last.ckpt", "curve.png"):
             (place / name).unlink(missing_ok=True)
         shutil.rmtree(place / "log", ignore_errors=True)
@@ -128,14 +127,14 @@ class Runner:
             given = storage.load(run.start)
             carry_over(given.leader if isinstance(given, Committee) else given, potential, "weights")
         elif run.source is not None and run.carry is not None:
-            carry_over(self.trained(run.source), potential, run.carry)
+            carry_over(self.load_potential(run.source), potential, run.carry)
         inherited = run.start is not None or run.carry == "weights"
-        known = predicted(potential, task.train) if inherited else None
+        known = interaction_energies(potential, task.train) if inherited else None
         shifted = Potential(run.network, element_energies(task.train, known), potential.repulsion.settings)
         shifted.load_state_dict(potential.state_dict())
         return shifted
 
-    def trained(self, run: Run) -> Potential:
+    def load_potential(self, run: Run) -> Potential:
         """A finished run's potential, with element energies of zero."""
         names = (run.target, *run.joined)
         symbols = {symbol for name in names for symbol in self.library.structures(name).atoms(0).symbols}
@@ -149,7 +148,7 @@ class Runner:
         sizes = np.array([len(item.atoms) for item in task.test])
         labels = np.array([item.label.energy for item in task.test])
         references = np.array([potential.reference(torch.from_numpy(a.atoms.numbers)).sum() for a in task.test])
-        error = (predicted(potential, task.test) + references - labels) / sizes * task.ev_per_unit
+        error = (interaction_energies(potential, task.test) + references - labels) / sizes * task.ev_per_unit
         middle = np.median([item.label.energy for item in task.train if len(item.atoms) == sizes[0]])
         curve = self.curve(run)
         chosen = min(curve, key=lambda row: row["loss"])
@@ -178,7 +177,9 @@ class Runner:
 
 
 @torch.no_grad()
-def predicted(potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64) -> np.ndarray:
+def interaction_energies(
+    potential: Potential, labelled: Sequence[LabelledStructure], batch_size: int = 64
+) -> np.ndarray:
     """Interaction energies [n], in the unit it was fitted in, element energies left out."""
     found = []
     for begin in range(0, len(labelled), batch_size):

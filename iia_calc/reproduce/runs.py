@@ -49,7 +49,8 @@ class Run:
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
-        return json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return plain
 
     def identity(self, labels: Mapping[str, str]) -> str:
         """Twelve hex digits of all settings, the source's too, and of the sets' contents.

@@ -55,7 +55,7 @@ class Task:
 
     @property
     def ev_per_unit(self) -> float:
-        """eV in the unit of the task's energies."""
+        """eV per unit of this task's energies."""
         return EV_PER[self.unit]
 
 
@@ -111,10 +111,10 @@ class Library:
                 raise InputError(f"{found.source} is to hold {name}, but holds {found.formula}")
             if self.treatment == "corrected":
                 found = found.select(sound(found))
-            self._read[name] = self._limited(name, found)
+            self._read[name] = self._draw(name, found)
         return self._read[name]
 
-    def _limited(self, name: str, found: StructureSet) -> StructureSet:
+    def _draw(self, name: str, found: StructureSet) -> StructureSet:
         """A random `limit` of those that count; as corrected, xTB judges no more than that needs."""
         order = np.random.default_rng(0).permutation(len(found))
         if self.treatment == "corrected" and can_judge(found):
@@ -173,7 +173,7 @@ class Library:
 
 
 def unknown_treatment(given: str) -> str:
-    """What to say of a value of --as that isn't known."""
+    """The message on a treatment that there isn't."""
     return f"--as is {given!r}; choose {' or '.join(TREATMENTS)}"
 
 

@@ -45,21 +45,10 @@ def search(
     try:
         import optuna
     except ImportError as error:
-        raise MissingPackage("Table 1 needs Optuna: pip install '.[paper]' in the folder of SchNet-IIA") from error
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    folder.mkdir(parents=True, exist_ok=True)
+        raise MissingPackage("Table 1 needs Optuna: pip install 'schnet-iia[paper]'") from error
     name = f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}"
-    study = optuna.create_study(
-        study_name=name,
-        storage=f"sqlite:///{folder / 'table1.db'}",
-        load_if_exists=True,
-        sampler=optuna.samplers.TPESampler(seed=0),
-        pruner=optuna.pruners.MedianPruner(5, max(1, plan.epochs // 4)),
-    )
+    study = _study(name, plan, folder, method)
     values = choices(plan)
-    if not study.trials:
-        for point in one_at_a_time(values) if method == "grid" else [bold(values)]:
-            study.enqueue_trial(point)
     if method == "grid":
         trials = min(trials, len(one_at_a_time(values)))
     task = library.task("SeB20", 0)
@@ -94,6 +83,26 @@ def search(
     return study
 
 
+def _study(name: str, plan: Plan, folder: Path, method: str) -> optuna.Study:
+    """The search so far, or a new one with the trials it begins with."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    folder.mkdir(parents=True, exist_ok=True)
+    study = optuna.create_study(
+        study_name=name,
+        storage=f"sqlite:///{folder / 'table1.db'}",
+        load_if_exists=True,
+        sampler=optuna.samplers.TPESampler(seed=0),
+        pruner=optuna.pruners.MedianPruner(5, max(1, plan.epochs // 4)),
+    )
+    if not study.trials:
+        values = choices(plan)
+        for point in one_at_a_time(values) if method == "grid" else [bold(values)]:
+            study.enqueue_trial(point)
+    return study
+
+
 def choices(plan: Plan) -> dict[str, tuple[Any, ...]]:
     """What is tried of each hyperparameter, the bold value first."""
     values: dict[str, tuple[Any, ...]] = dict(TABLE_1)
@@ -105,7 +114,7 @@ def choices(plan: Plan) -> dict[str, tuple[Any, ...]]:
 
 
 def bold(values: dict[str, tuple[Any, ...]]) -> dict[str, Any]:
-    """The first value of each setting, which is the one the paper chose."""
+    """The column in bold of Table 1: the first value of each hyperparameter."""
     return {name: options[0] for name, options in values.items()}
 
 

@@ -56,12 +56,14 @@ def judge_gain(before: np.ndarray, after: np.ndarray, claimed: float) -> str:
     return FAILS if high < claimed else OPEN
 
 
-def _gain(claim: str, lines: Lines, before: str, after: str, what: str = "mae", claimed: float | None = None):
+def _gain(
+    claim: str, lines: Lines, before: str, after: str, what: str = "mae", claimed: float | None = None
+) -> Verdict | None:
     if before not in lines or after not in lines:
         return None
     if (lines[before].epochs, lines[before].n_train) != (lines[after].epochs, lines[after].n_train):
         return Verdict(claim, "", "trained with unequal budgets", OPEN)
-    a, b = lines[before].paired(lines[after], what)
+    a, b = lines[before].pairs_with(lines[after], what)
     p, q = lines[before].printed, lines[after].printed
     printed_gain = claimed if claimed is not None else (p[0] - q[0]) / p[0] if p and q and what == "mae" else None
     if what == "best_epoch" and (_still_learning(lines[before]) or _still_learning(lines[after])):
@@ -86,7 +88,7 @@ def _learnt(line: Line) -> bool:
 
 
 def table2(lines: Lines) -> Iterable[Verdict | None]:
-    """Verdicts on the claims of Table 2 and Fig. 6."""
+    """Table 2: what a transfer from each source does to the MAE."""
     for source in ("B20", "B21", "SeB19", "SeB19-O"):
         if source in ("SeB19", "SeB19-O"):
             yield _gain(f"embeddings from {source} lower the MAE", lines, "none", f"{source} embeddings")
@@ -108,7 +110,7 @@ def table2(lines: Lines) -> Iterable[Verdict | None]:
 
 
 def table3(lines: Lines) -> Iterable[Verdict | None]:
-    """Verdicts on the claims of Table 3 and Fig. 7."""
+    """Table 3: attention, SMU and transfer, alone and together."""
     for form in ("smooth", "hard", "untrained"):
         yield _gain(f"attention ({form}) lowers the MAE", lines, "SchNet", f"IIA, {form} attention")
         yield _gain(f"attention ({form}), SMU and TL together do", lines, "SchNet", f"IIA + SMU + TL, {form} attention")
@@ -160,13 +162,13 @@ def beyond_constant(line: Line) -> Verdict:
 
 
 def fig4(lines: Lines) -> Iterable[Verdict | None]:
-    """Verdicts on the claims of Fig. 4."""
+    """Fig. 4: whether the MAE of plain SchNet grows with the size of the cluster."""
     if not {"SeB19", "SeB20"} <= set(lines):
         return
     small, large = lines["SeB19"], lines["SeB20"]
     rise = float(large.mae.mean() / small.mae.mean())
     spread = float(large.constant.mean() / small.constant.mean())
-    a, b = large.paired(small)
+    a, b = large.pairs_with(small)
     yield Verdict(
         "from SeB19 to SeB20 the MAE rises sharply",
         "read off Fig. 4",
@@ -183,7 +185,7 @@ def fig4(lines: Lines) -> Iterable[Verdict | None]:
 
 
 def continuous(lines: Lines) -> Iterable[Verdict | None]:
-    """Verdicts on the claims of Fig. 2, continuous transfer."""
+    """The chain of transfers from SeB16 to SeB23: its errors and its cost."""
     sizes = [n for n in range(16, 24) if f"SeB{n}" in lines and (n == 16 or f"chain SeB{n}" in lines)]
     if len(sizes) < 2 or sizes[0] != 16:
         return
@@ -214,13 +216,13 @@ def continuous(lines: Lines) -> Iterable[Verdict | None]:
 
 
 def tables3(lines: Lines) -> Iterable[Verdict | None]:
-    """Verdicts on the claims of Table S3."""
+    """Table S3: the same on other compositions."""
     for target in ("Ta2N3-", "Ta2N5-", "AlC21", "AlC22"):
         yield _gain(f"attention and SMU lower the MAE of {target}", lines, f"{target} SchNet", f"{target} IIA + SMU")
 
 
 def best(lines: Lines) -> Iterable[Verdict | None]:
-    """Whether our own goal on SeB20 is met."""
+    """The lowest error that was reached at all."""
     if not lines:
         return
     line = min(lines.values(), key=lambda line: float(line.mae.mean()))
@@ -247,5 +249,6 @@ JUDGES: dict[str, Callable[[Lines], Iterable[Verdict | None]]] = {
 def verdicts(experiment: str, lines: Sequence[Line]) -> list[Verdict]:
     """Of the claims that an experiment speaks to, as far as its lines go."""
     by_key = {line.key: line for line in lines}
-    judge = JUDGES.get(experiment, lambda lines: ())
-    return [verdict for verdict in judge(by_key) if verdict is not None]
+    if experiment not in JUDGES:
+        return []
+    return [verdict for verdict in JUDGES[experiment](by_key) if verdict is not None]

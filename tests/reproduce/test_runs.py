@@ -10,7 +10,7 @@ import torch
 
 from iia_calc.data.published import read_npz
 from iia_calc.reproduce.experiments import ALIASES, EXPERIMENTS, Plan, reseed
-from iia_calc.reproduce.runner import Runner, predicted
+from iia_calc.reproduce.runner import Runner, interaction_energies
 from iia_calc.reproduce.sets import Library, element_energies, split
 
 PLAN = Plan.smoke("published")
@@ -140,7 +140,7 @@ def test_other_data_make_another_run(sets, tmp_path):
 def test_embeddings_and_weights_are_carried(runner):
     source = PLAN.run("Ta2N3-")
     runner.run(source)
-    trained = runner.trained(source).state_dict()
+    trained = runner.load_potential(source).state_dict()
     task = runner.library.task("Ta2N5-", 0)
     kept = runner.initial(replace(PLAN.run("Ta2N5-"), source=source, carry="embeddings"), task).state_dict()
     fresh = runner.initial(PLAN.run("Ta2N5-"), task).state_dict()
@@ -152,7 +152,7 @@ def test_embeddings_and_weights_are_carried(runner):
     assert all(torch.equal(value, trained[key]) for key, value in whole.state_dict().items())
     # element energies take up what the carried network says on average
     sums = [sum(whole.element_energies[s] for s in item.atoms.symbols) for item in task.train]
-    left = predicted(whole, task.train) + sums - [item.label.energy for item in task.train]
+    left = interaction_energies(whole, task.train) + sums - [item.label.energy for item in task.train]
     assert abs(left.mean()) < 1e-3
 
 
@@ -161,8 +161,10 @@ def test_the_untrained_attention_learns_nothing_of_it(runner):
     run = PLAN.run("Ta2N3-", network)
     outcome = runner.run(run)
     assert outcome.parameters == runner.run(PLAN.run("Ta2N3-", PLAN.network(None, "smu"))).parameters
-    potential, task = runner.trained(run).freeze(), runner.library.task("Ta2N3-", 0)
-    assert not np.allclose(predicted(potential, task.test), predicted(potential, task.test), atol=1e-9)
+    potential, task = runner.load_potential(run).freeze(), runner.library.task("Ta2N3-", 0)
+    assert not np.allclose(
+        interaction_energies(potential, task.test), interaction_energies(potential, task.test), atol=1e-9
+    )
 
 
 def test_every_row_differs_and_has_its_seeds():
