@@ -150,24 +150,22 @@ def recompute(
         }
         for job in as_completed(jobs):
             item, k, flagged = jobs[job]
-            energy, bound, error = job.result()
-            row = Recomputed(
-                str(item.source),
-                item.formula,
-                int(item.indices[k]),
-                flagged,
-                float(item.energies_in("eV")[k]),
-                energy,
-                level.name,
-                error,
-                bound,
-            )
+            row = _row(item, k, flagged, level, *job.result())
             writer.writerow(asdict(row))
             file.flush()
             found.append(row)
             if callback:
                 callback(len(found), len(done) + len(sample))
     return found
+
+
+def _row(
+    item: StructureSet, k: int, flagged: bool, level: LevelOfTheory, energy: float, bound: bool, error: str
+) -> Recomputed:
+    """Structure `k` of a set with what the level found, energies in eV."""
+    published = float(item.energies_in("eV")[k])
+    index = int(item.indices[k])
+    return Recomputed(str(item.source), item.formula, index, flagged, published, energy, level.name, error, bound)
 
 
 def _rows_of(

@@ -45,7 +45,7 @@ def search(
     try:
         import optuna
     except ImportError as error:
-        raise MissingPackage("Table 1 needs Optuna: pip install 'schnet-iia[paper]'") from error
+        raise MissingPackage("Table 1 needs Optuna: pip install '.[paper]' in the folder of SchNet-IIA") from error
     name = f"table1-{plan.treatment}-{plan.epochs}-{library.limit}-{method}"
     study = _study(name, plan, folder, method)
     values = choices(plan)
