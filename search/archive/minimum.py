@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from uuid import uuid4
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.db.core import now
-from ase.db.row import AtomsRow
 
 from search.geometry.fingerprint import Fingerprint
 from search.relaxers.base import Relaxed
@@ -24,8 +20,9 @@ class Minimum:
 
     Attributes
     ----------
-    positions : [n_atoms, 3], in the order of the composition; the lowest copy found.
-    energy, fmax, energy_std, forces_std : as the relaxer gave them for that copy.
+    positions : [n_atoms, 3], Å or the model's unit, in the order of the composition; the lowest copy found.
+    numbers : [n_atoms] atomic numbers.
+    energy, fmax, energy_std, forces_std : as the relaxer gave them for that copy (see `Relaxed`).
     times_found : quenches that ended here.
     first_quench : 1-based number of the first of them.
     row : in the database; None in memory.
@@ -43,48 +40,42 @@ class Minimum:
 
     @cached_property
     def fingerprint(self) -> Fingerprint:
-        """What tells it from other minima, computed when first asked for."""
+        """What comparisons need of the structure; see `moved`."""
         return Fingerprint(self.positions, self.numbers)
 
+    def moved(self, relaxed: Relaxed, positions: np.ndarray) -> None:
+        """Take over positions [n_atoms, 3], energy and the rest from a lower copy."""
+        self.positions, self.energy, self.fmax = positions, float(relaxed.energy), float(relaxed.fmax)
+        self.energy_std, self.forces_std = _float(relaxed.energy_std), _float(relaxed.forces_std)
+        self.__dict__.pop("fingerprint", None)
+
+    @classmethod
+    def of(cls, relaxed: Relaxed, positions: np.ndarray, numbers: np.ndarray, quench: int) -> Minimum:
+        """A minimum that was found for the first time, with its positions in the order of `numbers`."""
+        energies = _float(relaxed.energy_std), _float(relaxed.forces_std)
+        return cls(positions, numbers, float(relaxed.energy), float(relaxed.fmax), 1, int(quench), *energies)
+
     @property
-    def pairs(self) -> dict[str, float]:
-        """Key-value pairs of the database row."""
-        pairs: dict[str, float] = {
+    def info(self) -> dict[str, float]:
+        """What is known of it besides structure and energy, as in `Atoms.info`."""
+        info: dict[str, float] = {
             "times_found": self.times_found,
             "first_quench": self.first_quench,
             "converged": True,
             "residual_force": self.fmax,
         }
         if self.energy_std is not None:
-            pairs["energy_std"] = self.energy_std
+            info["energy_std"] = self.energy_std
         if self.forces_std is not None:
-            pairs["forces_std"] = self.forces_std
-        return pairs
-
-    @property
-    def database_row(self) -> AtomsRow:
-        """What ASE makes of `atoms` when it stores them, without the way there."""
-        row = {
-            "numbers": self.numbers,
-            "positions": self.positions,
-            "cell": np.zeros((3, 3)),
-            "pbc": np.zeros(3, bool),
-            "unique_id": uuid4().hex,
-            "calculator": "unknown",
-            "calculator_parameters": {},
-            "energy": self.energy,
-            "mtime": now(),
-            "ctime": now(),
-            "user": os.getenv("USER"),
-        }
-        return AtomsRow(row)
+            info["forces_std"] = self.forces_std
+        return info
 
     @property
     def atoms(self) -> Atoms:
         """A copy with its energy on it, the rest in `info`."""
         atoms = Atoms(numbers=self.numbers, positions=self.positions)
         atoms.calc = SinglePointCalculator(atoms, energy=self.energy)
-        atoms.info.update(self.pairs)
+        atoms.info.update(self.info)
         return atoms
 
 
@@ -101,3 +92,7 @@ def sound(relaxed: Relaxed) -> bool:
 def minima_as_atoms(minima: Iterable[Minimum]) -> list[Atoms]:
     """Lowest first, energy on each."""
     return [entry.atoms for entry in minima]
+
+
+def _float(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,199 +1,150 @@
-"""The file under an archive: an ASE database that holds the searcher's state too, in one transaction.
+"""The file of an archive: an SQLite database of minima and of the search's state, written in one transaction.
 
-`ase gui` and `ase db` open it as any other. Besides ASE's tables there is `search_state` (key, value):
-format, composition, signature and the state of the search, so minima and state never disagree,
-whenever the process is killed.
+Tables: `minima` (one row each; positions as float64 [n_atoms, 3], little-endian, in the order of the composition) and
+`search_state` (key, value: format, composition, signature and the state of the search). Minima and state never
+disagree, whenever the process is killed. `Archive.export` writes ASE's database of it.
+
+New rows go to SQLite's write-ahead log, which costs no wait for the disk; at most once a second it is folded into the
+file itself, so that a copy of the file alone lacks at most the last second of searching.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import ase.db
 import numpy as np
-from ase import Atoms
-from ase.db.row import AtomsRow
-from ase.io.jsonio import encode
 
+from search.archive.lock import FileLock
+from search.archive.minimum import Minimum
 from search.errors import InputError
+from search.geometry.composition import Composition
 
-FORMAT = "search archive 1"
-KEYED_TABLES = ("species", "keys", "text_key_values", "number_key_values")
-"""ASE's tables that repeat what a row of `systems` holds, by its id."""
+FORMAT, ASE_FORMAT = "search archive 2", "search archive 1"
+"""Version 1 kept the minima in ASE's own tables; it is read, and rewritten when its search goes on."""
+FOLDED_EVERY = 1.0
+"""Seconds after which a transaction is folded into the file."""
+_TABLE = """CREATE TABLE minima (
+    id INTEGER PRIMARY KEY, energy REAL, fmax REAL, times_found INTEGER, first_quench INTEGER,
+    energy_std REAL, forces_std REAL, positions BLOB)"""
+_ASE_TABLES = ("species", "keys", "text_key_values", "number_key_values", "information", "systems")
 
 
-class Store:
+class SQLiteStore:
     """One archive file, held by this process alone.
 
     Raises
     ------
     BlockingIOError : another process has the file.
-    ValueError : the file is not a search archive. It is left as it was.
+    ValueError : the file is missing and there is nothing to create it with, or it is not a search archive. It is left
+        as it was, and nothing is made.
     """
 
     def __init__(self, path: Path, create_with: Mapping[str, str] | None) -> None:
         self.path = path
+        if not _has_content(path) and create_with is None:
+            raise InputError(_missing(path))
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(path.with_name(path.name + ".lock"))
+        self._lock = FileLock(path.with_name(path.name + ".lock"))
         try:
-            if path.exists() and path.stat().st_size:
-                self.values = _read_values(path)
-            elif create_with is None:
-                raise InputError(f"{path} does not exist yet; give the composition that it is for")
-            else:
-                self.values = {"format": FORMAT, **create_with}
-                _create(path, self.values)
+            if not _has_content(path):
+                _create(path, {"format": FORMAT, **(create_with or {})})
+            self.values = read_values(path)
+            self._connection = sqlite3.connect(path, timeout=20, check_same_thread=False)
         except BaseException:
-            os.close(self._lock)
+            self._lock.release()
             raise
-        # One connection throughout, or ASE makes a new one for every row.
-        self._connection = sqlite3.connect(path, timeout=20, check_same_thread=False)
-        self._database = ase.db.connect(path, use_lock_file=False)
-        self._database.connection = self._connection
-        self._database.change_count = 0
-        self._writing = False
-        self._pattern: _Pattern | None = None
+        self._folded = -np.inf
+        self._writing = self._closed = False
 
-    def rows(self) -> Iterator[Any]:
-        """All minima, in the order in which they were stored."""
-        yield from self._database.select(sort="id")
+    def minima(self) -> Iterator[Minimum]:
+        """All that are stored, in the order in which they were."""
+        return read_minima(self._connection, self.path, self.values)
 
-    def write(
-        self,
-        minima: Sequence[tuple[int | None, Atoms | AtomsRow, dict[str, float]]],
-        counts: list[tuple[int, dict[str, float]]],
-        values: Mapping[str, str],
-        gone: Sequence[int] = (),
-    ) -> list[int]:
-        """All of it or nothing.
-
-        minima : (row or None for a new one, atoms with energy, key-value pairs). counts : (row, key-value
-        pairs) where only `times_found` changed. values : into `search_state`. gone : rows to delete.
-        Returned: rows of `minima`.
-        """
+    def write(self, changed: Sequence[Minimum], gone: Sequence[Minimum], values: Mapping[str, str]) -> None:
+        """In one transaction: minima that are new (without a row) or changed, minima to delete, texts to set."""
         if not self._writing:
-            # With the write-ahead log a transaction is one append; it is folded in as it grows and at the end.
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._writing = True
-        self._database.change_count = 0  # ASE would commit in between at every 5000th write
-        if self._pattern is not None:
-            self._pattern.inserted = []  # of a transaction that failed
-        with self._connection as cursor:
-            rows = [self._put(cursor, row, atoms, pairs) for row, atoms, pairs in minima]
-            if self._pattern is not None:
-                self._pattern.complete(cursor)
-            # What database.update does, without reading the row; the + keeps SQLite off the index on key.
-            cursor.executemany(
-                "UPDATE systems SET key_value_pairs=? WHERE id=?",
-                [(encode(pairs), row) for row, pairs in counts],
-            )
-            cursor.executemany(
-                "UPDATE number_key_values SET value=? WHERE id=? AND +key='times_found'",
-                [(float(pairs["times_found"]), row) for row, pairs in counts],
-            )
-            for table in ("systems", *KEYED_TABLES):
-                cursor.executemany(f"DELETE FROM {table} WHERE id=?", [(row,) for row in gone])
-            cursor.executemany("INSERT OR REPLACE INTO search_state VALUES (?, ?)", list(values.items()))
+        new = [minimum for minimum in changed if minimum.row is None]
+        before = list(self.minima()) if self.values["format"] == ASE_FORMAT else None
+        with self._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            if before is not None:
+                values = {**values, "format": FORMAT}
+                _leave_ase_tables(connection, before)
+            insert = "INSERT INTO minima VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            rows = [connection.execute(insert, _as_row(minimum)).lastrowid for minimum in new]
+            old = [_as_row(minimum) for minimum in changed if minimum.row is not None]
+            connection.executemany(insert.replace("INSERT", "INSERT OR REPLACE"), old)
+            connection.executemany("DELETE FROM minima WHERE id=?", [(m.row,) for m in gone if m.row is not None])
+            connection.executemany("INSERT OR REPLACE INTO search_state VALUES (?, ?)", list(values.items()))
         self.values.update(values)
-        return rows
-
-    def _put(
-        self, connection: sqlite3.Connection, row: int | None, atoms: Atoms | AtomsRow, pairs: dict[str, float]
-    ) -> int:
-        """One minimum; all but what differs is copied from the first that ASE wrote, for ASE takes its time."""
-        if row is not None or self._pattern is None or not isinstance(atoms, AtomsRow):
-            row = self._database.write(atoms, key_value_pairs=pairs, id=row)
-            if self._pattern is None:
-                self._pattern = _Pattern(connection, row, self._database.blob)
-            return row
-        return self._pattern.insert(connection, atoms, pairs)
+        for minimum, row in zip(new, rows, strict=True):
+            minimum.row = row
+        if time.monotonic() - self._folded > FOLDED_EVERY:
+            self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            self._folded = time.monotonic()
 
     def close(self) -> None:
-        """Let others have the file."""
-        if self._lock >= 0:
-            with suppress(
-                sqlite3.OperationalError
-            ):  # refused while someone reads it: the last to close folds the log in
-                self._connection.execute("PRAGMA journal_mode=DELETE")  # one plain file again
-            self._connection.close()
-            os.close(self._lock)
-            self._lock = -1
+        """Let others have the file, which is then all there is; called again, nothing happens."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._writing:
+            with suppress(sqlite3.OperationalError):  # someone reads it: the last to close folds the log in
+                self._connection.execute("PRAGMA journal_mode=DELETE")
+        self._connection.close()
+        self._lock.release()
 
 
-class _Pattern:
-    """A row that ASE wrote, and new ones of the same atoms made after it."""
+@dataclass
+class ReadOnlyStore:
+    """What an archive file holds now, whoever has it. Nothing is locked, made or changed.
 
-    def __init__(self, connection: sqlite3.Connection, row: int, blob: Callable[[np.ndarray], Any]) -> None:
-        """blob : how ASE packs an array."""
-        self.blob = blob
-        found = connection.execute("SELECT * FROM systems WHERE id=?", (row,))
-        names = [column[0] for column in found.description]
-        self.values = dict(zip(names, found.fetchone(), strict=True))
-        self.values["id"] = None
-        self.species = connection.execute("SELECT Z, n FROM species WHERE id=?", (row,)).fetchall()
-        self.inserted: list[tuple[int, dict[str, float]]] = []  # whose other tables are still to be written
-        self.insertion = f"INSERT INTO systems VALUES ({', '.join('?' * len(names))})"
+    Raises
+    ------
+    ValueError : the file is missing or not a search archive.
+    """
 
-    def insert(self, connection: sqlite3.Connection, minimum: AtomsRow, pairs: dict[str, float]) -> int:
-        """The id of a new row with the positions, the energy and the key-value pairs of this minimum."""
-        changed = {
-            "unique_id": minimum["unique_id"],
-            "ctime": minimum["ctime"],
-            "mtime": minimum["mtime"],
-            "positions": self.blob(minimum.positions),
-            "energy": float(minimum["energy"]),
-            "key_value_pairs": encode(pairs),
-        }
-        row = connection.execute(self.insertion, list({**self.values, **changed}.values())).lastrowid
-        assert row is not None
-        self.inserted.append((row, pairs))
-        return row
+    path: Path
+    values: dict[str, str] = field(init=False)
 
-    def complete(self, connection: sqlite3.Connection) -> None:
-        """The rows of the other tables, of all that were inserted since the last time."""
-        inserted, self.inserted = self.inserted, []
-        connection.executemany(
-            "INSERT INTO species VALUES (?, ?, ?)", [(z, n, row) for row, _ in inserted for z, n in self.species]
-        )
-        connection.executemany(
-            "INSERT INTO number_key_values VALUES (?, ?, ?)",
-            [(key, float(value), row) for row, pairs in inserted for key, value in pairs.items()],
-        )
-        connection.executemany(
-            "INSERT INTO keys VALUES (?, ?)", [(key, row) for row, pairs in inserted for key in pairs]
-        )
+    def __post_init__(self) -> None:
+        if not _has_content(self.path):
+            raise InputError(_missing(self.path))
+        self.values = read_values(self.path)
+
+    def minima(self) -> Iterator[Minimum]:
+        """All that are stored, in the order in which they were."""
+        connection = _connect_to_read(self.path)
+        try:
+            yield from read_minima(connection, self.path, self.values)
+        finally:
+            connection.close()
+
+    def write(self, changed: Sequence[Minimum], gone: Sequence[Minimum], values: Mapping[str, str]) -> None:
+        """Refused."""
+        raise InputError(f"{self.path} was opened for reading only")
+
+    def close(self) -> None:
+        """Nothing is held."""
 
 
-def _lock(path: Path) -> int:
-    """A lock that the system lets go when the process ends, however it ends."""
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.read(handle, 32).decode(errors="replace").strip() or "unknown"
-        os.close(handle)
-        raise BlockingIOError(
-            f"another search (process {owner}) is running in {path.parent}; wait for it or choose another folder"
-        ) from error
-    os.ftruncate(handle, 0)
-    os.write(handle, f"{os.getpid()}\n".encode())
-    return handle
-
-
-def _read_values(path: Path) -> dict[str, str]:
+def read_values(path: Path) -> dict[str, str]:
+    """The texts of an archive file (InputError for what is none)."""
     with open(path, "rb") as file:
         if file.read(16) != b"SQLite format 3\0":
             raise InputError(f"{path} is not a search archive (not an SQLite file); choose another name or folder")
-    connection = sqlite3.connect(path, timeout=20)
+    connection = _connect_to_read(path)
     try:
-        values = dict(connection.execute("SELECT key, value FROM search_state"))
+        values: dict[str, str] = dict(connection.execute("SELECT key, value FROM search_state"))
     except sqlite3.OperationalError as error:
         raise InputError(
             f"{path} is a database of something else, not a search archive; choose another name or folder"
@@ -204,9 +155,48 @@ def _read_values(path: Path) -> dict[str, str]:
         ) from error
     finally:
         connection.close()
-    if values.get("format") != FORMAT:
+    if values.get("format") not in (FORMAT, ASE_FORMAT):
         raise InputError(f"{path} has format {values.get('format')!r}, this version reads {FORMAT!r}")
     return values
+
+
+def read_minima(connection: sqlite3.Connection, path: Path, values: Mapping[str, str]) -> Iterator[Minimum]:
+    """The minima of an archive file of any version."""
+    if values["format"] == ASE_FORMAT:
+        yield from _read_ase_tables(path)
+        return
+    numbers = Composition.parse(values["composition"]).numbers
+    for row, energy, fmax, times, first, energy_std, forces_std, positions in connection.execute(
+        "SELECT id, energy, fmax, times_found, first_quench, energy_std, forces_std, positions FROM minima ORDER BY id"
+    ):
+        x = np.frombuffer(positions, dtype="<f8").astype(float).reshape(len(numbers), 3)
+        yield Minimum(x, numbers, energy, fmax, times, first, energy_std, forces_std, row)
+
+
+def _as_row(minimum: Minimum) -> tuple[object, ...]:
+    positions = np.ascontiguousarray(minimum.positions, dtype="<f8").tobytes()
+    counts = minimum.times_found, minimum.first_quench, minimum.energy_std, minimum.forces_std
+    return minimum.row, minimum.energy, minimum.fmax, *counts, positions
+
+
+def _read_ase_tables(path: Path) -> Iterator[Minimum]:
+    """What version 1 of the format holds, through ASE."""
+    import ase.db
+
+    for row in ase.db.connect(path, type="db", use_lock_file=False).select(sort="id"):
+        known = row.key_value_pairs
+        counts = int(known["times_found"]), int(known["first_quench"])
+        spread = known.get("energy_std"), known.get("forces_std")
+        x, numbers = np.array(row.positions), np.array(row.numbers)
+        yield Minimum(x, numbers, row.energy, known["residual_force"], *counts, *spread, row.id)
+
+
+def _leave_ase_tables(connection: sqlite3.Connection, minima: Sequence[Minimum]) -> None:
+    """Version 1 becomes this version, with the same rows."""
+    connection.execute(_TABLE)
+    connection.executemany("INSERT INTO minima VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [_as_row(m) for m in minima])
+    for table in _ASE_TABLES:
+        connection.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def _create(path: Path, values: Mapping[str, str]) -> None:
@@ -214,15 +204,31 @@ def _create(path: Path, values: Mapping[str, str]) -> None:
     made = path.with_name(f".{path.stem}.new.db")
     for leftover in (made, made.with_name(made.name + "-journal")):
         leftover.unlink(missing_ok=True)
-    with ase.db.connect(made, use_lock_file=False) as database:
-        connection = database.connection
-        connection.execute("PRAGMA synchronous=OFF")  # each table would wait for the disk; nothing is there to lose
-        database.count()
-        # ASE indexes keys only; changing one row must not scan all of them.
-        for table in KEYED_TABLES:
-            connection.execute(f"CREATE INDEX {table}_by_id ON {table}(id)")
-        connection.execute("CREATE TABLE search_state (key TEXT PRIMARY KEY, value TEXT)")
-        connection.executemany("INSERT INTO search_state VALUES (?, ?)", list(values.items()))
+    connection = sqlite3.connect(made)
+    try:
+        connection.execute("PRAGMA synchronous=OFF")  # there is nothing to lose yet, and the file is synced below
+        with connection:
+            connection.execute(_TABLE)
+            connection.execute("CREATE TABLE search_state (key TEXT PRIMARY KEY, value TEXT)")
+            connection.executemany("INSERT INTO search_state VALUES (?, ?)", list(values.items()))
+    finally:
+        connection.close()
     with open(made, "rb+") as file:
         os.fsync(file.fileno())
     os.replace(made, path)
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    """A connection that changes nothing; without a log beside the file it makes no files either."""
+    log = path.with_name(path.name + "-wal")
+    mode = "mode=ro" if _has_content(log) else "immutable=1"
+    return sqlite3.connect(f"{path.resolve().as_uri()}?{mode}", uri=True, timeout=20)
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
+
+
+def _missing(path: Path) -> str:
+    state = "is empty" if path.exists() else "does not exist yet"
+    return f"{path} {state}; give the composition that an archive is to be made for"

@@ -1,13 +1,19 @@
 """The archive: what enters, what merges, what it refuses, and that ASE reads it."""
 
+import errno
+import fcntl
+import shutil
 import sqlite3
+from dataclasses import replace
 
 import ase.db
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from search import Archive, Composition, Relaxed, Sameness
+from search.archive.store import MemoryStore
 from search.geometry.scale import LengthScale
 
 SCALE = LengthScale(Composition.parse("SeB8"))
@@ -55,8 +61,7 @@ def test_badly_converged_copies_merge_once_better_ones_lower_them(tmp_path, stor
     if stored:
         with Archive(tmp_path) as archive:
             assert contents(archive) == before
-        with ase.db.connect(tmp_path / "archive.db") as database:
-            assert database.count() == 2
+        assert contents(Archive.read(tmp_path)) == before
 
 
 @pytest.mark.parametrize(
@@ -84,17 +89,144 @@ def test_reopened_it_is_what_it_was(tmp_path):
     assert len(before) == 7
 
 
-def test_ase_reads_it_while_it_is_open_and_after(tmp_path):
+def test_it_is_read_while_it_is_written_and_after(tmp_path):
     with Archive(tmp_path, "SeB8") as archive:
         for k in (1, 2, 3, 4):
             archive.add(quench(-1.0 - k % 2, seed=k % 2, energy_std=0.5), k)
+        archive.commit({"n": 3})
         for _ in range(2):
-            rows = list(ase.db.connect(tmp_path / "archive.db").select("times_found=2", sort="energy"))
-            assert [row.energy for row in rows] == [-2.0, -1.0]
-            assert [row.first_quench for row in rows] == [1, 2]
-            assert rows[0].energy_std == 0.5
-            assert rows[0].toatoms().get_potential_energy() == -2.0
+            reader = Archive.read(tmp_path / "archive.db")
+            assert contents(reader) == contents(archive)
+            assert reader.state == {"n": 3}
+            with pytest.raises(ValueError, match="for reading only"):
+                reader.add(quench(-5.0), 5)
             archive.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive.db", "archive.db.lock"]
+
+
+def test_exported_it_is_an_ase_database(tmp_path):
+    with Archive(tmp_path, "SeB8") as archive:
+        for k in (1, 2, 3, 4):
+            archive.add(quench(-1.0 - k % 2, seed=k % 2, energy_std=0.5), k)
+        assert archive.export(tmp_path / "ase.db") == 2
+        with pytest.raises(ValueError, match="exists"):
+            archive.export(tmp_path / "ase.db")
+    rows = list(ase.db.connect(tmp_path / "ase.db").select("times_found=2", sort="energy"))
+    assert [row.energy for row in rows] == [-2.0, -1.0]
+    assert [row.first_quench for row in rows] == [1, 2]
+    assert rows[0].energy_std == 0.5
+    assert rows[0].toatoms().get_potential_energy() == -2.0
+    assert (rows[0].positions == quench(-2.0, seed=1).atoms.positions).all()
+
+
+def test_a_copy_of_the_file_alone_has_what_was_committed(tmp_path):
+    """While the search runs, and what is in the log beside the file is lost."""
+    with Archive(tmp_path / "a", "SeB8") as archive:
+        for k in range(3):
+            archive.enter(quench(-1.0 - k, seed=k), k + 1)
+        archive.commit({"n": 3})
+        shutil.copy(archive.path, tmp_path / "copy.db")
+        assert contents(Archive.read(tmp_path / "copy.db")) == contents(archive)
+        archive._store._folded = -np.inf  # a second later
+        archive.add(quench(-7.0, seed=7), 4)
+        shutil.copy(archive.path, tmp_path / "copy.db")
+        assert contents(Archive.read(tmp_path / "copy.db")) == contents(archive)
+        (tmp_path / "copy.db").chmod(0o444)
+        tmp_path.chmod(0o555)  # not even the folder can be written
+        try:
+            assert Archive.read(tmp_path / "copy.db").best.energy == -7.0
+        finally:
+            tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_reading_what_is_not_there_makes_nothing(tmp_path, made):
+    path = tmp_path / "deep" / "a.db" if not made else tmp_path / "a.db"
+    if made:
+        path.touch()
+    for open_ in (Archive.read, Archive):
+        with pytest.raises(ValueError, match="is empty" if made else "does not exist yet"):
+            open_(path)
+    assert list(tmp_path.iterdir()) == ([path] if made else [])
+    assert not made or path.stat().st_size == 0
+
+
+def version_1(path, minima, values):
+    """An archive as it was: ASE's tables with the search's state beside them."""
+    with ase.db.connect(path) as database:
+        for energy, seed in minima:
+            atoms = quench(energy, seed=seed).atoms
+            atoms.calc = SinglePointCalculator(atoms, energy=energy)
+            known = {"times_found": 2, "first_quench": seed + 1, "converged": True, "residual_force": 0.01}
+            database.write(atoms, key_value_pairs=known)
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE search_state (key TEXT PRIMARY KEY, value TEXT)")
+        values = {"format": "search archive 1", "composition": "SeB8", **values}
+        connection.executemany("INSERT INTO search_state VALUES (?, ?)", list(values.items()))
+    connection.close()
+
+
+def test_archives_of_version_1_are_read_and_gone_on_with(tmp_path):
+    path = tmp_path / "archive.db"
+    version_1(path, [(-1.0, 0), (-2.0, 1)], {"signature": "mine", "state": '{"n": 3}'})
+    before = path.read_bytes()
+    known = contents(Archive.read(path))
+    assert [entry[:3] for entry in known] == [(-2.0, 2, 2), (-1.0, 2, 1)]
+    assert known[0][4] == quench(-2.0, seed=1).atoms.positions.tolist()
+    with pytest.raises(ValueError, match="there mine, now yours"):
+        Archive(path, "SeB8", signature="yours")
+    assert path.read_bytes() == before
+    with Archive(path, "SeB8", signature="mine") as archive:
+        assert archive.state == {"n": 3}
+        assert archive.add(quench(-1.0), 5)[0].times_found == 3
+        archive.add(quench(-3.0, seed=2), 6)
+        after = contents(archive)
+    assert [entry[:2] for entry in after] == [(-3.0, 1), (-2.0, 2), (-1.0, 3)]
+    with Archive(path) as archive:
+        assert contents(archive) == after
+        assert archive.state == {"n": 3}
+
+
+def test_a_file_system_without_locks_is_not_taken_for_another_process(tmp_path, monkeypatch):
+    def unsupported(handle, operation):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    with pytest.warns(RuntimeWarning, match="no file locks .*make sure that no other search"):
+        Archive(tmp_path / "a", "SeB8").close()
+    monkeypatch.setattr("search.archive.lock.fcntl", None)  # as on Windows
+    with pytest.warns(RuntimeWarning, match="this system has no file locks"):
+        Archive(tmp_path / "b", "SeB8").close()
+
+
+class Listing(MemoryStore):
+    """A store of one's own."""
+
+    def __init__(self):
+        super().__init__({"composition": "SeB8"})
+        self.rows = {}
+
+    def minima(self):
+        return [replace(minimum) for minimum in self.rows.values()]
+
+    def write(self, changed, gone, values):
+        super().write(changed, gone, values)
+        for minimum in changed:
+            minimum.row = len(self.rows) if minimum.row is None else minimum.row
+            self.rows[minimum.row] = replace(minimum)
+        for minimum in gone:
+            del self.rows[minimum.row]
+
+
+def test_a_store_of_ones_own():
+    store = Listing()
+    archive = Archive(store, signature="mine")
+    archive.add(quench(-1.0), 1)
+    archive.add(quench(-2.0, seed=1), 2)
+    archive.add(quench(-1.0005), 3)
+    assert contents(Archive(store, signature="mine")) == contents(archive)
+    with pytest.raises(ValueError, match="belongs to another search"):
+        Archive(store, signature="yours")
 
 
 def test_what_was_entered_and_not_committed_is_not_there(tmp_path):
@@ -112,7 +244,7 @@ def test_a_transaction_that_fails_leaves_nothing(tmp_path):
         with pytest.raises(TypeError):
             archive.commit({"not plain": object()})
         with pytest.raises(sqlite3.Error):
-            archive._store.write([(None, quench(-3.0).atoms, {"times_found": 1})], [], {"state": object()})
+            archive._store.write([*archive], [], {"state": object()})
     with Archive(tmp_path) as archive:
         assert [m.energy for m in archive] == [-1.0]
 

@@ -15,7 +15,7 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import METHODS, Archive, LennardJones, find_minima
-from search.archive.sqlite import Store
+from search.archive.sqlite import SQLiteStore
 from search.relaxers.ase import ASERelaxer
 
 LITERATURE = {13: -44.326801, 19: -72.659782}  # Cambridge Cluster Database, ε
@@ -99,7 +99,7 @@ def test_interrupted_and_continued_is_undisturbed(tmp_path, method):
 
 
 def test_an_interrupt_while_storing_waits_until_it_is_stored(tmp_path, monkeypatch):
-    write, calls = Store.write, []
+    write, calls = SQLiteStore.write, []
 
     def interrupted_write(self, *arguments):
         calls.append(1)
@@ -107,7 +107,7 @@ def test_an_interrupt_while_storing_waits_until_it_is_stored(tmp_path, monkeypat
             os.kill(os.getpid(), signal.SIGINT)
         return write(self, *arguments)
 
-    monkeypatch.setattr(Store, "write", interrupted_write)
+    monkeypatch.setattr(SQLiteStore, "write", interrupted_write)
     monkeypatch.setattr("search.run.STORED_EVERY", -1.0)  # each batch
     result = find_minima("Ar9", LennardJones(), quenches=160, archive=tmp_path, batch_size=16)
     assert result.stopped_by == "interrupted"
