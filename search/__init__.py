@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from search.archive.archive import Archive
     from search.archive.minimum import Minimum
     from search.convergence import Convergence
-    from search.geometry.composition import Composition
+    from search.geometry.composition import Composition, parse_formula_and_charge
     from search.geometry.fingerprint import Sameness
     from search.islands.run import Island, IslandsResult, find_minima_on_islands
+    from search.moves.registry import MOVES, Move, register_move
     from search.relaxers.ase import ASERelaxer
     from search.relaxers.base import Relaxed, Relaxer
     from search.relaxers.lennard_jones import LennardJones
@@ -38,7 +39,9 @@ _HOMES = {
     "IslandsResult": "search.islands.run",
     "LennardJones": "search.relaxers.lennard_jones",
     "METHODS": "search.searchers.methods",
+    "MOVES": "search.moves.registry",
     "Minimum": "search.archive.minimum",
+    "Move": "search.moves.registry",
     "Progress": "search.result",
     "Relaxed": "search.relaxers.base",
     "Relaxer": "search.relaxers.base",
@@ -47,10 +50,13 @@ _HOMES = {
     "Searcher": "search.searchers.base",
     "find_minima": "search.run",
     "find_minima_on_islands": "search.islands.run",
+    "parse_formula_and_charge": "search.geometry.composition",
+    "register_move": "search.moves.registry",
 }
 
 __all__ = [
     "METHODS",
+    "MOVES",
     "ASERelaxer",
     "Archive",
     "BasinHopping",
@@ -63,6 +69,7 @@ __all__ = [
     "IslandsResult",
     "LennardJones",
     "Minimum",
+    "Move",
     "Progress",
     "Relaxed",
     "Relaxer",
@@ -71,6 +78,8 @@ __all__ = [
     "Searcher",
     "find_minima",
     "find_minima_on_islands",
+    "parse_formula_and_charge",
+    "register_move",
 ]
 
 

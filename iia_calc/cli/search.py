@@ -92,8 +92,8 @@ def search(
 ) -> None:
     """Find the low-lying isomers of a cluster of boron and selenium, and rank them.
 
-    The folder receives isomers.extxyz (lowest first), isomers.png (energy ladder and structures), archive.db (an ASE
-    database, written as minima are found), run.json (settings, versions, weights) and config.yml (to repeat it). The
+    The folder receives isomers.extxyz (lowest first), isomers.png (energy ladder and structures), archive.db (every
+    minimum, as it is found), run.json (settings, versions, weights) and config.yml (to repeat it). The
     same command on the same folder goes on; Ctrl-C ends the search and still shows what was found.
     """
     options = locals()

@@ -15,6 +15,8 @@ from ase.io import iread
 from ase.io.formats import UnknownFileTypeError
 
 from iia_calc.common.units import energy_in_ev, force_in_ev_per_angstrom, length_in_angstrom
+from search.archive.archive import Archive
+from search.archive.sqlite import is_archive
 from search.errors import IIAError, InputError
 
 
@@ -54,10 +56,15 @@ def read_frames(path: Path, only_first: bool = False) -> tuple[list[Atoms], str]
 
 
 def _database(path: Path) -> list[Atoms]:
-    """Rows of an ASE database; a SchNetPack one keeps its properties in `data` and their units in its metadata."""
+    """Minima of a search archive, or rows of an ASE database.
+
+    A SchNetPack database keeps its properties in `data` and their units in its metadata.
+    """
     with path.open("rb") as head:
         if head.read(16) != b"SQLite format 3\x00":
             raise InputError(f"{path} is not an ASE database")
+    if is_archive(path):
+        return [minimum.atoms for minimum in Archive.read(path)]
     try:
         database = connect(path, append=True, use_lock_file=False)
         metadata = dict(database.metadata)

@@ -160,6 +160,14 @@ def read_values(path: Path) -> dict[str, str]:
     return values
 
 
+def is_archive(path: Path) -> bool:
+    """Whether this file is a search archive."""
+    try:
+        return bool(_has_content(path) and read_values(path))
+    except InputError:
+        return False
+
+
 def read_minima(connection: sqlite3.Connection, path: Path, values: Mapping[str, str]) -> Iterator[Minimum]:
     """The minima of an archive file of any version."""
     if values["format"] == ASE_FORMAT:

@@ -49,27 +49,44 @@ def moves_without(names: Collection[str], shares: Mapping[str, float] = DEFAULT_
     return left
 
 
+Change = Callable[[np.ndarray, LengthScale, np.random.Generator, float], np.ndarray]
+"""(positions, scale, rng, step) -> new positions [n_atoms, 3], which may overlap. The array given may be changed."""
+Combine = Callable[[np.ndarray, np.ndarray, LengthScale, np.random.Generator], np.ndarray]
+"""(positions, mate, scale, rng) -> new positions; mate [n_atoms, 3] is another minimum."""
+
+
 @dataclass(frozen=True)
 class Move:
-    """One kind of move.
+    """One kind of move: a function that changes one minimum, or one that combines two.
 
     Attributes
     ----------
     name : as settings and results call it.
-    change : (positions, scale, rng, step) -> positions, which may overlap.
+    change : (positions, scale, rng, step) -> new positions [n_atoms, 3], which may overlap.
+    combine : (positions, mate, scale, rng) -> new positions, of two minima; in place of `change`.
     step : first step size (in bond lengths, or in half turns), adapted in a search; None where there is none.
     min_atoms, min_elements : what a composition must have for the move to make sense.
-    mates : whether `change` takes a second minimum [n_atoms, 3] as well, after the first.
+
+    Raises
+    ------
+    ValueError : neither `change` nor `combine` is given, or both are; a size that makes no sense.
     """
 
     name: str
-    change: Callable[..., np.ndarray]
+    change: Change | None = None
+    combine: Combine | None = None
     step: float | None = None
     min_atoms: int = 2
     min_elements: int = 1
-    mates: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.change is None) == (self.combine is None):
+            raise InputError(f"move {self.name!r} needs either change or combine")
+        if self.step is not None and not self.step > 0:
+            raise InputError(f"move {self.name!r} has step {self.step!r}; it must be above 0, or None")
 
     def applicable(self, composition: Composition) -> bool:
+        """Whether the composition has the atoms and elements that the move needs."""
         return composition.n_atoms >= self.min_atoms and len(composition.counts) >= self.min_elements
 
     def __call__(
@@ -81,10 +98,16 @@ class Move:
         mate: np.ndarray | None = None,
     ) -> np.ndarray:
         """New positions [n_atoms, 3] without overlaps; without a mate the structure is its own."""
-        size = (self.step or 0.0) if step is None else step
-        if self.mates:
-            return scale.push_apart(self.change(positions.copy(), positions if mate is None else mate, scale, rng))
-        return scale.push_apart(self.change(positions.copy(), scale, rng, size))
+        if self.combine is not None:
+            moved = self.combine(positions.copy(), positions if mate is None else mate, scale, rng)
+        else:
+            assert self.change is not None  # checked when it was made
+            moved = self.change(positions.copy(), scale, rng, (self.step or 0.0) if step is None else step)
+        if moved.shape != positions.shape:
+            raise InputError(
+                f"move {self.name!r} gives positions of shape {list(moved.shape)} for {len(positions)} atoms"
+            )
+        return scale.push_apart(moved)
 
 
 @dataclass
@@ -203,7 +226,7 @@ class MoveSet:
 
     def mixes(self, name: str | None) -> bool:
         """Whether a move takes a second minimum."""
-        return name in MOVES and MOVES[name].mates
+        return name in MOVES and MOVES[name].combine is not None
 
     def record(
         self,
@@ -243,7 +266,7 @@ class MoveSet:
         self.payoffs = {name: Payoff(**payoff) for name, payoff in state["payoffs"].items()}
 
 
-def check_shares(shares: dict[str, float]) -> None:
+def check_shares(shares: Mapping[str, float]) -> None:
     """Raise a ValueError that names the moves there are, unless `shares` is a weight per move."""
     unknown = sorted(set(shares) - set(MOVES))
     if unknown:
@@ -262,10 +285,28 @@ MOVES = {
         Move("refill", refill, min_atoms=5),
         Move("interior", interior, min_atoms=5),
         Move("twist", twist, step=0.5, min_atoms=4),
-        Move("splice", splice, min_atoms=6, mates=True),
-        Move("mix", mix, min_atoms=2, mates=True),
+        Move("splice", combine=splice, min_atoms=6),
+        Move("mix", combine=mix, min_atoms=2),
         Move("symmetrise", symmetrise, min_atoms=5),
         Move("swap", swap, min_elements=2),
         Move("relocate", relocate, min_atoms=3, min_elements=2),
     )
 }
+"""All moves by name. Add one with `register_move`."""
+
+
+def register_move(move: Move) -> Move:
+    """Make `move` known, so that settings can give it a share: `BasinHoppingSettings(moves={..., move.name: 0.2})`.
+
+    Where a search runs in several processes, register it in the module that the relaxer is made in: the workers import
+    that.
+
+    Raises
+    ------
+    ValueError : another move has this name.
+    """
+    known = MOVES.get(move.name)
+    if known is not None and known != move:
+        raise InputError(f"there is a move {move.name!r} already; choose another name")
+    MOVES[move.name] = move
+    return move

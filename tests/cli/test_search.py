@@ -14,6 +14,7 @@ from ase.io import read, write
 from cli_process import ENVIRONMENT, IIA
 
 from iia_calc.model import storage
+from search import Archive
 from search.geometry.shape import SHAPES
 
 
@@ -36,7 +37,7 @@ def test_json_is_all_that_standard_output_has(searched):
 def test_folder(searched, model):
     folder, result = searched
     frames = read(folder / "isomers.extxyz", ":")
-    assert len(frames) == len(result["isomers"]) == len(connect(folder / "archive.db"))
+    assert len(frames) == len(result["isomers"]) == len(Archive.read(folder))
     for atoms, isomer in zip(frames, result["isomers"], strict=True):
         assert atoms.get_potential_energy() == pytest.approx(isomer["energy"], abs=1e-6)
         assert (atoms.info["rank"], atoms.info["shape"]) == (isomer["rank"], isomer["shape"])
@@ -88,7 +89,7 @@ def test_ctrl_c_shows_what_was_found_and_kill_loses_nothing(model, tmp_path):
         pytest.fail(f"no {n} minima in a minute: {process.communicate()[1]}")
 
     def stored():
-        return sum(row.times_found for row in connect(tmp_path / "out/archive.db").select())
+        return sum(minimum.times_found for minimum in Archive.read(tmp_path / "out"))
 
     process = start()
     wait_for_quenches(process, 10)

@@ -167,7 +167,7 @@ def test_splice_takes_a_side_from_each():
     rng = np.random.default_rng(0)
     for kind in ("compact", "planar"):
         one, other = scale.seed(rng, kind), scale.seed(rng, kind)
-        child = MOVES["splice"].change(one.copy(), other, scale, rng)
+        child = MOVES["splice"].combine(one.copy(), other, scale, rng)
         between = [np.linalg.norm(x[:, None] - x[None], axis=-1) for x in (one, other, child)]
         kept = np.isclose(between[2], between[0], atol=1e-6).sum(1) > 2
         assert 2 <= kept.sum() <= 14
@@ -180,8 +180,8 @@ def test_mates_are_aligned_before_they_are_mixed():
     one, other = (r.atoms.positions for r in lj.relax([scale.atoms(scale.seed(rng)) for _ in range(2)]))
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     copy = one[rng.permutation(13)] @ turn + 2.0
-    assert MOVES["mix"].change(one.copy(), copy, scale, rng) == pytest.approx(one, abs=1e-6)
-    assert np.abs(MOVES["mix"].change(one.copy(), other, scale, rng) - one).max() > 0.1
+    assert MOVES["mix"].combine(one.copy(), copy, scale, rng) == pytest.approx(one, abs=1e-6)
+    assert np.abs(MOVES["mix"].combine(one.copy(), other, scale, rng) - one).max() > 0.1
 
 
 def test_shares_follow_what_pays_and_none_dies():
