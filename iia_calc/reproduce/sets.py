@@ -109,6 +109,8 @@ class Library:
             wanted = Atoms(re.sub("-O?$", "", name)).get_chemical_formula()
             if found.atoms(0).get_chemical_formula() != wanted:
                 raise InputError(f"{found.source} is to hold {name}, but holds {found.formula}")
+            if not np.isfinite(found.energies).all():
+                raise InputError(f"{found.source} lacks energies; a set of the paper has one for every structure")
             if self.treatment == "corrected":
                 found = found.select(sound(found))
             self._read[name] = self._draw(name, found)
