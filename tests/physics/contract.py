@@ -16,6 +16,7 @@ from clusters import ELEMENT_ENERGIES, flat, random_cluster, small_potential
 from scipy.spatial.transform import Rotation
 
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
+from iia_calc.training.smoothness import turns
 
 
 def total(potential, atoms):
@@ -125,6 +126,21 @@ class PotentialContract:
             assert pull < 1e-5
         else:
             assert energy > 1e-5  # the hard softmax jumps: the control of this test
+
+    def test_a_force_turns_seldom(self, potential):
+        """Whatever the weights, an atom that is pulled away sees no ripples: the radial basis has none to give."""
+        atoms = random_cluster(7, seed=3, n_selenium=2)
+        away = atoms.positions - atoms.positions.mean(0)
+        atom = int(np.linalg.norm(away, axis=1).argmax())
+        direction = away[atom] / np.linalg.norm(away[atom])
+        places = np.arange(0.0, 5.0, 0.05)
+        clusters = [atoms.copy() for _ in places]
+        for moved, place in zip(clusters, places, strict=True):
+            moved.positions[atom] += place * direction
+        pulls = potential(*flat(clusters)).forces.view(len(places), -1, 3)[:, atom].numpy() @ direction
+        largest = np.abs(pulls).max()
+        assert turns(pulls, 0.01 * largest) <= 12
+        assert turns(pulls + 0.02 * largest * np.sin(2 * np.pi * places / 0.3), 0.01 * largest) > 12  # control
 
     def test_smooth_where_the_distance_saturates_and_the_repulsion_ends(self, potential):
         bond, settings = 2 * covalent_radii[5], potential.repulsion.settings

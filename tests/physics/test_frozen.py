@@ -43,9 +43,32 @@ def test_angles_in_float32(attention, angular, distance_logits, directions):
     assert float((merged.forces - expected.forces).abs().max()) < 1e-5 * largest
 
 
+@pytest.mark.parametrize("angular", [1, 2])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_vectors_against_autograd(angular, dtype):
+    """Energies and forces written out, in float32 with tabulated filters, against float64's autograd."""
+    settings = {"kind": "vectors", "angular": angular, "attention": None}
+    exact, frozen = small_potential(**settings), small_potential(dtype=dtype, **settings)
+    Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (21, 1, 6)], torch.float32)
+    r = R.double().requires_grad_(True)
+    energies = exact.atomic_energies(Z, r, batch)
+    (gradient,) = torch.autograd.grad(energies.sum(), r)
+    found, forces = frozen.evaluate(frozen.pairs_of(R, batch), Z, R)
+    assert frozen._frozen_cache is not None
+    allowed = 1e-5 if dtype == torch.float32 else 1e-12
+    assert float((found - energies.detach()).abs().max()) < allowed
+    assert float((forces + gradient).abs().max()) < allowed * float(gradient.abs().max())
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize(
-    "settings", [{}, {"angular": 2, "distance_logits": True}, {"angular": 2, "directions": "convolution"}]
+    "settings",
+    [
+        {},
+        {"angular": 2, "distance_logits": True},
+        {"angular": 2, "directions": "convolution"},
+        {"kind": "vectors", "angular": 2, "attention": None},
+    ],
 )
 def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
     """Parts of a batch, of one size and of several, in any order: the energies and forces of each alone."""

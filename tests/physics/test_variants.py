@@ -134,6 +134,59 @@ def test_forces_can_be_trained(attention, activation, angular, directions):
     assert abs(slope) > 1e-4
 
 
+@pytest.mark.parametrize("angular", [1, 2])
+def test_forces_of_vectors_can_be_trained(angular):
+    """As above, of each parameter that the loss depends on."""
+    potential = small_potential(kind="vectors", angular=angular, attention=None).requires_grad_(True)
+    Z, R, batch = flat([random_cluster(5), random_cluster(3, seed=1)])
+
+    def loss():
+        r = R.clone().requires_grad_(True)
+        energy = potential.atomic_energies(Z, r, batch).sum()
+        (gradient,) = torch.autograd.grad(energy, r, create_graph=True)
+        return gradient.square().sum() + 0.1 * energy
+
+    parameters = list(potential.parameters())
+    gradients = torch.autograd.grad(loss(), parameters, allow_unused=True)
+    for p, g in zip(parameters, gradients, strict=True):
+        direction = torch.randn(p.shape, generator=torch.Generator().manual_seed(0), dtype=p.dtype)
+        step, ends = 1e-5, []
+        for sign in (1, -2, 1):
+            with torch.no_grad():
+                p.add_(sign * step * direction)
+            ends.append(float(loss().detach()))
+        slope = 0.0 if g is None else float((g * direction).sum())
+        assert slope == pytest.approx((ends[0] - ends[1]) / (2 * step), rel=1e-4, abs=1e-6)
+
+
+def test_energies_of_vectors_are_bounded_where_atoms_crowd():
+    """Whatever the weights: without the repulsion the network's part grows no further as atoms meet."""
+    potential = small_potential(kind="vectors", angular=2, attention=None)
+    crowd = random_cluster(20, seed=2, shortest=0.05)
+    Z, R, batch = flat([crowd])
+    hidden = potential.head.layers[0].weight.shape[1]
+    first, second = potential.head.layers
+    largest = float(first.weight.norm(dim=1).mul(hidden**0.5).add(first.bias.abs()) @ second.weight[0].abs())
+    for scale in (1.0, 0.1, 1e-3):
+        energies = potential.atomic_energies(Z, R * scale, batch, repulsion=False)
+        assert float(energies.abs().max()) < 2 * (largest + float(second.bias.abs()))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"angular": 0}, "needs angular 1 or 2, not 0"),
+        ({"attention": "hard"}, "no attention"),
+        ({"n_heads": 3}, "128 features cannot be shared by 3 heads"),
+        ({"angular": 2, "n_tensors": 20}, "20 features cannot be shared by 4 heads|20 features"),
+        ({"kind": "tensors"}, "unknown kind of network 'tensors'; choose schnet or vectors"),
+    ],
+)
+def test_settings_of_vectors_are_checked(settings, message):
+    with pytest.raises(ValueError, match=message):
+        NetworkSettings(**{"kind": "vectors", "angular": 1, "attention": None, "n_heads": 16} | settings)
+
+
 @pytest.mark.parametrize("wrong", [4, -1, 1.5])
 def test_angular_is_a_degree(wrong):
     with pytest.raises(ValueError, match=f"from 0 to 3, not {wrong}"):

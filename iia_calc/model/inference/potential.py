@@ -33,7 +33,9 @@ def frozen_network(network: SchNetIIA | VectorNetwork, head: AtomwiseHead, close
     """`network` with its gradient written out, or None where only autograd serves."""
     if isinstance(network, VectorNetwork):
         return FrozenVectors(network, head, closest) if FrozenVectors.covers(network.settings) else None
-    return FrozenNetwork(network, head, closest) if FrozenNetwork.covers(network.settings) else None
+    if isinstance(network, SchNetIIA) and FrozenNetwork.covers(network.settings):
+        return FrozenNetwork(network, head, closest)
+    return None
 
 
 class _Part(NamedTuple):

@@ -9,16 +9,26 @@ from iia_calc.model.network.vectors import VectorBlock, VectorNetwork
 
 
 class Block:
-    """One block's matrices as the way there uses them [in, out], and as the way back does [out, in]."""
+    """One block's matrices as the way there uses them [in, out], and as the way back does [out, in].
 
-    def __init__(self, block: VectorBlock, bend: Bend):
-        self.first, self.value_widths, self.context_widths = block.first, block.value_widths, block.context_widths
+    last : only scalars are asked of it, so what would change its vectors is left out.
+    """
+
+    def __init__(self, block: VectorBlock, bend: Bend, last: bool):
+        self.first, self.last, self.value_widths = block.first, last, block.value_widths
         self.widths = block.context_widths[:-1]  # of each degree
         self.values0, self.bias0 = _before(block.values[0], bend)
         self.values1, self.bias1 = _after(block.values[1], bend)
         self.context0, self.context_bias0 = _before(block.context[0], bend)
         self.context1, self.context_bias1 = _after(block.context[1], bend)
         self.mix = [mix.get_parameter("weight").detach().T.contiguous() for mix in block.mix]  # [F, 2 F] of each degree
+        if last:
+            ds, *_, share = self.context1.split(block.context_widths, 1)
+            self.context1 = torch.cat([ds, share], 1)
+            ds, *_, share = self.context_bias1.split(block.context_widths)
+            self.context_bias1 = torch.cat([ds, share])
+            self.mix[1:] = [mix.chunk(2, 1)[0].contiguous() for mix in self.mix[1:]]  # their lengths alone
+        self.gate_widths = [] if last else self.widths[1:]
         self.values0_t, self.values1_t = self.values0.T.contiguous(), self.values1.T.contiguous()
         self.context0_t, self.context1_t = self.context0.T.contiguous(), self.context1.T.contiguous()
         self.mix_t = [mix.T.contiguous() for mix in self.mix]

@@ -8,35 +8,34 @@ Letters as there and in `network.vectors`; q filters of a head. g... is dE/d of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import torch
 
-from iia_calc.model.inference.network import Entry, Gradient, Reader
+from iia_calc.model.inference.network import Entry, Gradient
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
 from iia_calc.model.inference.weights import Bend
 from iia_calc.model.network.harmonics import SlotHarmonics
 from iia_calc.model.network.schnet import AtomwiseHead
 from iia_calc.model.network.settings import NetworkSettings
-from iia_calc.model.network.vectors import SHORTEST, VectorNetwork
+from iia_calc.model.network.vectors import SHORTEST, Parts, VectorNetwork
 from iia_calc.model.pairs.clusters import ClusterPairs
 
 
 class Saturated:
-    """x / sqrt(1 + mean x²) of features [A, F] or [C, A, F], and the way back."""
+    """x / sqrt(1 + mean x²) of features [A, F] or [A, C, F], and the way back."""
 
     def __init__(self, x: torch.Tensor):
-        squares = x.square() if x.ndim == 2 else x.square().sum(0)  # [A, F]
-        self.scale = torch.rsqrt(squares.mean(1, keepdim=True).add_(1.0))  # [A, 1]
+        self.share, self.shape = 1 / x.shape[-1], (-1, *[1] * (x.ndim - 1))
+        length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
+        self.scale = length.square_().mul_(self.share).add_(1.0).rsqrt_().view(self.shape)
         self.value = x * self.scale
 
     def back(self, g: torch.Tensor) -> torch.Tensor:
-        along = g * self.value
-        along = (along if along.ndim == 2 else along.sum(0)).mean(1, keepdim=True)  # [A, 1]
-        return torch.addcmul(g, self.value, along, value=-1.0).mul_(self.scale)
+        along = (g * self.value).view(len(g), -1).sum(1).view(self.shape)
+        return torch.addcmul(g, self.value, along, value=-self.share).mul_(self.scale)
 
 
 @dataclass
@@ -47,10 +46,10 @@ class _Gathered:
     values: torch.Tensor  # [A, n_values F]
     by_head: list[torch.Tensor]  # [H B, N, D] of each degree from 0
     both: list[torch.Tensor]  # [H B, C N, N] weights times harmonics of each degree from 1
-    s: Any = None  # Saturated; None in the first block, as what follows
+    s: Saturated | None = None
     bent: tuple[torch.Tensor, ...] = ()
-    V: Any = None  # list[Saturated]
-    given: Any = None  # [H B, N, C D]
+    V: list[Saturated] = field(default_factory=list)
+    given: list[torch.Tensor] = field(default_factory=list)  # [H B, N, C D]
 
 
 class _Updated(NamedTuple):
@@ -58,11 +57,12 @@ class _Updated(NamedTuple):
 
     s: Saturated
     V: list[Saturated]
-    ab: list[tuple[torch.Tensor, torch.Tensor]]  # [C, A, F] each
+    ab: list[tuple[torch.Tensor, ...]]  # [A, C, width] each
     lengths: list[torch.Tensor]
     product: torch.Tensor  # [A, F]
     bent: tuple[torch.Tensor, ...]
-    out: torch.Tensor  # [A, (1 + 2 L) F]
+    gates: list[torch.Tensor]
+    share: torch.Tensor
 
 
 class FrozenVectors:
@@ -77,7 +77,8 @@ class FrozenVectors:
         self.bend = Bend(settings.activation)
         with torch.no_grad():
             self.embedding = network.embedding.weight.detach()
-            self.blocks = [Block(block, self.bend) for block in network.blocks()]
+            blocks = network.blocks()
+            self.blocks = [Block(block, self.bend, block is blocks[-1]) for block in blocks]
             h0, c0, h1, self.c1 = (parameter.detach() for parameter in head.layers.parameters())
             self.h0, self.c0 = h0 * self.bend.in_scale, c0 * self.bend.in_scale
             self.h0_t, self.h1 = self.h0.T.contiguous(), h1 * self.bend.out_scale
@@ -85,7 +86,7 @@ class FrozenVectors:
             if self.embedding.dtype == torch.float32:
                 exact = RadialFilters(network, self.bend, torch.float64)
                 self.table = DistanceTable(
-                    exact, exact.groups, closest, settings.cutoff, self.embedding.dtype, self.embedding.device
+                    exact, [sum(exact.groups)], closest, settings.cutoff, self.embedding.dtype, self.embedding.device
                 )
 
     @staticmethod
@@ -105,68 +106,64 @@ class FrozenVectors:
         self, entry: Entry, distances: torch.Tensor, directions: torch.Tensor, pairs: ClusterPairs
     ) -> tuple[torch.Tensor, Gradient]:
         """As `FrozenNetwork`: distances [B, N, N] Å, directions [B, 3, N, N] -> energies [A] eV, their gradient."""
-        weights, slope = self._readers(distances, pairs)
+        weights, slopes = self._filters(distances, pairs)
         others = pairs.others(self.embedding.dtype).view_as(distances)
         harmonics = SlotHarmonics(directions, others, self.degree)
         channels = harmonics.values.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]  # [B, C, N, N] each
         s, V = entry.x, list[torch.Tensor]()
         gathered, updated = list[_Gathered](), list[_Updated]()
         for t, block in enumerate(self.blocks):
-            s, V, kept = self._gather(block, s, V, weights(t), channels, entry.entered if t == 0 else None)
+            s, V, kept = self._gather(block, s, V, weights[t], channels, entry.entered if t == 0 else None)
             gathered.append(kept)
-            s, V, mixed = self._update(block, s, V, last=t + 1 == len(self.blocks))
+            s, V, mixed = self._update(block, s, V)
             updated.append(mixed)
         final = Saturated(s)
         bent, kept_head = self.bend(torch.addmm(self.c0, final.value, self.h0_t))  # [A, F / 2]
         energies = torch.addmv(self.c1, bent, self.h1[0])  # [A]
         g = self.bend.slope(pairs.real(s.dtype).unsqueeze(1) * self.h1, kept_head) @ self.h0  # [A, F]
-        gs, gV = final.back(g), [torch.zeros_like(v) for v in V]
-        by_distance = torch.zeros_like(distances)
-        by_channel = [torch.zeros_like(channel) for channel in channels]
+        gs, gV = final.back(g), list[torch.Tensor]()
+        g_all = torch.empty(slopes.shape, dtype=s.dtype, device=s.device)  # [T q H, B N N]
+        g_filters = g_all.split(self.filters.groups)
+        g_harmonics = torch.zeros_like(harmonics.values)
+        g_channels = g_harmonics.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]
         for t in reversed(range(len(self.blocks))):
-            gs, gV = self._update_back(self.blocks[t], gs, gV, updated.pop())
-            gs, gV, g_weights = self._gather_back(self.blocks[t], gs, gV, gathered.pop(), channels, by_channel)
-            by_distance += (g_weights.view(-1, *distances.shape) * slope(t)).sum(0)
-        by_channel = [torch.zeros_like(others).unsqueeze(1), *by_channel]
-        return energies, Gradient(by_distance, harmonics.gradient(torch.cat(by_channel, 1)))
+            block, g_weights = self.blocks[t], g_filters[t].view(weights[t].shape)
+            gs, gV = self._update_back(block, gs, gV, updated.pop())
+            gs, gV = self._gather_back(block, gs, gV, gathered.pop(), channels, g_weights, g_channels)
+        by_distance = g_all.mul_(slopes).sum(0).view(distances.shape)
+        return energies, Gradient(by_distance, harmonics.gradient(g_harmonics))
 
-    def _readers(self, d: torch.Tensor, pairs: ClusterPairs) -> tuple[Reader, Reader]:
-        """Two functions of a block's number: its filters [q, H B, N, N] and their slopes [q H, B, N, N]."""
+    def _filters(self, d: torch.Tensor, pairs: ClusterPairs) -> tuple[Parts, torch.Tensor]:
+        """Filters of each block [q, H B, N, N], and the slopes of all [T q H, B N N]."""
         b, n, _ = d.shape
         if self.table is not None:
-            table, places = self.table, self.table.places(d.view(-1))
-            values: Reader = lambda t: table.values(t, places)  # noqa: E731
-            slopes: Reader = lambda t: table.slopes(t, places)  # noqa: E731
+            places = self.table.places(d.view(-1))
+            values, slopes = self.table.values(0, places), self.table.slopes(0, places)  # [S, T q H]
         else:
             both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
-            parts = [[pairs.expand(x) for x in part.split(self.filters.groups, 1)] for part in both]
-            values, slopes = parts[0].__getitem__, parts[1].__getitem__
-
-        def weights(t: int) -> torch.Tensor:
-            columns = values(t).reshape(b * n * n, -1).T.contiguous()  # [q H, B N N]
-            return columns.view(-1, self.heads * b, n, n)
-
-        return weights, lambda t: slopes(t).reshape(b * n * n, -1).T.view(-1, b, n, n)
+            values, slopes = (pairs.expand(part).flatten(0, 1) for part in both)
+        parts = values.T.contiguous().split(self.filters.groups)
+        return tuple(part.view(-1, self.heads * b, n, n) for part in parts), slopes.T
 
     def _gather(
         self,
         block: Block,
         s: torch.Tensor,
-        V: Sequence[torch.Tensor],
+        V: Parts,
         weights: torch.Tensor,
-        channels: Sequence[torch.Tensor],
+        channels: Parts,
         values: torch.Tensor | None,
     ) -> tuple[torch.Tensor, list[torch.Tensor], _Gathered]:
-        """s [A, F], V [C, A, F] of each degree; `values` where they are known -> the next s and V, what was kept."""
+        """s [A, F], V [A, C, F] of each degree; `values` where they are known -> the next s and V, what was kept."""
         b, heads = len(channels[0]), self.heads
-        seen: Any = None
+        seen: Saturated | None = None
         bent: tuple[torch.Tensor, ...] = ()
         if values is None:
             seen = Saturated(s)
             hidden, bent = self.bend(torch.addmm(block.bias0, seen.value, block.values0))
             values = torch.addmm(block.bias1, hidden, block.values1)  # [A, n_values F]
         parts = values.split(block.value_widths, 1)
-        by_head = [apart(part[None], b, heads) for part in parts[: 1 + self.degree]]
+        by_head = [apart(part, b, heads) for part in parts[: 1 + self.degree]]
         kept = _Gathered(weights, values, by_head, [], seen, bent)
         s = s + joined(torch.bmm(weights[0], by_head[0]), b, heads)
         sums = []
@@ -176,46 +173,58 @@ class FrozenVectors:
         if block.first:
             return s, sums, kept
         kept.V = [Saturated(v) for v in V]
-        kept.given = [apart(v.value * x, b, heads) for v, x in zip(kept.V, parts[1 + self.degree :], strict=True)]
+        kept.given = [
+            apart(v.value * x[:, None], b, heads) for v, x in zip(kept.V, parts[1 + self.degree :], strict=True)
+        ]
         for k, given in enumerate(kept.given):
             got = torch.bmm(weights[1 + self.degree + k], given)  # [H B, N, C D]
-            sums[k] = together(got, b, heads, len(V[k])).add_(sums[k]).add_(V[k])
+            sums[k] = together(got, b, heads, V[k].shape[1]).add_(sums[k]).add_(V[k])
         return s, sums, kept
 
     def _update(
-        self, block: Block, s: torch.Tensor, V: list[torch.Tensor], last: bool
+        self, block: Block, s: torch.Tensor, V: list[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor], _Updated]:
         """The mixing of each atom's features; of the last block only s is used."""
         seen, seen_V = Saturated(s), [Saturated(v) for v in V]
-        ab, lengths = [], []
-        for v, mix in zip(seen_V, block.mix, strict=True):
-            a, b = torch.matmul(v.value, mix).chunk(2, -1)  # [C, A, F] each
-            ab.append((a, b))
-            lengths.append(a.square().sum(0).add_(SHORTEST).sqrt_())
-        hidden, bent = self.bend(torch.addmm(block.context_bias0, torch.cat([seen.value, *lengths], 1), block.context0))
+        mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
+        # [A, C, width] each; of the last block's tensors there is no b
+        ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
+        lengths = [part[0].square().sum(1).add_(SHORTEST).sqrt_() for part in ab]
+        context = torch.cat([seen.value, *lengths], 1)
+        hidden, bent = self.bend(torch.addmm(block.context_bias0, context, block.context0))
         out = torch.addmm(block.context_bias1, hidden, block.context1)
-        ds, *gates, share = out.split(block.context_widths, 1)
-        product = (ab[0][0] * ab[0][1]).sum(0)  # [A, F]
+        ds, *gates, share = out.split([block.widths[0], *block.gate_widths, block.widths[0]], 1)
+        product = (ab[0][0] * ab[0][1]).sum(1)  # [A, F]
         s = (s + ds).addcmul_(share, product)
-        if not last:
-            V = [torch.addcmul(v, gate, b) for v, gate, (_, b) in zip(V, gates, ab, strict=True)]
-        return s, V, _Updated(seen, seen_V, ab, lengths, product, bent, out)
+        V = [
+            torch.addcmul(v, gate[:, None], part[1]) for v, gate, part in zip(V, gates, ab, strict=False)
+        ]  # none of the last
+        return s, V, _Updated(seen, seen_V, ab, lengths, product, bent, gates, share)
 
     def _update_back(
         self, block: Block, gs: torch.Tensor, gV: list[torch.Tensor], kept: _Updated
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        _, *gates, share = kept.out.split(block.context_widths, 1)
-        g_gates = [(g * b).sum(0) for g, (_, b) in zip(gV, kept.ab, strict=True)]
+        """Gradients by what the mixing was given; of the last block's vectors none come back (`gV` empty)."""
+        g_gates = [(g * part[1]).sum(1) for g, part in zip(gV, kept.ab, strict=False)]
         g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1_t)
         g_context = torch.mm(self.bend.slope(g_hidden, kept.bent), block.context0_t)
         g_seen, *g_lengths = g_context.split(block.widths, 1)
-        g_product, results = gs * share, []  # [A, F]
-        for k, (a, b) in enumerate(kept.ab):
-            g_a, g_b = a * (g_lengths[k] / kept.lengths[k]), gV[k] * gates[k]
+        g_product, results = (gs * kept.share)[:, None], []  # [A, 1, F]
+        for k, part in enumerate(kept.ab):
+            width = block.widths[k + 1]
+            g_mixed = gs.new_empty(*part[0].shape[:2], width * len(part))
+            g_parts = g_mixed.split(width, 2)
+            torch.mul(part[0], g_lengths[k].div_(kept.lengths[k])[:, None], out=g_parts[0])
+            if not block.last:
+                torch.mul(gV[k], kept.gates[k][:, None], out=g_parts[1])
             if k == 0:
-                g_a, g_b = g_a.addcmul_(b, g_product), g_b.addcmul_(a, g_product)
-            back = kept.V[k].back(torch.matmul(torch.cat([g_a, g_b], -1), block.mix_t[k]))
-            results.append(back.add_(gV[k]))
+                g_parts[0].addcmul_(part[1], g_product)
+                if block.last:
+                    torch.mul(part[0], g_product, out=g_parts[1])
+                else:
+                    g_parts[1].addcmul_(part[0], g_product)
+            back = kept.V[k].back(torch.matmul(g_mixed, block.mix_t[k]))
+            results.append(back if block.last else back.add_(gV[k]))
         return kept.s.back(g_seen).add_(gs), results
 
     def _gather_back(
@@ -224,69 +233,69 @@ class FrozenVectors:
         gs: torch.Tensor,
         gV: list[torch.Tensor],
         kept: _Gathered,
-        channels: Sequence[torch.Tensor],
-        by_channel: list[torch.Tensor],
-    ) -> tuple[torch.Tensor, list[torch.Tensor], torch.Tensor]:
-        """Gradients by what the block was given, and by its filters [q, H B, N, N]; adds to `by_channel`."""
+        channels: Parts,
+        g_weights: torch.Tensor,
+        g_channels: Parts,
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Gradients by what the block was given; its filters' go to `g_weights`, the harmonics' are added."""
         b, heads = len(channels[0]), self.heads
-        weights = kept.weights
-        g_weights = torch.empty_like(weights)
-        g_values = []
-        first = block.first
-        g = apart(gs[None], b, heads)  # [H B, N, D]
+        weights, g_values = kept.weights, []
+        g = apart(gs, b, heads)  # [H B, N, D]
         torch.bmm(g, kept.by_head[0].transpose(1, 2), out=g_weights[0])
-        if not first:
+        if not block.first:
             g_values.append(joined(torch.bmm(weights[0].transpose(1, 2), g), b, heads))
         for k, Y in enumerate(channels):
             g = apart_channels(gV[k], b, heads)  # [H B, C N, D]
             g_both = torch.bmm(g, kept.by_head[k + 1].transpose(1, 2)).view(heads, *Y.shape)  # [H, B, C, N, N]
             torch.sum(g_both * Y, 2, out=g_weights[k + 1].view(heads, b, *Y.shape[2:]))
-            by_channel[k] += (g_both * weights[k + 1].view(heads, b, 1, *Y.shape[2:])).sum(0)
-            if not first:
+            g_channels[k].add_(g_both.mul_(weights[k + 1].view(heads, b, 1, *Y.shape[2:])).sum(0))
+            if not block.first:
                 g_values.append(joined(torch.bmm(kept.both[k].transpose(1, 2), g), b, heads))
-        if first:
-            return gs, gV, g_weights
+        if kept.s is None:  # the first block: what it hands out depends on the elements alone
+            return gs, gV
         handed = kept.values.split(block.value_widths, 1)[1 + self.degree :]
         results = []
         for k, v in enumerate(kept.V):
             place = 1 + self.degree + k
             g = apart(gV[k], b, heads)  # [H B, N, C D]
             torch.bmm(g, kept.given[k].transpose(1, 2), out=g_weights[place])
-            g_given = together(torch.bmm(weights[place].transpose(1, 2), g), b, heads, len(gV[k]))
-            g_values.append((g_given * v.value).sum(0))
-            results.append(v.back(g_given * handed[k]).add_(gV[k]))
+            g_given = together(torch.bmm(weights[place].transpose(1, 2), g), b, heads, gV[k].shape[1])
+            g_values.append((g_given * v.value).sum(1))
+            results.append(v.back(g_given.mul_(handed[k][:, None])).add_(gV[k]))
         g_hidden = torch.mm(torch.cat(g_values, 1), block.values1_t)
         g_seen = torch.mm(self.bend.slope(g_hidden, kept.bent), block.values0_t)
-        return kept.s.back(g_seen).add_(gs), results, g_weights
+        return kept.s.back(g_seen).add_(gs), results
 
 
 def apart(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
-    """[C, A, F] -> [H B, N, C D]."""
-    c, a, _ = x.shape
-    return x.view(c, b, a // b, heads, -1).permute(3, 1, 2, 0, 4).reshape(heads * b, a // b, -1)
+    """[A, F] or [A, C, F] -> [H B, N, C D]."""
+    a = len(x)
+    c = x.numel() // a // x.shape[-1]
+    return x.reshape(b, a // b, c, heads, -1).permute(3, 0, 1, 2, 4).reshape(heads * b, a // b, -1)
 
 
 def together(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
-    """[H B, N, C D] -> [C, A, F]."""
+    """[H B, N, C D] -> [A, C, F]."""
     n = x.shape[1]
-    return x.view(heads, b, n, c, -1).permute(3, 1, 2, 0, 4).reshape(c, b * n, -1)
+    return x.view(heads, b, n, c, -1).permute(1, 2, 3, 0, 4).reshape(b * n, c, -1)
 
 
 def joined(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
     """[H B, N, D] -> [A, F]."""
-    return together(x, b, heads, 1)[0]
+    n = x.shape[1]
+    return x.view(heads, b, n, -1).permute(1, 2, 0, 3).reshape(b * n, -1)
 
 
 def apart_channels(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
-    """[C, A, F] -> [H B, C N, D]."""
-    c, a, _ = x.shape
-    return x.view(c, b, a // b, heads, -1).permute(3, 1, 0, 2, 4).reshape(heads * b, c * (a // b), -1)
+    """[A, C, F] -> [H B, C N, D]."""
+    a, c, _ = x.shape
+    return x.view(b, a // b, c, heads, -1).permute(3, 0, 2, 1, 4).reshape(heads * b, c * (a // b), -1)
 
 
 def joined_channels(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
-    """[H B, C N, D] -> [C, A, F]."""
+    """[H B, C N, D] -> [A, C, F]."""
     n = x.shape[1] // c
-    return x.view(heads, b, c, n, -1).permute(2, 1, 3, 0, 4).reshape(c, b * n, -1)
+    return x.view(heads, b, c, n, -1).permute(1, 3, 2, 0, 4).reshape(b * n, c, -1)
 
 
 def times(weights: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:

@@ -26,8 +26,13 @@ from iia_calc.model.network.harmonics import spherical_harmonics
 from iia_calc.model.network.radial import ExponentialGaussians, polynomial_cutoff
 from iia_calc.model.network.schnet import dense
 from iia_calc.model.network.settings import NetworkSettings
-from iia_calc.model.pairs.clusters import Pairs
+from iia_calc.model.pairs.clusters import ClusterPairs
+from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from search.errors import InputError
+
+Layout = ClusterPairs | NeighbourPairs
+Parts = Sequence[torch.Tensor]
+"""One tensor of each degree."""
 
 PAIR_WIDTH = 32
 """Features of a pair, from which the filters of all heads are made."""
@@ -73,13 +78,7 @@ class VectorBlock(nn.Module):
         self.context = nn.ModuleList([dense(sum(widths), features), dense(features, sum(self.context_widths))])
 
     def forward(
-        self,
-        s: torch.Tensor,
-        V: Sequence[torch.Tensor],
-        rbf: torch.Tensor,
-        fc: torch.Tensor,
-        pairs: Pairs,
-        harmonics: Sequence[torch.Tensor],
+        self, s: torch.Tensor, V: Parts, rbf: torch.Tensor, fc: torch.Tensor, pairs: Layout, harmonics: Parts
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """s [A, F], V [C, A, F] of each degree (none in the first block), rbf [P, n_rbf], fc [P],
         harmonics [A, K, C] of each degree -> the next s and V.
@@ -90,17 +89,11 @@ class VectorBlock(nn.Module):
     def filters(self, rbf: torch.Tensor, fc: torch.Tensor) -> torch.Tensor:
         """[P, n_filters H]"""
         hidden = self.activation(self.filter_network[0](rbf))  # [P, PAIR_WIDTH]
-        filters: torch.Tensor = self.filter_network[1](hidden)
-        return filters * fc[:, None]
+        filters: torch.Tensor = self.filter_network[1](hidden) * fc[:, None]
+        return filters
 
     def gather(
-        self,
-        s: torch.Tensor,
-        V: Sequence[torch.Tensor],
-        rbf: torch.Tensor,
-        fc: torch.Tensor,
-        pairs: Pairs,
-        harmonics: Sequence[torch.Tensor],
+        self, s: torch.Tensor, V: Parts, rbf: torch.Tensor, fc: torch.Tensor, pairs: Layout, harmonics: Parts
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """What neighbours give is added to s and V."""
         A, heads = len(s), self.n_heads
@@ -124,7 +117,7 @@ class VectorBlock(nn.Module):
             sums[k] = sums[k] + got.permute(2, 1, 0, 3).reshape(v.shape) + v
         return s, sums
 
-    def update(self, s: torch.Tensor, V: Sequence[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    def update(self, s: torch.Tensor, V: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Each atom's features see one another."""
         mixed = [mix(saturate_vectors(v)).chunk(2, -1) for mix, v in zip(self.mix, V, strict=True)]
         lengths = [(a.square().sum(0) + SHORTEST).sqrt() for a, _ in mixed]  # [A, width]
@@ -146,11 +139,10 @@ class VectorNetwork(nn.Module):
         self.interactions = nn.ModuleList(VectorBlock(settings, k == 0) for k in range(settings.n_interactions))
 
     def blocks(self) -> list[VectorBlock]:
-        """The interaction blocks, in order."""
         return cast(list[VectorBlock], list(self.interactions))
 
     def forward(
-        self, Z: torch.Tensor, distances: torch.Tensor, pairs: Pairs, directions: torch.Tensor | None = None
+        self, Z: torch.Tensor, distances: torch.Tensor, pairs: Layout, directions: torch.Tensor | None = None
     ) -> torch.Tensor:
         """As `SchNetIIA.forward`; the features [A, F] it returns are saturated."""
         if directions is None:
@@ -161,7 +153,7 @@ class VectorNetwork(nn.Module):
         every = spherical_harmonics(pairs.expand_directions(directions), degree)  # [A, K, C of all]
         harmonics = every.split([2 * k + 1 for k in range(1, degree + 1)], -1)  # [A, K, C] each
         s: torch.Tensor = self.embedding(Z)
-        V: list[torch.Tensor] = []
+        V: Parts = []
         for block in self.blocks():
             s, V = block(s, V, rbf, fc, pairs, harmonics)
         return saturate(s)
