@@ -81,6 +81,7 @@ def label(
     """
     from time import monotonic
 
+    from iia_calc.cli.streams import exit_code
     from iia_calc.cli.views.console import Live, remarks
     from iia_calc.labels.request import LabelRequest
     from iia_calc.labels.run import run_labels, run_recheck
@@ -118,4 +119,4 @@ def label(
         outcome = run_labels(request, show, remarks().print)
     typer.echo(outcome.line())
     if outcome.interrupted:
-        raise typer.Exit(130)
+        raise typer.Exit(exit_code())

@@ -129,16 +129,7 @@ def run_structures(
     JobFailed : a worker process was lost; what was made is stored.
     InputError : the electrons of a structure don't allow the level's charge and multiplicity.
     """
-    kinds = [multiplicity_of(atoms, level.charge, level.multiplicity) for _, atoms in structures]
-    known = KnownStructures(store.read())
-    failed = {failure.get("structure", "") for failure in store.failures()}
-    todo = iter(
-        [
-            (name, atoms, content_name(atoms))
-            for (name, atoms), multiplicity in zip(structures, kinds, strict=True)
-            if content_name(atoms) not in failed and known.add(atoms, level.charge, multiplicity)
-        ]
-    )
+    todo = iter([(name, atoms, content_name(atoms)) for name, atoms in unlabelled(store, structures, level)])
     with Claims(store.path) as claims, _Waiting(store, claims, storing) as waiting:
         while True:
             some = list(islice(todo, AT_ONCE - len(waiting)))
@@ -147,14 +138,38 @@ def run_structures(
             for name, atoms, content in some:
                 multiplicity = multiplicity_of(atoms, level.charge, level.multiplicity)
                 if content in mine and stored.add(atoms, level.charge, multiplicity):
-                    add_elements(store, level, atoms.get_chemical_symbols())
+                    try:
+                        add_elements(store, level, atoms.get_chemical_symbols())
+                    except (LabelFailed, InputError) as error:  # an element that the level can't treat
+                        store.add_failure(name, str(error), content)
+                        continue
                     waiting.add(executor.submit(_attempt, _label_one, atoms, level, name, origin), content, name)
-            if not waiting:
+            if waiting:
+                waiting.collect()
+                if on_progress:
+                    on_progress(len(store))
+            elif not some:
                 break
-            waiting.collect()
-            if on_progress:
-                on_progress(len(store))
     return len(store)
+
+
+def unlabelled(
+    store: LabelStore, structures: Sequence[tuple[str, Atoms]], level: LevelOfTheory
+) -> list[tuple[str, Atoms]]:
+    """Those of (start name, Atoms) that the store neither holds nor has noted as failures, each content once.
+
+    Raises
+    ------
+    InputError : the electrons of a structure don't allow the level's charge and multiplicity.
+    """
+    kinds = [multiplicity_of(atoms, level.charge, level.multiplicity) for _, atoms in structures]
+    known = KnownStructures(store.read())
+    failed = {failure.get("structure", "") for failure in store.failures()}
+    return [
+        (name, atoms)
+        for (name, atoms), multiplicity in zip(structures, kinds, strict=True)
+        if content_name(atoms) not in failed and known.add(atoms, level.charge, multiplicity)
+    ]
 
 
 def add_elements(store: LabelStore, level: LevelOfTheory, symbols: Iterable[str]) -> None:

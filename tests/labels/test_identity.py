@@ -104,6 +104,13 @@ def test_what_one_structure_makes_the_method_raise_is_its_failure_alone(tmp_path
         label(tmp_path / "other.db", far)
 
 
+def test_elements_that_the_level_lacks_cost_only_their_structures(tmp_path):
+    uranium = [Atoms("UB3", P * (1 + 0.01 * k)) for k in range(40)]  # more than are handed out at once
+    outcome, _ = label(tmp_path / "l.db", *uranium, b4(), level="gfn1")
+    assert (outcome.made, outcome.failed) == ({"B4": 1}, 40)
+    assert "Z >86" in outcome.line()
+
+
 def test_two_atoms_in_one_place_are_a_failure_of_the_label():
     with pytest.raises(LabelFailed, match="interatomic distances"):
         XTBLevel().label(Atoms("B3", [(0, 0, 0), (0, 0, 0), (1.6, 0, 0)]))
