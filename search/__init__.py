@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from search.convergence import Convergence
     from search.geometry.composition import Composition, parse_formula_and_charge
     from search.geometry.fingerprint import Sameness
-    from search.islands.run import Island, IslandsResult, find_minima_on_islands
+    from search.islands.kinds import Island
+    from search.islands.run import IslandsResult, find_minima_on_islands
     from search.moves.registry import MOVES, Move, register_move
     from search.relaxers.ase import ASERelaxer
     from search.relaxers.base import Relaxed, Relaxer
@@ -35,7 +36,7 @@ _HOMES = {
     "BeeColonySettings": "search.searchers.bee_colony",
     "Composition": "search.geometry.composition",
     "Convergence": "search.convergence",
-    "Island": "search.islands.run",
+    "Island": "search.islands.kinds",
     "IslandsResult": "search.islands.run",
     "LennardJones": "search.relaxers.lennard_jones",
     "METHODS": "search.searchers.methods",

@@ -152,4 +152,5 @@ def _hint(rest: str) -> str:
 def bond_lengths(numbers: np.ndarray) -> np.ndarray:
     """Sum of covalent radii, Å, of every pair [n, n] (Cordero et al., Dalton Trans. 2008, 2832)."""
     radii: np.ndarray = covalent_radii[np.asarray(numbers)]
-    return np.add.outer(radii, radii)
+    result: np.ndarray = np.add.outer(radii, radii)
+    return result

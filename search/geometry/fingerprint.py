@@ -64,7 +64,8 @@ class Fingerprint:
     @cached_property
     def distances(self) -> np.ndarray:
         """[n, n] distances."""
-        return cdist(self.positions, self.positions)
+        result: np.ndarray = cdist(self.positions, self.positions)
+        return result
 
     @cached_property
     def pair_distances(self) -> np.ndarray:
@@ -227,7 +228,8 @@ def _image_rotations(a: Fingerprint, b: Fingerprint, alike: np.ndarray, slack: f
     target, frames = frames[0], frames[1:]  # [3, 3], [c, 3, 3], rows are axes
     proper = frames.transpose(0, 2, 1) @ target
     if not mirror:
-        return proper
+        result: np.ndarray = proper
+        return result
     improper = frames.transpose(0, 2, 1) @ (np.array([1.0, 1.0, -1.0])[:, None] * target)
     return np.stack([proper, improper], axis=1).reshape(-1, 3, 3)
 
@@ -261,14 +263,16 @@ def _axes(x: np.ndarray) -> np.ndarray:
 def _principal_rotations(axes_a: np.ndarray, axes_b: np.ndarray, mirror: bool) -> np.ndarray:
     """Rotations [8 or 4, 3, 3] that bring axes [3, 3] of b onto those of a in every sign."""
     rotations = (axes_b * _SIGNS[:, None, :]) @ axes_a.T
-    return rotations if mirror else rotations[np.linalg.det(rotations) > 0]
+    result: np.ndarray = rotations if mirror else rotations[np.linalg.det(rotations) > 0]
+    return result
 
 
 def _assign(a: np.ndarray, b: np.ndarray, forbidden: np.ndarray) -> np.ndarray:
     """order [n] with b[order] closest to a, atoms matched within their element."""
     squares = _squares(a, b[None])[0]
     squares[forbidden] = 1e9
-    return linear_sum_assignment(squares)[1]
+    result: np.ndarray = linear_sum_assignment(squares)[1]
+    return result
 
 
 def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -276,9 +280,11 @@ def _squares(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     squares = -2.0 * a @ b.transpose(0, 2, 1)
     squares += np.vecdot(a, a)[:, None]
     squares += np.vecdot(b, b)[:, None, :]
-    return np.maximum(squares, 0.0, out=squares)
+    result: np.ndarray = np.maximum(squares, 0.0, out=squares)
+    return result
 
 
 def _lengths(x: np.ndarray) -> np.ndarray:
     """[k] of vectors [k, 3]."""
-    return np.sqrt(np.vecdot(x, x))
+    result: np.ndarray = np.sqrt(np.vecdot(x, x))
+    return result

@@ -51,7 +51,8 @@ def random_positions(composition: Composition, rng: np.random.Generator, kind: s
     for symbol in dopants[n_replacing:]:
         placed = np.append(placed, atomic_numbers[symbol])
         positions = attached(positions, placed, rng, planar=kind == "planar" and rng.random() < 0.6)
-    return push_apart(positions, placed)[_host_first(placed, numbers)]
+    result: np.ndarray = push_apart(positions, placed)[_host_first(placed, numbers)]
+    return result
 
 
 def seed_structures(

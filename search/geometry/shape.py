@@ -95,7 +95,8 @@ def dopant_bonds(atoms: Atoms) -> list[DopantBonds]:
 def principal_axes(x: np.ndarray) -> np.ndarray:
     """Rows [3, 3], right-handed: the directions in which x [n, 3] extends most, then less, then least."""
     axes = np.linalg.svd(x - x.mean(0), full_matrices=True)[2]
-    return axes * np.sign(np.linalg.det(axes))
+    result: np.ndarray = axes * np.sign(np.linalg.det(axes))
+    return result
 
 
 def is_planar(x: np.ndarray) -> bool:
@@ -175,7 +176,8 @@ def _has_gap(ring: np.ndarray, axis: np.ndarray) -> bool:
 def _middle(around: np.ndarray) -> np.ndarray:
     """Centre of the wall: mean of the outer atoms, so that a cap off the axis doesn't shift it much."""
     radius = np.linalg.norm(around, axis=1)
-    return around[radius >= 0.6 * np.median(radius)].mean(0)
+    result: np.ndarray = around[radius >= 0.6 * np.median(radius)].mean(0)
+    return result
 
 
 def _directions(n: int) -> np.ndarray:

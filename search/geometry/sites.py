@@ -101,7 +101,8 @@ def distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     if len(sites) < 2:
         return sites
     one = squared_distances(sites, sites) < (COPY * lengths[0]) ** 2
-    return sites[one.argmax(1) == np.arange(len(sites))]
+    result: np.ndarray = sites[one.argmax(1) == np.arange(len(sites))]
+    return result
 
 
 def free(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -113,7 +114,8 @@ def free(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.nd
 
 def closeness(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """(length / distance)² [m, k] of positions [m, 3], whose bond lengths are [m], and sites [k, 3]."""
-    return (lengths * lengths)[:, None] / np.maximum(squared_distances(positions, sites), 1e-12)
+    result: np.ndarray = (lengths * lengths)[:, None] / np.maximum(squared_distances(positions, sites), 1e-12)
+    return result
 
 
 def smooth_bonds(closeness: np.ndarray) -> np.ndarray:
@@ -122,18 +124,21 @@ def smooth_bonds(closeness: np.ndarray) -> np.ndarray:
     The sum of (length / distance)⁶, at most 1.5³ each.
     """
     ratio = np.minimum(closeness, 1.5)
-    return (ratio * ratio * ratio).sum(0)
+    result: np.ndarray = (ratio * ratio * ratio).sum(0)
+    return result
 
 
 def squared_distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Squared distances [k, m] of a [k, 3] and b [m, 3]."""
-    return cdist(a, b, "sqeuclidean")  # a third of the time that NumPy's product and sums take
+    result: np.ndarray = cdist(a, b, "sqeuclidean")  # a third of the time that NumPy's product and sums take
+    return result
 
 
 def cross(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Products [k, 3]; np.cross is slow on short arrays."""
     a, b = a.take(_CYCLE, 1), b.take(_CYCLE, 1)
-    return a[:, 1:4] * b[:, 2:] - a[:, 2:] * b[:, 1:4]
+    result: np.ndarray = a[:, 1:4] * b[:, 2:] - a[:, 2:] * b[:, 1:4]
+    return result
 
 
 def _unit(x: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ is passed on around the ring (`search.searchers.exchange`), and all is merged in
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,31 +23,21 @@ from search.archive.minimum import minima_as_atoms
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
+from search.islands.kinds import Island, default_islands
 from search.islands.pool import leave_if_starting
 from search.islands.scheduler import Dispatch, IslandProgress
 from search.islands.state import Archipelago
 from search.islands.task import Epoch
-from search.moves.registry import DEFAULT_SHARES
 from search.relaxers.ase import ASECalculator, as_relaxer
 from search.relaxers.base import Relaxed, Relaxer
 from search.result import SearchResult
 from search.searchers.base import Searcher, settings_from
-from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
-from search.searchers.bee_colony import BeeColony, BeeColonySettings
 from search.searchers.methods import find_method
 from search.searchers.starts import fingerprint, in_order
 from search.stopping import Limits, whole, whole_or_none
 
 EPOCH = 32
 """Quenches of an island between two exchanges, where the batches aren't larger."""
-
-
-@dataclass(frozen=True)
-class Island:
-    """Method (a name or a `Searcher` class) and settings (what differs from the method's defaults) of an island."""
-
-    method: str | type[Searcher] = BasinHopping.name
-    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -61,34 +51,6 @@ class IslandsResult(SearchResult):
     """
 
     islands: list[dict[str, Any]] = field(default_factory=list)
-
-
-def default_islands(n: int, method: str | None = None) -> list[Island]:
-    """`n` islands that differ: basin hopping as it is, hot and bold, cold and patient, and a bee colony.
-
-    method : only islands of this method.
-
-    Raises
-    ------
-    ValueError : n is below 1, or an unknown method.
-    """
-    n = whole("islands", n, least=1)
-    if method is not None:
-        find_method(method)
-    hop, bees = BasinHoppingSettings(), BeeColonySettings()
-    bold = {"symmetrise": DEFAULT_SHARES["symmetrise"] / 3}
-    hoppers = [
-        Island(),
-        Island(settings={"temperature": 2 * hop.temperature, "moves": {**hop.moves, **bold}}),
-        Island(settings={"temperature": hop.temperature / 2, "patience": 2 * hop.patience}),
-    ]
-    colonies = [
-        Island(BeeColony.name),
-        Island(BeeColony.name, {"limit": 2 * bees.limit, "selection": bees.selection / 2}),
-        Island(BeeColony.name, {"limit": max(1, bees.limit // 2), "moves": {**bees.moves, **bold}}),
-    ]
-    kinds = {None: [*hoppers, colonies[0]], BasinHopping.name: hoppers, BeeColony.name: colonies}[method]
-    return [kinds[k % len(kinds)] for k in range(n)]
 
 
 def find_minima_on_islands(
@@ -175,6 +137,7 @@ class _IslandPlan:
 
     @property
     def as_plain(self) -> dict[str, Any]:
+        """For the archive, which is tied to it, and for the result."""
         return {
             "method": self.kind.name,
             "settings": self.settings,

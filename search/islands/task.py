@@ -39,7 +39,16 @@ _COLUMNS = (
     "energy_std",
     "forces_std",
 )
-_own = threading.local()
+
+
+class _Own(threading.local):
+    """The relaxer of each thread of a worker, and the search that it was made for."""
+
+    search: str | None = None
+    relaxer: Relaxer | None = None
+
+
+_own = _Own()
 
 
 class WorkerMismatch(JobFailed):
@@ -164,7 +173,7 @@ def unpack_results(plain: Mapping[str, Any], numbers: np.ndarray) -> list[Relaxe
 
 def _relaxer(epoch: Epoch) -> Relaxer:
     """The relaxer of this search, made once in each thread of a worker (they are not made for sharing)."""
-    if getattr(_own, "search", None) != epoch.search:
+    if _own.relaxer is None or _own.search != epoch.search:
         made = as_relaxer(epoch.relaxer())
         if (found := made.signature) != epoch.signature:
             raise WorkerMismatch(

@@ -72,11 +72,13 @@ def mix(positions: np.ndarray, mate: np.ndarray, scale: LengthScale, rng: np.ran
     if np.array_equal(positions, mate):
         return rattle(positions, scale, rng, ALONE)
     phi = rng.uniform(-1.0, 1.0, size=(len(positions), 1))
-    return positions + phi * (positions - align(positions, mate, scale.numbers))
+    result: np.ndarray = positions + phi * (positions - align(positions, mate, scale.numbers))
+    return result
 
 
 def _in_own_axes(positions: np.ndarray, scale: LengthScale) -> np.ndarray:
     """Centred, the direction of the host's least extent along z."""
     x = positions - positions[~scale.is_dopant].mean(0)
     host = x[~scale.is_dopant]
-    return x @ np.linalg.eigh(host.T @ host)[1][:, ::-1]
+    result: np.ndarray = x @ np.linalg.eigh(host.T @ host)[1][:, ::-1]
+    return result

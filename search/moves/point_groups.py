@@ -7,6 +7,7 @@ with its mirror along z, so that it suits planar clusters whose normal is z.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, lru_cache
 
 import numpy as np
@@ -62,12 +63,13 @@ def _generators(name: str) -> list[np.ndarray]:
 _AXIAL = {("C", ""), ("C", "v"), ("C", "h"), ("S", ""), ("D", ""), ("D", "h"), ("D", "d")}
 
 
-def rotation(axis: np.ndarray | list, fold: int) -> np.ndarray:
+def rotation(axis: np.ndarray | Sequence[float], fold: int) -> np.ndarray:
     """Turn by 1/fold of a circle about `axis` [3]: [3, 3], for column vectors."""
     x, y, z = np.asarray(axis, dtype=float) / np.linalg.norm(axis)
     cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
     angle = 2.0 * np.pi / fold
-    return np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
+    result: np.ndarray = np.eye(3) + np.sin(angle) * cross + (1.0 - np.cos(angle)) * cross @ cross
+    return result
 
 
 def _close(generators: list[np.ndarray]) -> np.ndarray:
@@ -123,7 +125,8 @@ class Orbits:
         """The different images [sizes[k], 3] of point k."""
         images = self.ops @ self.points[k]
         if self.sizes[k] == len(images):
-            return images
+            result: np.ndarray = images
+            return result
         # Images that are one have one coordinate along any direction; different ones don't along this.
         along = images @ _ASKEW
         order = along.argsort(kind="stable")
@@ -137,7 +140,8 @@ class Orbits:
 def _differing(images: np.ndarray) -> np.ndarray:
     """The different ones, where two happen to lie in one plane across that direction."""
     alike = np.abs(images[:, None] - images[None, :]).sum(2) < 1e-3
-    return images[alike.argmax(1) == np.arange(len(images))]
+    result: np.ndarray = images[alike.argmax(1) == np.arange(len(images))]
+    return result
 
 
 _ASKEW = np.array([0.6121, 0.3037, 0.7301])
@@ -149,4 +153,5 @@ def _to_images(points: np.ndarray, flat: np.ndarray) -> np.ndarray:
     |p - g p|² = 2 (p p - p g p), so one product of matrices does without the images.
     """
     products = (points[:, :, None] * points[:, None, :]).reshape(-1, 9) @ flat.T
-    return 2.0 * (products[:, :1] - products)
+    result: np.ndarray = 2.0 * (products[:, :1] - products)
+    return result

@@ -128,6 +128,7 @@ class Step:
     accepted: int = 0
 
     def record(self, accepted: bool, target: float, interval: int, largest: float) -> None:
+        """One more try; after every `interval` tries the size follows the share that was accepted."""
         self.tries += 1
         self.accepted += accepted
         if self.tries >= interval:
@@ -149,6 +150,7 @@ class Payoff:
         return (self.improved + PRIOR_RATE * PRIOR_TRIES) / (self.tries + PRIOR_TRIES)
 
     def record(self, improved: bool) -> None:
+        """One more try."""
         self.tries += 1.0
         self.improved += improved
         if self.tries >= MEMORY:
@@ -237,6 +239,7 @@ class MoveSet:
         interval: int = 50,
         largest: float = 0.8,
     ) -> None:
+        """One more try of move `name`; target, interval, largest : how its step adapts (see `Step`)."""
         count = self.counts.setdefault(name, MoveCount())
         count.tries += 1
         count.accepted += bool(accepted)

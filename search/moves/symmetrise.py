@@ -112,7 +112,8 @@ def _in_best_frame(
     lengths = np.vecdot(core, core)  # of the images too
     gaps = (lengths[:, :, None] - 2.0 * core @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
     best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
-    return (x - centres[best]) @ frames[best].T
+    result: np.ndarray = (x - centres[best]) @ frames[best].T
+    return result
 
 
 def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:

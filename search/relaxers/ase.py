@@ -146,6 +146,7 @@ class _Counting:
         return getattr(self._calculator, name)
 
     def get_potential_energy(self, atoms: Atoms, force_consistent: bool = False) -> float:
+        """eV."""
         self._count(atoms)
         energy = np.asarray(self._calculator.get_potential_energy(atoms), dtype=float)
         if energy.size != 1:
@@ -153,6 +154,7 @@ class _Counting:
         return float(energy.item())
 
     def get_forces(self, atoms: Atoms) -> np.ndarray:
+        """[n_atoms, 3], eV/Å."""
         self._count(atoms)
         forces = np.asarray(self._calculator.get_forces(atoms), dtype=float)
         if forces.size != 3 * len(atoms):

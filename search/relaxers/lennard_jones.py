@@ -132,9 +132,11 @@ class _History:
         self.s, self.y, self.rho = np.zeros((m, b, d)), np.zeros((m, b, d)), np.zeros((m, b))
 
     def keep(self, rows: np.ndarray) -> None:
+        """Forget the structures that aren't among rows [b] (bool)."""
         self.s, self.y, self.rho = self.s[:, rows], self.y[:, rows], self.rho[:, rows]
 
     def push(self, rows: np.ndarray, s: np.ndarray, y: np.ndarray) -> None:
+        """Add steps s and force changes y [b, n, 3] of rows [b] (bool); the others begin anew."""
         s, y = s.reshape(len(rows), -1), y.reshape(len(rows), -1)
         curvature = np.einsum("bd,bd->b", s, y)
         good = rows & (curvature > 1e-12)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from scipy.stats import CensoredData, ecdf
 
 from search.first_hit import FirstHits, kaplan_meier, lennard_jones_energies, lennard_jones_runs, read_runs
 
@@ -111,3 +112,15 @@ def test_the_command(tmp_path):
     assert CliRunner().invoke(app, without).exit_code == 0
     assert "symmetrise" not in json.loads((tmp_path / "b" / "settings.json").read_text())["settings"]["moves"]
     assert CliRunner().invoke(app, [*without[:-3], "jump"]).exit_code == 2
+
+
+def test_kaplan_meier_is_that_of_scipy():
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        n = int(rng.integers(1, 60))
+        costs, hit = rng.integers(1, 30, size=n).astype(float), rng.random(n) < rng.random()
+        times, share = kaplan_meier(costs, hit)
+        if hit.any():
+            reference = ecdf(CensoredData(uncensored=costs[hit], right=costs[~hit]))
+            assert share == pytest.approx(reference.cdf.evaluate(times), abs=1e-12)
+        assert (times == np.unique(costs[hit])).all()
