@@ -12,8 +12,16 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import read
 
-from iia_calc.confirm.api import confirm, confirm_search, dft_level, moved, rank_correlation, store_for, write_confirmed
-from iia_calc.confirm.result import Confirmed, ranked
+from iia_calc.confirm.api import (
+    confirm,
+    confirm_search,
+    dft_level,
+    displacement,
+    rank_correlation,
+    store_for,
+    write_confirmed,
+)
+from iia_calc.confirm.result import Confirmed, rank_confirmed
 from iia_calc.confirm.settings import Checks
 from iia_calc.isomers.ranking import rank_isomers
 from iia_calc.isomers.search import IsomerSearch
@@ -155,9 +163,9 @@ def test_moved_does_not_count_rotation(isomers):
     turned = isomers[0].copy()
     turned.rotate(70, (1, 1, 0))
     turned.translate((3, 2, 1))
-    assert moved(isomers[0], turned) == pytest.approx(0.0, abs=1e-10)
+    assert displacement(isomers[0], turned) == pytest.approx(0.0, abs=1e-10)
     turned.positions[0] += (0.5, 0, 0)
-    assert moved(isomers[0], turned) > 0.1
+    assert displacement(isomers[0], turned) > 0.1
 
 
 def test_another_level_needs_another_file(isomers, tmp_path):
@@ -198,7 +206,7 @@ def test_checks_need_dft_and_make_sense(isomers, tmp_path):
 
 
 def with_ranks(*energies: float) -> list[Confirmed]:
-    return ranked(
+    return rank_confirmed(
         [
             Confirmed(k + 1, None, Atoms("B"), 0, 2, energy, None, 0.0, 1, 0.0, None, "converged")
             for k, energy in enumerate(energies)

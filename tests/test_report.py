@@ -11,11 +11,11 @@ from rich.console import Console
 from iia_calc.cli.views import confirmed as confirmed_view
 from iia_calc.cli.views import isomers as report
 from iia_calc.cli.views.search import as_plain
-from iia_calc.confirm.result import Confirmed, ranked, write_confirmed
+from iia_calc.confirm.result import Confirmed, rank_confirmed, write_confirmed
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.isomers.search import search_isomers
 from iia_calc.labels.dft.electronic import ElectronicState
-from iia_calc.report.picture import draw_isomers, subscripted
+from iia_calc.report.picture import draw_isomers, with_subscripts
 from search import ASERelaxer, Convergence
 
 
@@ -94,7 +94,7 @@ def test_confirmed_beside_the_model(found, tmp_path):
     triplet = replace(state, multiplicity=3, energy=-5.5, s_squared=2.01, stability="stable")
     first, second = (isomer.atoms for isomer in found.isomers[:2])
     saddle = Vibrations((-123.4, 300.0), first.positions, "analytic", "PBE0/3-21G", 0, 1)
-    confirmed = ranked(
+    confirmed = rank_confirmed(
         [
             Confirmed(1, None, first, 0, 1, -4.0, None, 0.01, 5, 0.12, None, "converged", (state,), saddle),
             Confirmed(2, None, second, 0, 1, -4.1, None, 0.01, 7, 0.34, None, "converged", (state, triplet)),
@@ -126,7 +126,7 @@ def test_a_contaminated_state_is_flagged_and_a_charge_is_named(found, tmp_path):
         Confirmed(1, None, first, -1, 2, -4.0, None, 0.01, 5, 0.12, None, "converged", (state,)),
         Confirmed(2, None, second, -1, 2, -3.0, None, 0.01, 5, 0.12, None, "converged", (clean,)),
     ]
-    confirmed = ranked(ends)
+    confirmed = rank_confirmed(ends)
     assert [c.spin_contamination for c in confirmed] == [pytest.approx(0.74), None]
     remarks = " ".join(confirmed_view.confirmed_remarks(confirmed))
     assert "model rank 1: ⟨S²⟩ is 1.49 where 0.75 is right" in remarks
@@ -165,4 +165,4 @@ def test_picture_with_a_second_ladder(found, tmp_path):
 
 
 def test_subscripts():
-    assert subscripted("Se2B10") == "Se₂B₁₀"
+    assert with_subscripts("Se2B10") == "Se₂B₁₀"

@@ -40,11 +40,11 @@ class FriendlyGroup(TyperGroup):
         except USER_ERRORS as error:
             if self.debug:
                 raise
-            typer.echo(f"error: {described(error)}", err=True)
+            typer.echo(f"error: {describe(error)}", err=True)
             raise typer.Exit(2) from error
 
 
-def described(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """What went wrong, and on a full disk what to do."""
     if isinstance(error, sqlite3.OperationalError):
         return f"a database cannot be written ({error}). {GO_ON}"

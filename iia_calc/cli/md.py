@@ -28,19 +28,14 @@ def register(app: typer.Typer) -> None:
 
 
 def md(
-    start: Annotated[
-        str,
-        typer.Argument(metavar="FILE|FORMULA", help="The first frame of a file; of a formula, its known minimum."),
-    ],
+    start: o.Start,
     temperature: Annotated[float, typer.Option("--temperature", "-T", help="K; of velocities and bath.")] = 300.0,
     steps: Annotated[int | None, typer.Option("--steps", "-n", help="Number of steps. [default: 1000]")] = None,
     time: Annotated[str | None, typer.Option("--time", "-t", help="Instead of --steps: 500fs, 2ps, 0.1ns.")] = None,
     timestep: Annotated[float, typer.Option(help="fs")] = 1.0,
     langevin: Annotated[bool, typer.Option("--langevin/--nve", help="With a bath, or at constant energy.")] = False,
     friction: Annotated[float, typer.Option(help="Of the bath, 1/fs.")] = 0.01,
-    equilibrate: Annotated[
-        str, typer.Option(help="Langevin dynamics before the recorded steps: 1ps, 500fs; 0 for none.")
-    ] = "1ps",
+    equilibrate: o.Equilibration = "1ps",
     every: Annotated[int, typer.Option(help="Steps between two frames.")] = 10,
     seed: o.Seed = 0,
     out: Annotated[

@@ -98,3 +98,48 @@ DftCharge = Annotated[int | None, typer.Option("--charge", help="With --dft: tot
 DftMultiplicity = Annotated[
     int | None, typer.Option("--multiplicity", help="With --dft: 2S+1. [default: the lowest possible]")
 ]
+
+# Of label
+LabelFormulas = Annotated[
+    list[str] | None,
+    typer.Argument(help="Formulas whose random starts are sampled, e.g. SeB8 B12-. [default: SeB3..24 and B3..24]"),
+]
+LabelStoreFile = Annotated[Path, typer.Option("--out", "-o", help="ASE database; the same command goes on.")]
+LevelName = Annotated[str, typer.Option(help="gfn1, gfn2, dft, or MODULE:CLASS of a level of your own.")]
+LabelCount = Annotated[int, typer.Option("--n-labels", "-n", help="How many labels the database is to hold.")]
+LabelStructures = Annotated[
+    Path | None, typer.Option(help="Label the structures of this file (anything ASE reads) instead.")
+]
+MinimaOf = Annotated[
+    str | None,
+    typer.Option(help="Label what random starts of FORMULAS relax to on this model: the error a search meets."),
+]
+LowestOf = Annotated[
+    int | None, typer.Option(help="With --minima-of: of N starts, only so many of each formula, the lowest.")
+]
+Rattle = Annotated[float, typer.Option(help="With --minima-of: label a copy of each, rattled by this much, too. Å")]
+RelaxationSteps = Annotated[
+    int | None, typer.Option(help="Of the relaxation of a random start. [default: 45, and 4 with DFT]")
+]
+Walls = Annotated[
+    bool, typer.Option("--walls", help="Label compressed and pressed-together random starts: what keeps atoms apart.")
+]
+Recheck = Annotated[
+    str | None,
+    typer.Option(
+        help="Make no labels: test the SCF stability of OUT's, open-shell or all, and lower those that can be."
+    ),
+]
+RecheckLargest = Annotated[
+    int | None, typer.Option(help="With --recheck: leave out clusters of more atoms; small ones come first.")
+]
+LabelCharge = Annotated[
+    int | None, typer.Option(help="Total charge, e. [default: that of formulas or structures, else 0]")
+]
+ElectronicTemperature = Annotated[float, typer.Option(help="Electronic temperature of xTB, K.")]
+
+# Of md
+Start = Annotated[
+    str, typer.Argument(metavar="FILE|FORMULA", help="The first frame of a file; of a formula, its known minimum.")
+]
+Equilibration = Annotated[str, typer.Option(help="Langevin dynamics before the recorded steps: 1ps; 0 for none.")]

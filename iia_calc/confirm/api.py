@@ -15,7 +15,14 @@ from iia_calc.common.files import write_json
 from iia_calc.confirm.journal import StoredSteps
 from iia_calc.confirm.levels import dft_level
 from iia_calc.confirm.plan import plan_confirmation
-from iia_calc.confirm.result import Confirmed, comment, described, moved, rank_correlation, write_confirmed
+from iia_calc.confirm.result import (
+    Confirmed,
+    comment,
+    describe_confirmed,
+    displacement,
+    rank_correlation,
+    write_confirmed,
+)
 from iia_calc.confirm.settings import Checks, ConfirmRequest
 from iia_calc.confirm.workers import lanes
 from iia_calc.confirm.workflow import Job, Step, Verification
@@ -37,7 +44,7 @@ __all__ = [
     "confirm_isomers",
     "confirm_search",
     "dft_level",
-    "moved",
+    "displacement",
     "rank_correlation",
     "write_confirmed",
 ]
@@ -277,7 +284,7 @@ def as_plain(
         },
         "store": None if store is None else store.name,
         "rank_correlation": None if correlation is None else correlation._asdict(),
-        "isomers": [described(c) for c in confirmed],
+        "isomers": [describe_confirmed(c) for c in confirmed],
     }
 
 

@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from iia_calc.confirm.relaxation import CONVERGED, GRADIENT_LIMIT, INTERRUPTED, StoredRelaxation, largest_force
-from iia_calc.confirm.result import Confirmed, moved
+from iia_calc.confirm.result import Confirmed, displacement
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.labels.dft.electronic import ElectronicState
 
@@ -51,7 +51,7 @@ class Case:
         """Whether it is as relaxed as was asked for."""
         return self.reason in RELAXED
 
-    def ended(self, n_bases: int, expected: int, stopped: bool) -> str:
+    def end_reason(self, n_bases: int, expected: int, stopped: bool) -> str:
         """Why it ends; where a check that ranks is missing, that is why it ends unranked.
 
         Parameters
@@ -66,7 +66,7 @@ class Case:
         return INTERRUPTED if stopped and there < expected else self.reason
 
     def result(self, charge: int, multiplicity: int, reason: str) -> Confirmed:
-        """What became of it. charge, multiplicity : that were relaxed. reason : as of `ended`."""
+        """What became of it. charge, multiplicity : that were relaxed. reason : as of `end_reason`."""
         frames = self.relaxation.frames
         if not frames:
             return Confirmed(
@@ -95,7 +95,7 @@ class Case:
             relative=None,
             fmax=largest_force(label),
             steps=self.steps_before + len(frames),
-            rmsd=moved(self.start, final),
+            rmsd=displacement(self.start, final),
             same_as=self.same_as,
             reason=reason,
             states=tuple(self.states[key] for key in sorted(self.states)),

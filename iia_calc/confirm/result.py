@@ -163,13 +163,13 @@ def rank_correlation(confirmed: Sequence[Confirmed]) -> Correlation | None:
     return Correlation(len(best), float(spearmanr(*pairs).statistic), float(kendalltau(*pairs).statistic))
 
 
-def moved(before: Atoms, after: Atoms) -> float:
+def displacement(before: Atoms, after: Atoms) -> float:
     """Root mean square displacement, Å, after superposition; the atoms are in one order."""
     a, b = before.positions - before.positions.mean(0), after.positions - after.positions.mean(0)
     return float(np.sqrt(((a - b @ kabsch(a, b, mirror=False)) ** 2).sum(1).mean()))
 
 
-def merged(relaxed: Sequence[tuple[float, Atoms]]) -> list[int]:
+def merge_alike(relaxed: Sequence[tuple[float, Atoms]]) -> list[int]:
     """For each (energy, structure) the index of the lowest one that is the same; its own where it is that."""
     representative = list(range(len(relaxed)))
     kept: list[int] = []
@@ -183,7 +183,7 @@ def merged(relaxed: Sequence[tuple[float, Atoms]]) -> list[int]:
     return representative
 
 
-def ranked(found: Sequence[Confirmed]) -> list[Confirmed]:
+def rank_confirmed(found: Sequence[Confirmed]) -> list[Confirmed]:
     """Isomers by energy, each followed by what became the same; then saddles; then the others in the model's order."""
     minima = [c for c in found if c.same_as is None and c.relaxed and c.final_energy is not None]
     minima.sort(key=_final)
@@ -204,7 +204,7 @@ def _final(c: Confirmed) -> float:
     return float("nan") if c.final_energy is None else c.final_energy
 
 
-def described(c: Confirmed) -> dict[str, Any]:
+def describe_confirmed(c: Confirmed) -> dict[str, Any]:
     """Everything about one isomer but its structure, as plain data; energies in eV, lengths in Å."""
     return {
         "rank": c.rank,
@@ -237,7 +237,7 @@ def described(c: Confirmed) -> dict[str, Any]:
 
 def comment(c: Confirmed) -> dict[str, Any]:
     """The numbers of `described` that go on the comment line of an extended XYZ frame; what is None is left out."""
-    plain = described(c)
+    plain = describe_confirmed(c)
     names = (
         "rank",
         "model_rank",

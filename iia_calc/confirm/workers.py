@@ -80,12 +80,14 @@ class Lanes:
 
     def _executor(self) -> ProcessPoolExecutor:
         """Of this thread; its process starts with the first call."""
-        if getattr(self._lane, "executor", None) is None:
-            self._lane.executor = ProcessPoolExecutor(
+        executor: ProcessPoolExecutor | None = getattr(self._lane, "executor", None)
+        if executor is None:
+            executor = ProcessPoolExecutor(
                 1, mp_context=self._context, initializer=end_with_parent, initargs=(os.getpid(), self._ended)
             )
-            self._executors.append(self._lane.executor)
-        return self._lane.executor
+            self._lane.executor = executor
+            self._executors.append(executor)
+        return executor
 
     def _or_none[T](self, job: Callable[[], T]) -> T | None:
         try:

@@ -26,7 +26,7 @@ from iia_calc.confirm.relaxation import (
     start_name,
     stored_paths,
 )
-from iia_calc.confirm.result import Confirmed, merged, ranked
+from iia_calc.confirm.result import Confirmed, merge_alike, rank_confirmed
 from iia_calc.confirm.settings import Checks
 from iia_calc.confirm.vibrations import STEP, Vibrations, central_differences, normal_modes
 from iia_calc.confirm.worker_level import InLane, state_of
@@ -113,7 +113,7 @@ class Verification:
             pairs = [(case, m) for case in chosen for m in self._multiplicities(case)]
             self.total = self.done + len(pairs) * len(self.bases)
             self.pool.map([partial(self._single_points, *pair) for pair in pairs])
-        return ranked([self._result(case) for case in self.cases])
+        return rank_confirmed([self._result(case) for case in self.cases])
 
     def _per_isomer(self) -> int:
         """Steps beyond the relaxation, about."""
@@ -130,7 +130,7 @@ class Verification:
     def _distinct(self) -> list[Case]:
         """Converged ones, each kind once; the others learn which they became."""
         cases = [case for case in self.cases if case.is_relaxed]
-        kept = merged([(case.relaxation.frames[-1].label.energy, case.final) for case in cases])
+        kept = merge_alike([(case.relaxation.frames[-1].label.energy, case.final) for case in cases])
         for case, k in zip(cases, kept, strict=True):
             case.same_as = None if cases[k] is case else cases[k].model_rank
         return [case for case in cases if case.same_as is None]
@@ -283,5 +283,5 @@ class Verification:
         if checks is not None and case.is_relaxed:
             expected = len(self.bases) * len(self._multiplicities(case))
             expected += int(checks.frequencies and len(case.start) > 1)
-        reason = case.ended(len(self.bases), expected, self.pool.stopped)
+        reason = case.end_reason(len(self.bases), expected, self.pool.stopped)
         return case.result(level.charge, multiplicity, reason)

@@ -60,7 +60,7 @@ def dask_executor(address: str, timeout: float = CONNECT_WITHIN) -> Iterator[tup
 
 
 @contextmanager
-def computing(address: str | None) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
+def executor_at(address: str | None) -> Iterator[tuple[Executor | None, Callable[[], int] | None]]:
     """As `dask_executor`; without an address (None, None), for processes on this machine."""
     if address is None:
         yield None, None

@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 from iia_calc.common.device import checked_device, cores
-from iia_calc.isomers.dask import computing
+from iia_calc.isomers.dask import executor_at
 from iia_calc.isomers.files import write_uncertain
 from iia_calc.isomers.relaxer import ModelRelaxer, model_relaxer
 from iia_calc.isomers.request import SearchRequest
@@ -46,14 +46,14 @@ def search_islands(
     record = run_record(request, starts, {**about, **described, "device": used, "threads": request.threads})
 
     def after_epoch(progress: IslandProgress) -> None:
-        record.running(progress)
+        record.note_running(progress)
         if callback is not None:
             callback(progress)
 
     def keep_uncertain(uncertain: Sequence[Relaxed]) -> None:
         write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(record.described))
 
-    with computing(request.dask) as (executor, slots):
+    with executor_at(request.dask) as (executor, slots):
         result = find_minima_on_islands(
             request.composition,
             _relaxer_maker(request, path),

@@ -32,13 +32,13 @@ class RunRecord:
         self.began = datetime.now(UTC).isoformat(timespec="seconds")
         self._earlier: list[dict[str, Any]] | None = None
 
-    def running(self, progress: Progress) -> None:
+    def note_running(self, progress: Progress) -> None:
         """After a batch: the first one writes, the others return at once."""
         if self._earlier is None:
             counts = {"n_minima": progress.n_minima, "n_quenches": progress.n_quenches}
             self._write(counts, {"began": self.began, "stopped_by": "running"})
 
-    def ended(self, result: SearchResult, more: dict[str, Any] | None = None) -> dict[str, Any]:
+    def end(self, result: SearchResult, more: dict[str, Any] | None = None) -> dict[str, Any]:
         """The whole record, written and returned. more : what else is to be said."""
         counts = {"n_minima": len(result.minima)} | {name: getattr(result, name) for name in COUNTS}
         call = {

@@ -156,7 +156,7 @@ def _search(
         write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(described))
 
     def after_batch(progress: Progress) -> None:
-        record.running(progress)
+        record.note_running(progress)
         if callback is not None:
             callback(progress)
 
@@ -205,7 +205,7 @@ def write_search(
     more : what else run.json says.
     """
     isomers = rank_isomers(result.minima, committee, known_minima(request.composition))
-    found = IsomerSearch(isomers, result, request.folder, record.ended(result, more))
+    found = IsomerSearch(isomers, result, request.folder, record.end(result, more))
     if isomers:
         write_isomers(isomers, request.folder / "isomers.extxyz", about=found.about)
         if request.picture:

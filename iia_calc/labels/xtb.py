@@ -50,7 +50,7 @@ class XTBLevel:
         try:
             from tblite.interface import Calculator
         except ImportError as error:
-            raise MissingPackage("xTB labels need tblite: pip install 'schnet-iia[xtb]'") from error
+            raise MissingPackage("xTB labels need tblite: pip install '.[xtb]' in the folder of SchNet-IIA") from error
         try:
             calculator = Calculator(self.method, atoms.numbers, atoms.positions / Bohr, float(charge), multiplicity - 1)
             calculator.set("verbosity", 0)

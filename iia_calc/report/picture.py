@@ -68,7 +68,7 @@ def draw_isomers(
     figure, grid = _layout(len(shown), reach[1] / reach[0], bool(confirmed))
     ladder = figure.add_subplot(grid[:, 0])
     _draw_ladder(ladder, relative[:WINDOW], len(shown), confirmed or {})
-    ladder.set_title(title or subscripted(Composition.parse(shown[0]).formula), fontsize=11, pad=8)
+    ladder.set_title(title or with_subscripts(Composition.parse(shown[0]).formula), fontsize=11, pad=8)
     for k, (atoms, x) in enumerate(zip(shown, flat, strict=True)):
         axes = figure.add_subplot(grid[k // PER_ROW, 1 + k % PER_ROW])
         draw_structure(axes, atoms, x, (reach[0], reach[1]))
@@ -144,7 +144,7 @@ def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, 
     for i, j in zip(*np.nonzero(np.triu(bonded, 1)), strict=True):
         fade = 0.5 * (nearness[i] + nearness[j])
         order = min(x[i, 2], x[j, 2]) - 0.01
-        for width, shade in ((2.6, _faded(INK, fade)), (1.5, _faded("#d9d9d9", fade))):
+        for width, shade in ((2.6, _fade(INK, fade)), (1.5, _fade("#d9d9d9", fade))):
             axes.plot(x[[i, j], 0], x[[i, j], 1], color=shade, lw=width, zorder=order, solid_capstyle="round")
             order += 1e-4
     for i in np.argsort(x[:, 2], kind="stable"):
@@ -153,16 +153,16 @@ def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, 
         radius = 0.46 * np.sqrt(covalent_radii[atoms.numbers[i]] / covalent_radii[5])
         middle = float(x[i, 0]), float(x[i, 1])
         axes.add_patch(
-            Circle(middle, radius, fc=_faded(colour, nearness[i]), ec=_faded(INK, nearness[i]), lw=0.7, zorder=x[i, 2])
+            Circle(middle, radius, fc=_fade(colour, nearness[i]), ec=_fade(INK, nearness[i]), lw=0.7, zorder=x[i, 2])
         )
-        shine = tuple(0.45 + 0.55 * channel for channel in _faded(colour, nearness[i]))
+        shine = tuple(0.45 + 0.55 * channel for channel in _fade(colour, nearness[i]))
         glint = middle[0] - 0.3 * radius, middle[1] + 0.3 * radius
         axes.add_patch(Circle(glint, 0.3 * radius, fc=shine, ec="none", zorder=x[i, 2] + 1e-4))
     axes.set(xlim=(-reach[0], reach[0]), ylim=(-reach[1], reach[1]), aspect="equal")
     axes.axis("off")
 
 
-def subscripted(formula: str) -> str:
+def with_subscripts(formula: str) -> str:
     """SeB16 -> SeB₁₆."""
     return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
@@ -203,7 +203,7 @@ def _number(axes: Axes, x: float, energies: Mapping[int, float], step: float, co
     return height
 
 
-def _faded(colour: Any, nearness: float) -> tuple[float, ...]:
+def _fade(colour: Any, nearness: float) -> tuple[float, ...]:
     """Towards white with distance from the eye."""
     strength = 0.4 + 0.6 * float(nearness)
     return tuple(1.0 - strength * (1.0 - channel) for channel in to_rgb(colour))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,8 +59,11 @@ class Evaluation:
     foreseen: Foreseen | None
 
     def as_plain(self) -> dict[str, Any]:
-        """For JSON: by formula, and how much was foreseen."""
-        plain: dict[str, Any] = {formula: error.as_dict() for formula, error in self.errors.items()}
+        """For JSON: by formula, and how much was foreseen; a number that isn't finite is null."""
+        plain: dict[str, Any] = {
+            formula: {name: value if math.isfinite(value) else None for name, value in error.as_dict().items()}
+            for formula, error in self.errors.items()
+        }
         return plain | ({"foreseen": asdict(self.foreseen)} if self.foreseen else {})
 
 

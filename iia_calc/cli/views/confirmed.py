@@ -10,7 +10,7 @@ from iia_calc.cli.views.isomers import describe_bonds, plain_table
 from iia_calc.confirm.api import confirmed_level
 from iia_calc.confirm.result import Confirmed, rank_correlation
 from iia_calc.isomers.ranking import Isomer
-from iia_calc.report.picture import subscripted
+from iia_calc.report.picture import with_subscripts
 from search.geometry.shape import dopant_bonds, shape_of
 
 SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
@@ -31,9 +31,9 @@ def confirmed_title(formula: str, confirmed: Sequence[Confirmed], relaxed_by: st
 def with_charge(formula: str, charge: int) -> str:
     """SeB10, -1 -> SeB₁₀⁻."""
     if not charge:
-        return subscripted(formula)
+        return with_subscripts(formula)
     size = "" if abs(charge) == 1 else str(abs(charge))
-    return subscripted(formula) + f"{size}{'+' if charge > 0 else '-'}".translate(SUPERSCRIPTS)
+    return with_subscripts(formula) + f"{size}{'+' if charge > 0 else '-'}".translate(SUPERSCRIPTS)
 
 
 def confirmed_table(confirmed: Sequence[Confirmed], isomers: Sequence[Isomer], title: str) -> Table:

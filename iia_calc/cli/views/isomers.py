@@ -10,7 +10,7 @@ from rich.table import Table
 
 from iia_calc.isomers.ranking import Isomer
 from iia_calc.isomers.search import IsomerSearch
-from iia_calc.report.picture import subscripted
+from iia_calc.report.picture import with_subscripts
 from search.convergence import Convergence
 from search.geometry.shape import DopantBonds
 
@@ -30,7 +30,7 @@ def plain_table(title: str | None = None) -> Table:
 
 def isomer_title(found: IsomerSearch) -> str:
     """Formula, model and level of theory of the energies."""
-    formula, model = subscripted(found.result.formula), found.run.get("model")
+    formula, model = with_subscripts(found.result.formula), found.run.get("model")
     if model is None:
         return f"{formula} by {found.run.get('relaxer', 'a relaxer')}"
     return f"{formula} by {model['name']}, which was fitted to {model['level_of_theory']}"
@@ -98,9 +98,9 @@ def summary(found: IsomerSearch) -> str:
         if count
     ]
     return (
-        f"{subscripted(result.formula)}: {len(found.isomers)} distinct minima ({kinds or 'none'}) "
+        f"{with_subscripts(result.formula)}: {len(found.isomers)} distinct minima ({kinds or 'none'}) "
         f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
-        f"{begun_from(found)}"
+        f"{starts_in_words(found)}"
         f"seed {result.seed}; {STOPPED[result.stopped_by]}"
         + (f"; lowest energy {found.isomers[0].energy:.4f} eV" if found.isomers else "")
         + best_of_each_shape(found.isomers)
@@ -108,7 +108,7 @@ def summary(found: IsomerSearch) -> str:
     )
 
 
-def begun_from(found: IsomerSearch) -> str:
+def starts_in_words(found: IsomerSearch) -> str:
     """How many structures the search was given; nothing where it began at random."""
     count = found.run.get("settings", {}).get("starts", 0)
     return f"begun with {count} given or known structure{'s' if count > 1 else ''}, " if count else ""

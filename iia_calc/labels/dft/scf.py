@@ -119,7 +119,7 @@ class SCFMethod:
         try:
             pyscf = import_pyscf()
         except ImportError as error:
-            raise MissingPackage("DFT labels need PySCF: pip install 'schnet-iia[dft]'") from error
+            raise MissingPackage("DFT labels need PySCF: pip install '.[dft]' in the folder of SchNet-IIA") from error
         if self.threads:
             pyscf.lib.num_threads(self.threads)
         molecule = pyscf.gto.M(
