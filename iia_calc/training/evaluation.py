@@ -61,10 +61,18 @@ class Evaluation:
     def as_plain(self) -> dict[str, Any]:
         """For JSON: by formula, and how much was foreseen; a number that isn't finite is null."""
         plain: dict[str, Any] = {
-            formula: {name: value if math.isfinite(value) else None for name, value in error.as_dict().items()}
+            formula: {name: _finite(value) for name, value in error.as_dict().items()}
             for formula, error in self.errors.items()
         }
-        return plain | ({"foreseen": asdict(self.foreseen)} if self.foreseen else {})
+        if self.foreseen:
+            shares = {name: [_finite(share) for share in pair] for name, pair in self.foreseen.items()}
+            plain["within_1_and_2_deviations"] = shares
+        return plain
+
+
+def _finite(value: float) -> float | None:
+    """JSON has neither NaN nor infinity."""
+    return value if math.isfinite(value) else None
 
 
 def evaluate_model(request: EvaluationRequest) -> Evaluation:
