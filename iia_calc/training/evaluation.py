@@ -60,19 +60,18 @@ class Evaluation:
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON: by formula, and how much was foreseen; a number that isn't finite is null."""
-        plain: dict[str, Any] = {
-            formula: {name: _finite(value) for name, value in error.as_dict().items()}
-            for formula, error in self.errors.items()
-        }
-        if self.foreseen:
-            shares = {name: [_finite(share) for share in pair] for name, pair in self.foreseen.items()}
-            plain["within_1_and_2_deviations"] = shares
-        return plain
+        plain: dict[str, Any] = {formula: error.as_dict() for formula, error in self.errors.items()}
+        found: dict[str, Any] = _finite(plain | ({"foreseen": asdict(self.foreseen)} if self.foreseen else {}))
+        return found
 
 
-def _finite(value: float) -> float | None:
-    """JSON has neither NaN nor infinity."""
-    return value if math.isfinite(value) else None
+def _finite(value: Any) -> Any:
+    """`value` without NaN and infinity, which JSON lacks."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def evaluate_model(request: EvaluationRequest) -> Evaluation:
