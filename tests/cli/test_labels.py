@@ -50,7 +50,7 @@ def test_known_structures_can_be_left_out(iia, level, model, tmp_path):
     assert everything["B3"]["count"] == 2
     new = json.loads(iia("evaluate", held_out, "--model", model, "--known", known, "--fmax", 0, "--json").stdout)
     assert new["B3"]["count"] == 1
-    assert "1 of 2 structures are near" in iia("evaluate", held_out, "--model", model, "--known", known).stdout
+    assert "left out: 1 near a known one" in iia("evaluate", held_out, "--model", model, "--known", known).stdout
     assert "all 1 structures are near" in iia("evaluate", known, "--model", model, "--known", known, code=2).stderr
 
 
