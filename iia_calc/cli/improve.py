@@ -73,6 +73,7 @@ def improve(
     trained on them, and on held-out labels. A stopped or killed loop goes on where it was.
     """
     wanted, limit = _settings(locals())
+    from iia_calc.cli.streams import exit_code
     from iia_calc.cli.views.console import Live, output, print_json, stdout_kept_clean
     from iia_calc.cli.views.improve import round_table, rounds_in_words
     from iia_calc.improve import Loop, report
@@ -95,6 +96,8 @@ def improve(
     if reports:
         output().print(round_table(reports))
     output().print(rounds_in_words(reports, loop.model, out / "progress.png"))
+    if loop.interrupted:
+        raise typer.Exit(exit_code())
 
 
 def _settings(options: Mapping[str, Any]) -> tuple[LoopSettings | None, float | None]:

@@ -11,8 +11,8 @@ from ase import Atoms
 
 from iia_calc.common.pools import process_pool
 from iia_calc.improve.settings import LoopSettings
-from iia_calc.labels.jobs import plan_starts, run_starts, run_structures
-from iia_calc.labels.level import LevelOfTheory
+from iia_calc.labels.jobs import plan_starts, run_starts, run_structures, unlabelled
+from iia_calc.labels.level import LevelOfTheory, same_level
 from iia_calc.labels.npz import open_labels
 from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
 from iia_calc.labels.store import LabelledStructure, LabelStore
@@ -28,6 +28,10 @@ class Labelling:
     ----------
     workers, executor, say, on_labels : as of `Loop`.
     in_time : called before and between labels; raises where the time is over.
+
+    Attributes
+    ----------
+    storing : entered around each writing, so that an interrupt can wait for it.
     """
 
     def __init__(
@@ -42,6 +46,7 @@ class Labelling:
     ) -> None:
         self.folder, self.settings, self.level = folder, settings, settings.level_of_theory
         self.workers, self.executor, self.say, self.on_labels, self.in_time = workers, executor, say, on_labels, in_time
+        self.storing: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @property
     def path(self) -> Path:
@@ -52,7 +57,7 @@ class Labelling:
         """InputError : a file that was given holds labels of another level."""
         for path in (*self.settings.labels, *self.settings.test):
             store = open_labels(path)
-            if store.level != self.level.name:
+            if not same_level(store.level, self.level.name):
                 raise InputError(f"{path} holds labels of {store.level!r}; the loop labels with {self.level.name!r}")
 
     def files(self) -> list[Path]:
@@ -61,6 +66,7 @@ class Labelling:
         return [*map(Path, self.settings.labels), *own]
 
     def training(self) -> list[LabelledStructure]:
+        """All labels that a fit is to see now."""
         return read_labels(self.files())[1]
 
     def held_out(self) -> tuple[Path, ...]:
@@ -99,18 +105,26 @@ class Labelling:
         """
         store = LabelStore(self.path, self.level.name)
         for origin, structures in chosen.items():
-            done = store.finished_starts()
-            missing = sum(name not in done for name, _ in structures)
+            missing = len(unlabelled(store, structures, self.level))
             if not missing:
                 continue
             self.say(f"round {number}: labelling {missing} structures with {self.level.name}")
             tell = self._teller(missing, len(store))
             in_order = sorted(structures, key=lambda item: len(item[1]))
             with self.pool() as executor:
-                run_structures(store, in_order, self.level, origin=origin, executor=executor, on_progress=tell)
+                run_structures(
+                    store,
+                    in_order,
+                    self.level,
+                    origin=origin,
+                    executor=executor,
+                    on_progress=tell,
+                    storing=self.storing,
+                )
         return [item for item in store.read() if f"-round{number}-" in item.start]
 
     def pool(self) -> AbstractContextManager[Executor]:
+        """The executor given, or processes for a block."""
         return process_pool(self.workers) if self.executor is None else nullcontext(self.executor)
 
     def _near_minima(self, path: Path, n: int, seed: int) -> None:
@@ -148,6 +162,7 @@ class Labelling:
                 guide=guide,
                 walls=walls,
                 on_progress=self._teller(n),
+                storing=self.storing,
             )
 
     def _teller(self, wanted: int, before: int = 0) -> Callable[[int], None]:

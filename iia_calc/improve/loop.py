@@ -18,9 +18,10 @@ from iia_calc.improve.candidates import FOREIGN, Candidate
 from iia_calc.improve.labelling import Labelling
 from iia_calc.improve.measure import RoundReport, leader_errors, plain, totals
 from iia_calc.improve.select import choose
-from iia_calc.improve.settings import LoopSettings, settled
+from iia_calc.improve.settings import LoopSettings, settings_of
 from iia_calc.improve.sources import gather_wells
 from iia_calc.isomers.known import starts_from
+from iia_calc.labels.level import same_level
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
@@ -29,6 +30,7 @@ from iia_calc.training.build import BuildRequest, build_potential, read_labels
 from iia_calc.training.evaluate import is_near_minimum
 from search.errors import InputError
 from search.geometry.composition import Composition
+from search.stopping import Interrupts
 
 STARTS_EACH = 3
 """Starts of wells of others for every label that such a well is to have: many end in wells that are known."""
@@ -50,6 +52,10 @@ class Loop:
     say : called with a line whenever something begins or ends.
     on_labels : called with how many labels of a batch there are and how many there will be.
 
+    Attributes
+    ----------
+    interrupted : whether a signal ended the last `run`.
+
     Raises
     ------
     ValueError : the folder was begun with other settings, or holds none and none are given.
@@ -69,9 +75,10 @@ class Loop:
         self.device = checked_device(device)
         self.folder = Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.settings = settled(self.folder, settings)
+        self.settings = settings_of(self.folder, settings)
         self.workers, self.say, self.deadline = workers, say, float("inf")
         self.level = self.settings.level_of_theory
+        self.interrupted = False
         self.labels = Labelling(self.folder, self.settings, workers, executor, say, on_labels, self._in_time)
         self._read_everything()
         # only now, so that a folder is not claimed by settings that can't be
@@ -80,19 +87,25 @@ class Loop:
     def run(self, rounds: int | None = None, time_limit: float | None = None) -> list[RoundReport]:
         """Go on until `rounds` are complete (those of earlier calls included) or `time_limit` seconds are over.
 
-        Returns the reports of all complete rounds.
+        Ctrl-C, SIGTERM and SIGHUP end it, too, with everything on disk. Returns the reports of all complete rounds.
         """
         if rounds is None and time_limit is None:
             raise InputError("nothing says when to stop: give a number of rounds or a time")
         self.deadline = time.monotonic() + time_limit if time_limit is not None else float("inf")
-        try:
-            model = self._first_model()
-            number = 0
-            while rounds is None or number < rounds:
-                model = self._round(number, model)
-                number += 1
-        except OutOfTime:
-            self.say("the time is over; the same command goes on from here")
+        self.interrupted = False
+        with Interrupts() as interrupts:
+            self.labels.storing = interrupts.held
+            try:
+                model = self._first_model()
+                number = 0
+                while rounds is None or number < rounds:
+                    model = self._round(number, model)
+                    number += 1
+            except OutOfTime:
+                self.say("the time is over; the same command goes on from here")
+            except KeyboardInterrupt:
+                self.interrupted = True
+                self.say("interrupted; the same command goes on from here")
         return self.reports()
 
     def reports(self) -> list[RoundReport]:
@@ -126,7 +139,7 @@ class Loop:
         self.labels.held_out()
         if settings.start_from is not None:
             card = storage.read_card(storage.find(settings.start_from))
-            if card.level_of_theory == self.level.name:
+            if same_level(card.level_of_theory, self.level.name):
                 return settings.start_from
             return self._first_fit(settings.start_from)
         return self._first_fit(self._pretrained())

@@ -38,11 +38,13 @@ class RoundReport:
 
 
 def totals(errors: dict[str, Errors]) -> tuple[float, float]:
+    """Of all formulas together: energy, meV/atom, and forces, eV/Å; NaN where there is nothing."""
     total = errors.get("all")
     return (float("nan"), float("nan")) if total is None else (total.energy, total.forces)
 
 
 def plain(errors: dict[str, Errors]) -> dict[str, dict[str, float]]:
+    """For JSON, by formula."""
     return {formula: error.as_dict() for formula, error in errors.items()}
 
 

@@ -113,6 +113,7 @@ class LoopSettings:
 
     @property
     def level_of_theory(self) -> LevelOfTheory:
+        """Of the loop's labels."""
         return self._request.level_of_theory()
 
     @property
@@ -121,6 +122,7 @@ class LoopSettings:
         return XTBLevel(charge=self.charge, multiplicity=self.multiplicity)
 
     def as_plain(self) -> dict[str, Any]:
+        """For JSON, and equal to what comes back from there."""
         plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
         return plain
 
@@ -160,7 +162,7 @@ class LoopSettings:
         return cls.from_plain(data)
 
 
-def settled(folder: Path, given: LoopSettings | None) -> LoopSettings:
+def settings_of(folder: Path, given: LoopSettings | None) -> LoopSettings:
     """The settings of the loop in `folder`; of a new one those `given`.
 
     Raises

@@ -93,6 +93,22 @@ def test_the_time_ends_it_and_it_goes_on(tmp_path):
     assert "goes on from here" in said[-1]
 
 
+@pytest.mark.slow
+def test_a_signal_ends_it_with_everything_kept(tmp_path):
+    settings, out = tmp_path / "settings.json", tmp_path / "out"
+    settings.write_text(json.dumps(SETTINGS | {"pretraining_labels": 100_000}))
+    command = [*IIA, "improve", "--settings", str(settings), "--rounds", "1", "--out", str(out)]
+    job = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    path = out / "pretraining.db"
+    while not path.exists() or not len(LabelStore(path)):
+        assert job.poll() is None
+        time.sleep(0.2)
+    job.terminate()
+    assert "interrupted; the same command goes on" in job.communicate(timeout=60)[1]
+    assert job.returncode == 143
+    assert len(LabelStore(path)) > 0
+
+
 def test_other_settings_in_the_same_folder_are_refused(finished):
     with pytest.raises(ValueError, match=r"begun with other settings \(quenches 16, not 17\)"):
         Loop(finished[0], LoopSettings.from_plain(SETTINGS | {"quenches": 17}))
