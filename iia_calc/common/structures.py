@@ -15,7 +15,6 @@ from typing import Any, Literal, Protocol
 
 import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from scipy.spatial import cKDTree
 
 from iia_calc.common.columns import looks_like_result, read_columns
@@ -233,23 +232,6 @@ def read_cluster(path: str | Path, accepts: Accepts = Accepts()) -> Cluster:
     """
     frames, _ = read_frames(Path(path), only_first=True)
     return check_cluster(frames[0], accepts, f"{path}, frame 1")
-
-
-def read_structures(path: str | Path, elements: Collection[str] | None = None) -> list[Atoms]:
-    """All frames of a file with energies and forces, each of which must be sound; `read_clusters` sets some aside.
-
-    Raises
-    ------
-    FileNotFoundError : no such file.
-    InputError : the file can't be read, or a frame isn't sound; the frame is named.
-    """
-    found = read_clusters(path, Accepts(elements))
-    if found.set_aside:
-        raise InputError(": ".join(found.set_aside[0]))
-    for cluster in found.kept:
-        results = {"energy": cluster.energy, "forces": cluster.forces}
-        cluster.atoms.calc = SinglePointCalculator(cluster.atoms, **results)
-    return found.atoms
 
 
 def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tuple[str, str]]) -> Clusters:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
-from iia_calc.common.structures import read_structures
+from iia_calc.common.structures import Accepts, read_cluster, read_clusters
 from iia_calc.isomers.coverage import check_coverage
 from iia_calc.isomers.files import write_isomers, write_uncertain
 from iia_calc.isomers.known import known_minima, known_starts
@@ -100,7 +100,12 @@ def search_isomers(
         raise InputError("islands make their own relaxers from a model; give one or the other")
     given = list(starts)
     if request.starts is not None:
-        given += read_structures(request.starts)
+        # a calculator of one's own has the charge that it has; the models here are of neutral clusters
+        accepts = Accepts(None, 0, "lowest", "the search") if relaxer is None else Accepts()
+        found = read_clusters(request.starts, accepts)
+        for line in found.lines():
+            (say or warnings.warn)(line)
+        given += found.atoms
     if request.known:
         given += known_starts(request.composition)
     with cpu_threads(request.threads):
@@ -236,10 +241,10 @@ def first_structure(
     """
     from iia_calc.model.storage import find, read_card
 
-    elements = read_card(find(model)).elements
+    card = read_card(find(model))
     if Path(source).exists() or Path(source).suffix or "/" in source:
-        return read_structures(source, elements)[0]
-    composition = Composition.parse(source, allowed=elements)
+        return read_cluster(source, Accepts.of_card(card)).atoms
+    composition = Composition.parse(source, allowed=card.elements)
     relaxer, _ = model_relaxer(composition, model, device, fmax=0.02)
     known = [minimum.atoms for minimum in known_minima(composition)]
     rng = np.random.default_rng(seed)

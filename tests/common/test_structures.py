@@ -10,6 +10,8 @@ from ase.io import write
 from ase.units import Bohr, Hartree
 
 from iia_calc.common.structures import Accepts, check_cluster, check_clusters, read_cluster, read_clusters
+from iia_calc.isomers.request import SearchRequest
+from iia_calc.isomers.search import first_structure, search_isomers
 from search.errors import InputError
 
 P = np.array([(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0), (0.8, -1.2, 0.3)])
@@ -202,3 +204,13 @@ def test_files_that_hold_no_structures(tmp_path, name, content, message):
         read_clusters(tmp_path / name)
     with pytest.raises(FileNotFoundError):
         read_clusters(tmp_path / "no.xyz")
+
+
+def test_dynamics_and_searches_refuse_ions(tmp_path):
+    path = tmp_path / "ion.extxyz"
+    write(path, b4(charge=-1))
+    with pytest.raises(InputError, match=r"ion.extxyz, frame 1: has charge -1; .*neutral clusters only"):
+        first_structure(str(path))
+    with pytest.raises(InputError, match="has charge -1; the search knows neutral clusters only"):
+        search_isomers(SearchRequest("B4", quenches=1, starts=path, out=tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
