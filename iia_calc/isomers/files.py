@@ -33,8 +33,6 @@ def write_isomers(
         atoms = isomer.atoms.copy()
         atoms.calc = isomer.atoms.calc
         atoms.info.update(rank=isomer.rank, relative_energy=isomer.relative, shape=isomer.shape)
-        if isomer.error is not None:
-            atoms.info["expected_error"] = isomer.error
         if isomer.known_region is not None:
             atoms.info["known_region"] = isomer.known_region
         if isomer.relative_error is not None:

@@ -12,12 +12,12 @@ import time
 import pytest
 import yaml
 from ase import Atoms
-from ase.db import connect
 from ase.io import read, write
 from cli_process import ENVIRONMENT, IIA
 
 from iia_calc.cli.streams import PLAIN
 from iia_calc.cli.views.console import Live
+from search import Archive
 
 P = [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0), (0.8, -1.2, 0.3)]
 COMMANDS = (
@@ -72,7 +72,7 @@ def test_the_table_names_model_and_level_and_marks_what_is_known(searched, iia, 
     assert result["isomers"][0]["known"]["relative_energy"] == 0.0
     for frame, isomer in zip(read(folder / "isomers.extxyz", ":"), result["isomers"], strict=True):
         assert frame.info["level_of_theory"] == level
-        assert frame.info["expected_error"] == pytest.approx(isomer["expected_error"])
+        assert frame.info["energy_std"] == pytest.approx(isomer["energy_std"])  # the calibrated error, eV
         assert frame.info["relative_energy_error"] == pytest.approx(isomer["relative_energy_error"], abs=1e-8)
     assert "random start" in text
 
@@ -188,7 +188,7 @@ def test_a_search_that_is_told_to_end_writes_its_isomers(model, tmp_path, number
     process = subprocess.Popen(command, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
-        if (tmp_path / "out/run.json").exists() and len(connect(tmp_path / "out/archive.db")):
+        if (tmp_path / "out/run.json").exists() and len(Archive.read(tmp_path / "out")):
             break
         time.sleep(0.1)
     os.kill(process.pid, number)
