@@ -23,6 +23,7 @@ class FriendlyGroup(TyperGroup):
     debug = False
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take --debug out of the arguments, wherever it stands, before the others are parsed."""
         words = args[: args.index("--")] if "--" in args else args
         self.debug = "--debug" in words
         if self.debug:
@@ -30,6 +31,7 @@ class FriendlyGroup(TyperGroup):
         return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error that a user can mend ends it with one line."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

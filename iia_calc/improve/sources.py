@@ -55,10 +55,12 @@ class WellStart:
 
     @property
     def name(self) -> str:
+        """What labels call the start: formula, source, method, seed and number."""
         return f"{self.formula}-{self.source}-{self.method[:4].lower()}-{self.seed}-{self.index:06d}"
 
     @property
     def rng(self) -> np.random.Generator:
+        """The generator of all that is random about the start, always the same."""
         return np.random.default_rng([self.seed, crc32(f"{self.formula} {self.source}".encode()), self.index])
 
 

@@ -22,7 +22,8 @@ CACHED_SLOTS = 3600  # of one part on a CPU: about what its caches hold (eight c
 class Frozen(Protocol):
     """A network with its gradient: what `FrozenNetwork` and `FrozenVectors` are."""
 
-    def entry(self, Z: torch.Tensor) -> Entry: ...
+    def entry(self, Z: torch.Tensor) -> Entry:
+        """What the elements alone decide, of nuclear charges [A], 0 in padding."""
 
     def __call__(
         self, entry: Entry, distances: torch.Tensor, directions: torch.Tensor, pairs: ClusterPairs

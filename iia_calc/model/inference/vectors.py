@@ -34,6 +34,7 @@ class Saturated:
         self.value = x * self.scale
 
     def back(self, g: torch.Tensor) -> torch.Tensor:
+        """Gradient by the features from the gradient by the saturated ones."""
         along = (g * self.value).view(len(g), -1).sum(1).view(self.shape)
         return torch.addcmul(g, self.value, along, value=-self.share).mul_(self.scale)
 

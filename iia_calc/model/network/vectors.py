@@ -139,6 +139,7 @@ class VectorNetwork(nn.Module):
         self.interactions = nn.ModuleList(VectorBlock(settings, k == 0) for k in range(settings.n_interactions))
 
     def blocks(self) -> list[VectorBlock]:
+        """The interaction blocks, in order."""
         return cast(list[VectorBlock], list(self.interactions))
 
     def forward(
