@@ -5,7 +5,6 @@ import torch
 from clusters import flat, random_cluster, small_potential
 
 from iia_calc.model.inference.network import FrozenNetwork
-from iia_calc.model.inference.potential import CACHED_SLOTS
 from iia_calc.model.inference.table import TOLERANCE
 
 
@@ -76,7 +75,7 @@ def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
     for sizes in ([21] * 13, [3, 21, 1, 17, 2, 30, 5, 21, 21, 8, 1], [30] * 4 + [1] * 4):
         clusters = [random_cluster(n, seed=n + k) for k, n in enumerate(sizes)]
         Z, R, batch = flat(clusters, dtype)
-        assert len(potential.pairs_of(R, batch).parts(CACHED_SLOTS)) > 1
+        assert len(potential.pairs_of(R, batch).parts(potential._frozen().network.cached_slots)) > 1
         together = potential(Z, R, batch)
         alone = [potential(*flat([cluster], dtype)) for cluster in clusters]
         tolerance = 1e-11 if dtype == torch.float64 else 1e-5 * float(together.forces.abs().max())

@@ -68,6 +68,8 @@ class FrozenNetwork:
     that it will be asked for, Å.
     """
 
+    cached_slots = 3600  # eight clusters of 21 atoms
+
     def __init__(self, network: SchNetIIA, head: AtomwiseHead, closest: float = 0.0):
         settings = network.settings
         self.form, self.heads, self.cutoff = settings.attention, settings.n_heads, settings.cutoff

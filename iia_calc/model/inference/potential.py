@@ -16,11 +16,14 @@ from iia_calc.model.network import AtomwiseHead, SchNetIIA, VectorNetwork
 from iia_calc.model.network.repulsion import PairConstants, Repulsion
 from iia_calc.model.pairs.clusters import ClusterPairs
 
-CACHED_SLOTS = 3600  # of one part on a CPU: about what its caches hold (eight clusters of 21 atoms)
-
 
 class Frozen(Protocol):
-    """A network with its gradient: what `FrozenNetwork` and `FrozenVectors` are."""
+    """A network with its gradient: what `FrozenNetwork` and `FrozenVectors` are.
+
+    cached_slots : of one part of a batch on a CPU, about what its caches hold.
+    """
+
+    cached_slots: int
 
     def entry(self, Z: torch.Tensor) -> Entry:
         """What the elements alone decide, of nuclear charges [A], 0 in padding."""
@@ -76,7 +79,7 @@ class FrozenPotential:
             if last_pairs is pairs and last_Z is Z and last_version == version:
                 return parts
         parts, start = [], 0
-        for part in pairs.parts(CACHED_SLOTS) if Z.device.type == "cpu" else [pairs]:
+        for part in pairs.parts(self.network.cached_slots) if Z.device.type == "cpu" else [pairs]:
             stop = start + sum(part.sizes)
             z = part.pad(Z[start:stop])  # [A]
             by_cluster = z.view(part.n_structures, -1)
