@@ -16,7 +16,8 @@ from iia_calc.isomers.request import SearchRequest
 from iia_calc.isomers.search import IsomerSearch, describe_model, run_record, write_search
 from iia_calc.model.storage import code_version, find, models_folder
 from search.geometry.shape import shape_of
-from search.islands.run import default_islands, find_minima_on_islands
+from search.islands.kinds import default_islands
+from search.islands.run import find_minima_on_islands
 from search.islands.scheduler import IslandProgress
 from search.relaxers.base import Relaxed
 
