@@ -183,7 +183,7 @@ def stop(process: subprocess.Popen[str], kind: str, after: float) -> tuple[bool,
         return True, process.communicate(timeout=120)[1]
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
-        return True, process.communicate()[1] + "\nTraceback: it did not end within two minutes of SIGTERM"
+        return True, process.communicate()[1] + "\nTraceback: none, but it did not end within two minutes of SIGTERM"
 
 
 def disturbed(job: Job, folder: Path, expected: Found, seconds: float, rng: np.random.Generator, tally: Tally) -> None:
@@ -194,7 +194,9 @@ def disturbed(job: Job, folder: Path, expected: Found, seconds: float, rng: np.r
         room = int(rng.integers(20_000, 400_000)) if kind == "full disk" else None
         process = start(job.command(folder), room)
         stopped, errors = stop(process, kind, float(rng.uniform(0.2, 1.1)) * seconds if attempt < 11 else 3600.0)
-        tally.tracebacks += "Traceback" in errors
+        if "Traceback" in errors:
+            tally.tracebacks += 1
+            print(f"{kind}, {room or ''}:\n{errors}", file=sys.stderr)
         tally.stops[kind] += stopped
         now = job.stored(folder)
         tally.lost += any(now.get(name) != text for name, text in kept.items())
