@@ -47,6 +47,7 @@ FITTED_SINCE = {  # the first shipped potential that was fitted to a batch; in o
         "confirmations-11",
         "starts-10",
     ],
+    "seb-3-21g": ["foreign-wells", "own-minima-10"],
 }
 HELD_OUT = ["held-out", "held-out-more", "held-out-b7", "independent-wells"]
 

@@ -32,11 +32,15 @@ def train(
     test: Annotated[list[Path] | None, typer.Option(help="Labels of other starts, for the card's errors.")] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Model to start from (name or folder).")] = None,
     members: Annotated[int, typer.Option(help="Members of the committee.")] = 1,
+    kind: Annotated[
+        str, typer.Option(help="schnet, the paper's network, or vectors, whose features have directions.")
+    ] = "schnet",
     attention: Annotated[str, typer.Option(help="smooth, hard, untrained or none.")] = "smooth",
     activation: Annotated[str, typer.Option(help="smu, smu-trainable or ssp (shifted softplus).")] = "smu",
     features: Annotated[int, typer.Option(help="Features per atom.")] = 128,
     interactions: Annotated[int, typer.Option(help="Interaction blocks.")] = 5,
     heads: Annotated[int, typer.Option(help="Attention heads.")] = 4,
+    rbf: Annotated[int, typer.Option(help="Functions of the radial basis.")] = 40,
     cutoff: Annotated[float, typer.Option(help="Å")] = 5.0,
     angular: Annotated[int, typer.Option(help="Degree to which directions are seen; 0 as in the paper.")] = 0,
     directions: Annotated[str, typer.Option(help="Weighed by attention, or by convolution.")] = "attention",
@@ -93,6 +97,7 @@ def _request(options: Mapping[str, Any]) -> BuildRequest:
         n_atom_basis=options["features"],
         n_interactions=options["interactions"],
         n_heads=options["heads"],
+        n_rbf=options["rbf"],
         attention=None if options["attention"] == "none" else options["attention"],
     )
     return build(
