@@ -8,7 +8,7 @@ import sqlite3
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,10 +135,23 @@ class LabelStore:
                 continue  # the last line of a killed run
         return found
 
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        """All or nothing; threads wait for one another. After a commit that failed (no room) the next one can begin."""
+        with self._lock:
+            try:
+                with self._db:
+                    yield
+            except BaseException:
+                connection, self._db.connection = self._db.connection, None  # ASE leaves it open
+                if connection is not None:
+                    connection.close()
+                raise
+
     def add(self, labelled: Iterable[LabelledStructure]) -> int:
         """Write a batch in one transaction; returns how many. Threads wait for one another."""
         count = 0
-        with self._lock, self._db:
+        with self._transaction():
             for item in labelled:
                 self._db.write(
                     _with_label(item.atoms, item.label),
@@ -171,7 +184,7 @@ class LabelStore:
 
     def replace(self, row: int, label: Label) -> None:
         """Put another label, of the same structure, in a row."""
-        with self._lock, self._db:
+        with self._transaction():
             old = _read(self._db.get(id=row))
             before = {} if label.energy == old.label.energy else {"energy_before": old.label.energy}
             self._db.update(row, atoms=_with_label(old.atoms, label), **_stability(label), **before)
