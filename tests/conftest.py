@@ -11,8 +11,11 @@ from iia_calc.labels.dft.pyscf_import import import_pyscf
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-# A job started in the background of a shell ignores SIGINT, and so would every search that a test interrupts.
+# A job started in the background of a shell ignores SIGINT, one under nohup SIGHUP, and so would every search that a
+# test stops.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # Rounding depends on the number of threads, and which minimum a search meets next depends on rounding: tests that
 # compare a search in this process with one in another (cli_process.py) need the same. Small tensors gain nothing.
