@@ -49,4 +49,4 @@ def test_example(name, tmp_path):
 def test_all_are_tested_and_short():
     assert sorted(path.name for path in EXAMPLES.glob("*.py")) == sorted(SAYS)
     for name in SAYS:
-        assert len((EXAMPLES / name).read_text().splitlines()) <= 60
+        assert len((EXAMPLES / name).read_text().splitlines()) <= 70

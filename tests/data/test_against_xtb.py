@@ -87,5 +87,5 @@ def test_real_energies_and_a_missing_package(tmp_path, monkeypatch):
     assert np.isfinite(energies).all()
     monkeypatch.setitem(sys.modules, "tblite.interface", None)
     np.testing.assert_allclose(xtb_energies(found, tmp_path), energies, atol=1e-5)
-    with pytest.raises(ImportError, match=r"schnet-iia\[xtb\]"):
+    with pytest.raises(ImportError, match=r"pip install .\.\[xtb\]"):
         xtb_energies(found)

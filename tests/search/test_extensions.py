@@ -107,22 +107,22 @@ def stretch():
         axis /= np.linalg.norm(axis)
         return positions + step * np.outer(positions @ axis, axis)
 
-    move = register_move(Move("stretch", change, step=0.4, min_atoms=4))
+    move = register_move(Move("axial stretch", change, step=0.4, min_atoms=4))
     yield move, calls
-    del MOVES["stretch"]
+    del MOVES["axial stretch"]
 
 
 def test_a_move_of_ones_own_is_drawn_and_counted(stretch, tmp_path):
     move, calls = stretch
-    settings = BasinHoppingSettings(moves={"rattle": 1.0, "stretch": 3.0}, interval=10)
+    settings = BasinHoppingSettings(moves={"rattle": 1.0, "axial stretch": 3.0}, interval=10)
     result = find_minima("Ar9", LennardJones(), quenches=120, settings=settings, archive=tmp_path)
-    assert result.moves["stretch"]["tries"] == len(calls) > 10
+    assert result.moves["axial stretch"]["tries"] == len(calls) > 10
     assert result.moves["rattle"]["tries"] > 10
     assert len(set(calls)) > 1  # its step follows the acceptance
     assert find_minima("Ar3", LennardJones(), quenches=40, settings=settings).moves.keys() == {"rattle"}
     assert register_move(move) is move
     with pytest.raises(ValueError, match="there is a move 'stretch' already"):
-        register_move(Move("stretch", lambda positions, scale, rng, step: positions))
+        register_move(Move("axial stretch", lambda positions, scale, rng, step: positions))
 
 
 def test_a_move_that_combines_two_minima(tmp_path):
