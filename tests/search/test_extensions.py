@@ -121,7 +121,7 @@ def test_a_move_of_ones_own_is_drawn_and_counted(stretch, tmp_path):
     assert len(set(calls)) > 1  # its step follows the acceptance
     assert find_minima("Ar3", LennardJones(), quenches=40, settings=settings).moves.keys() == {"rattle"}
     assert register_move(move) is move
-    with pytest.raises(ValueError, match="there is a move 'stretch' already"):
+    with pytest.raises(ValueError, match="there is a move 'axial stretch' already"):
         register_move(Move("axial stretch", lambda positions, scale, rng, step: positions))
 
 
