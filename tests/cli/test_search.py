@@ -57,7 +57,8 @@ def test_table_and_going_on(searched, iia, model, tmp_path):
     folder, _ = searched
     done = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", tmp_path / "own")
     table = done.stdout
-    assert "relative energy" in table
+    assert "relative" in table
+    assert "energy, eV" in table
     assert "48 quenches" in table
     assert "bonds of Se" in table
     again = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", tmp_path / "own")

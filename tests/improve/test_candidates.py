@@ -46,9 +46,9 @@ def test_a_round_begins_where_labels_are_lowest():
     assert np.array_equal(lowest[1].positions, items[1].atoms.positions)  # -9 eV lies far from a minimum
 
     known = read(storage.models_folder() / "lowest" / "lowest.extxyz", ":")
-    begun = starts_from(known, Composition.parse("SeB8"))[:1]
-    found = gather(storage.load(), "SeB8", quenches=4, seed=3, starts=begun)
-    random = gather(storage.load(), "SeB8", quenches=4, seed=3)
+    begun = starts_from(known, Composition.parse("SeB16"))[:1]
+    found = gather(storage.load(), "SeB16", quenches=4, seed=3, starts=begun)
+    random = gather(storage.load(), "SeB16", quenches=4, seed=3)
     assert found[0].energy < random[0].energy - 0.1
 
 
