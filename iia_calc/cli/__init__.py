@@ -9,7 +9,21 @@ from typing import Annotated
 
 import typer
 
-from iia_calc.cli import audit, bench, evaluate, improve, info, join, label, md, relax, reproduce, search, train
+from iia_calc.cli import (
+    audit,
+    bench,
+    evaluate,
+    improve,
+    info,
+    join,
+    label,
+    md,
+    properties,
+    relax,
+    reproduce,
+    search,
+    train,
+)
 from iia_calc.cli.errors import FriendlyGroup
 from iia_calc.cli.streams import prepare_signals, prepare_streams, silence_libraries
 
@@ -21,7 +35,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # at 80 columns Rich cuts the names of options and hides their defaults
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (search, relax, md, label, join, train, evaluate, improve, info, audit, reproduce, bench):
+for command in (search, properties, relax, md, label, join, train, evaluate, improve, info, audit, reproduce, bench):
     command.register(app)
 
 
@@ -45,6 +59,7 @@ def iia(
     \b
       iia search SeB16                # two minutes, then a table and the folder SeB16-search
       iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
+      iia properties SeB16-search     # point groups, free energies, populations
       iia relax clusters.xyz          # relax any structures
       iia md SeB16 --temperature 500  # molecular dynamics
       iia improve SeB8 --from seb-10 --rounds 2   # search, label by DFT, train, again

@@ -1,0 +1,121 @@
+"""Properties of a search's isomers or of a file's structures: computed, written to the folder, returned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from ase import Atoms
+
+from iia_calc.common.files import write_frames, write_json
+from iia_calc.properties.figures import draw_populations
+from iia_calc.properties.request import THERMO, PropertiesRequest
+from iia_calc.properties.results import IsomerProperties, PropertySet, start_set
+from iia_calc.properties.sources import Source, read_source
+from iia_calc.properties.tables import write_populations
+from iia_calc.properties.vibrations import add_free_energies, add_symmetry, preview_vibrations
+
+FILE, SYMMETRISED = "properties.json", "symmetrised.extxyz"
+MODEL, DFT = "model", "dft"
+"""Names of the sets in the file."""
+
+Tell = Callable[[str, int, int], object]
+"""Called with what is under way, how much of it is done, and of how much."""
+
+
+@dataclass(frozen=True)
+class Properties:
+    """What was found.
+
+    Attributes
+    ----------
+    source : whose properties these are. request : the settings.
+    sets : by `MODEL` and `DFT`, the latter where there is a confirmation.
+    files : what was written, in `source.folder`.
+    remarks : what a reader must know of all of it, in words.
+    """
+
+    source: Source
+    request: PropertiesRequest
+    sets: dict[str, PropertySet]
+    files: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+    def as_plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "settings": self.request.as_plain(),
+            "remarks": list(self.remarks),
+            **{name: found.as_plain() for name, found in self.sets.items()},
+        }
+
+
+def find_properties(request: PropertiesRequest, callback: Tell | None = None) -> Properties:
+    """The properties that `request` asks for; `iia properties` is this function.
+
+    The folder receives properties.json, symmetrised.extxyz, and populations.csv and populations.png where there are
+    vibrations. What DFT computed is taken from what its confirmation stored.
+
+    Raises
+    ------
+    FileNotFoundError : no such source.
+    InputError : the source holds nothing to work on. MissingPackage : an optional package isn't installed.
+    """
+    tell = callback or _silent
+    source = read_source(request.source, request.out)
+    if THERMO in request.what:
+        _ = source.formula  # energies are compared between isomers of one
+    sets = {MODEL: start_set(source.found, preview=True)}
+    if source.confirmed is not None:
+        sets[DFT] = start_set(source.confirmed, preview=False)
+    remarks: list[str] = []
+    for found in sets.values():
+        add_symmetry(found.entries, request.tolerance, tell)
+    if THERMO in request.what:
+        remarks += preview_vibrations(sets[MODEL], source, request, tell)
+        if DFT in sets:
+            remarks += _known_vibrations(sets[DFT])
+        for found in sets.values():
+            add_free_energies(found, request.temperature, request.temperatures, request.soft)
+    told = Properties(source, request, sets, tuple(_write(source, sets)), tuple(remarks))
+    write_json(source.folder / FILE, told.as_plain())
+    return told
+
+
+def _known_vibrations(found: PropertySet) -> list[str]:
+    """Frequencies that the confirmation made; a remark where it made none."""
+    for entry in found.entries:
+        entry.frequencies, entry.method = entry.subject.frequencies, entry.subject.method
+    missing = [str(entry.subject.rank) for entry in found.entries if entry.frequencies is None]
+    if not missing:
+        return []
+    return [f"no DFT frequencies of rank {', '.join(missing)}: the same search with --frequencies makes them"]
+
+
+def _write(source: Source, sets: dict[str, PropertySet]) -> list[str]:
+    """Symmetrised structures and populations of the best level; the names of all files."""
+    folder, best = source.folder, sets.get(DFT, sets[MODEL])
+    folder.mkdir(parents=True, exist_ok=True)
+    write_frames(folder / SYMMETRISED, [_symmetrised(entry) for entry in best.entries])
+    files = [FILE, SYMMETRISED]
+    shown = best if best.populations is not None else sets[MODEL]
+    if shown.populations is not None:
+        write_populations(shown, folder / "populations.csv")
+        draw_populations(shown, folder / "populations.png")
+        files += ["populations.csv", "populations.png"]
+    return files
+
+
+def _symmetrised(entry: IsomerProperties) -> Atoms:
+    """The symmetric structure, named on its comment line."""
+    symmetry, subject = entry.symmetry, entry.subject
+    assert symmetry is not None
+    atoms = Atoms(symmetry.atoms.numbers, symmetry.atoms.positions)
+    atoms.info.update(rank=subject.rank, model_rank=subject.model_rank, point_group=symmetry.point_group)
+    atoms.info.update(moved_to_symmetrise=round(symmetry.moved, 4), charge=subject.charge)
+    return atoms
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Nobody listens."""
