@@ -71,11 +71,15 @@ def md(
         atoms = first_structure(start, model=model, device=device, seed=seed)
         calculator = IIACalculator(model, device=device, dtype=dtype)
         result = run_dynamics(
-            atoms, calculator, settings, target, lambda m: live.update(m.step, moment_line(m), m.seconds)
+            atoms,
+            calculator,
+            settings,
+            target,
+            lambda m: live.update(m.step, moment_line(m), m.seconds),
+            about := {"model": card.name, "level_of_theory": card.level_of_theory},
         )
     save_settings(target)
     if as_json:
-        about = {"model": card.name, "level_of_theory": card.level_of_theory}
         print_json({"trajectory": str(target), **about, **asdict(result)})
     else:
         print_dynamics(result, target, start, f"{card.name} ({card.level_of_theory})")

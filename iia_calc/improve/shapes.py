@@ -16,7 +16,7 @@ from ase import Atoms
 
 from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
-from search.geometry.seeds import attached, push_apart
+from search.geometry.seeds import attach_atom, push_apart
 
 BOND = 0.97
 """Of the sum of covalent radii: the usual B–B distance in sheets, 1.63 Å."""
@@ -50,7 +50,7 @@ def literature_shape(composition: Composition, rng: np.random.Generator, kind: s
     built_in = np.setdiff1d(np.arange(len(sites)), host)
     positions = np.concatenate([sites[host], sites[built_in]])
     for k in range(len(positions), composition.n_atoms):
-        positions = attached(positions, numbers[: k + 1], rng, planar=rng.random() < 0.5)
+        positions = attach_atom(positions, numbers[: k + 1], rng, planar=rng.random() < 0.5)
     positions = positions + rng.normal(scale=RATTLE, size=positions.shape)
     return Atoms(numbers, push_apart(positions, numbers, shortest=0.8))
 

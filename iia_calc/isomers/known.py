@@ -20,7 +20,7 @@ from iia_calc.model.storage import models_folder
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.fingerprint import Fingerprint, Sameness, same
 from search.geometry.pieces import NEIGHBOUR
-from search.geometry.seeds import attached, push_apart
+from search.geometry.seeds import attach_atom, push_apart
 from search.geometry.shape import shape_of
 from search.searchers.starts import in_order
 
@@ -121,7 +121,7 @@ def _add_atom(atoms: Atoms, symbol: str, rng: np.random.Generator) -> Atoms:
     numbers = np.append(atoms.numbers, atomic_numbers[symbol])
     centred = atoms.positions - atoms.positions.mean(0)
     axes = np.linalg.svd(centred, full_matrices=True)[2]  # the thinnest last, which becomes z
-    positions = attached(centred @ axes.T, numbers, rng, planar=rng.random() < 0.5)
+    positions = attach_atom(centred @ axes.T, numbers, rng, planar=rng.random() < 0.5)
     return Atoms(numbers, push_apart(positions, numbers))
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from importlib import metadata
@@ -19,6 +18,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
+from iia_calc.common.files import replacing, write_json
 from iia_calc.model.calibration import Calibration
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings, RepulsionSettings
@@ -167,7 +167,8 @@ def save(path: str | Path, potentials: Potential | Committee | Sequence[Potentia
     for number, potential in enumerate(potentials):
         file = path / f"member-{number}.safetensors"
         weights = {key: value.detach().cpu().contiguous() for key, value in potential.state_dict().items()}
-        file.write_bytes(to_bytes(weights))  # save_file would let nobody but its owner read it
+        with replacing(file) as part:
+            part.write_bytes(to_bytes(weights))  # save_file would let nobody but its owner read it
         members.append({"file": file.name, "sha256": _sha256(file)})
     full = Card.from_dict(
         {
@@ -183,9 +184,7 @@ def save(path: str | Path, potentials: Potential | Committee | Sequence[Potentia
             "code_version": code_version(),
         }
     )
-    part = path / "card.json.part"
-    part.write_text(json.dumps(asdict(full), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    os.replace(part, path / "card.json")
+    write_json(path / "card.json", asdict(full))
     return full
 
 

@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as to_bytes
 
+from iia_calc.common.files import replacing
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.potential import Potential
 from iia_calc.training.curve import draw_curve, read_curve, write_curve
@@ -194,10 +196,9 @@ class _KeepBest:
             row |= {f"{name}_{k}": errors[name] for k, errors in enumerate(each) for name in ("energy", "forces")}
         rows = [r for r in read_curve(self.curve) if r["epoch"] < row["epoch"]]
         if not rows or _by_loss(row) < min(map(_by_loss, rows)):
-            partial = self.path.with_suffix(".partial")
             weights = task.best.state_dict()
-            save_file({key: value.detach().cpu().contiguous() for key, value in weights.items()}, partial)
-            partial.rename(self.path)
+            with replacing(self.path) as part:  # save_file would say of a full disk what is no OSError
+                part.write_bytes(to_bytes({key: value.detach().cpu().contiguous() for key, value in weights.items()}))
         write_curve(self.curve, [*rows, row])
         if self.on_epoch(row):
             trainer.should_stop = True

@@ -50,7 +50,7 @@ def random_positions(composition: Composition, rng: np.random.Generator, kind: s
     placed = np.concatenate([numbers[:n_host], replacing]).astype(int)
     for symbol in dopants[n_replacing:]:
         placed = np.append(placed, atomic_numbers[symbol])
-        positions = attached(positions, placed, rng, planar=kind == "planar" and rng.random() < 0.6)
+        positions = attach_atom(positions, placed, rng, planar=kind == "planar" and rng.random() < 0.6)
     result: np.ndarray = push_apart(positions, placed)[_host_first(placed, numbers)]
     return result
 
@@ -179,7 +179,7 @@ def _cage(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     return np.vstack([shell, np.zeros((inside, 3))])
 
 
-def attached(positions: np.ndarray, numbers: np.ndarray, rng: np.random.Generator, planar: bool) -> np.ndarray:
+def attach_atom(positions: np.ndarray, numbers: np.ndarray, rng: np.random.Generator, planar: bool) -> np.ndarray:
     """Add the last of `numbers` [n + 1] to `positions` [n, 3], touching one to three atoms from outside."""
     lengths = bond_lengths(numbers)[-1, :-1]
     centre = positions.mean(0)

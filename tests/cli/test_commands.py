@@ -13,6 +13,7 @@ from ase.io import read, write
 from cli_process import ENVIRONMENT, IIA
 
 from iia_calc.cli.duration import format_time, parse_simulated, parse_time
+from iia_calc.model.storage import find, read_card
 
 
 @pytest.fixture
@@ -109,6 +110,7 @@ def test_md_conserves_energy(iia, model, clusters, tmp_path):
     assert len(frames) == 21
     totals = [atoms.get_total_energy() for atoms in frames]
     assert np.ptp(totals) / 3 < 5e-3
+    assert {atoms.info["level_of_theory"] for atoms in frames} == {read_card(find(model)).level_of_theory}
     assert "is there already" in iia(*arguments, code=2).stderr
     text = iia(*arguments, "--overwrite").stdout
     assert "eV/atom/ps" in text
@@ -120,7 +122,9 @@ def test_md_of_a_formula_with_a_bath(iia, model, tmp_path):
     result = json.loads(done.stdout)
     assert result["steps"] == 20
     assert result["drift"] is None
-    assert len(read(tmp_path / "t.extxyz", ":")) == 3
+    frames = read(tmp_path / "t.extxyz", ":")
+    assert len(frames) == 3
+    assert {atoms.info["level_of_theory"] for atoms in frames} == {read_card(find(model)).level_of_theory}
     assert "--steps or --time" in iia("md", "SeB3", "-n", 5, "--time", "5fs", "--model", model, code=2).stderr
 
 

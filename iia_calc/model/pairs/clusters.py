@@ -4,12 +4,10 @@ Two layouts with one interface:
 
 ClusterPairs    every pair of every cluster, padded to [B, N, N]: no list to build, nothing that
                 depends on the positions, sums over neighbours are sums over an axis.
-NeighbourPairs  (neighbours.py) matscipy's list within a cutoff, for one large or a periodic structure.
+NeighbourPairs  (neighbour_list.py) matscipy's list within a cutoff, for one large or a periodic structure.
 
 A distance is the same for ij and ji, so everything that depends on distances alone lives on the
-pairs i < j ([P, ...]) and is spread over the slots ([A, K, ...]) when atoms meet it. Scatter-adds are
-slow on the CPU and not deterministic on a GPU; each linear map here therefore states its adjoint,
-which is again a gather, and can be differentiated any number of times.
+pairs i < j ([P, ...]) and is spread over the slots ([A, K, ...]) when atoms meet it (gathers.py).
 
 Letters in the shape comments: B clusters, N atoms of the largest, A atoms with padding (B N),
 n_atoms without, K slots per atom (N for clusters), P pairs i < j.
@@ -18,65 +16,11 @@ n_atoms without, K slots per atom (N for clusters), P pairs i < j.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
+from iia_calc.model.pairs.gathers import PairsToSlots, PositionsToVectors, SlotsToPairs, VectorsToPositions
 from search.errors import InputError
-
-
-class _Expand(torch.autograd.Function):
-    """Pairs [P, ...] -> slots [A K, ...]; empty slots get 0. The adjoint adds both directions."""
-
-    @staticmethod
-    def forward(ctx: Any, h: torch.Tensor, pairs: Pairs) -> Any:
-        ctx.pairs = pairs
-        if h.shape[0] == 0:
-            return h.new_zeros(pairs.pair_of_slot.shape + h.shape[1:])
-        out = h.index_select(0, pairs.pair_of_slot)
-        return out.index_fill_(0, pairs.empty_slots, 0.0)
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> Any:
-        return _Fold.apply(g, ctx.pairs), None
-
-
-class _Fold(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, g: torch.Tensor, pairs: Pairs) -> Any:
-        ctx.pairs = pairs
-        return g.index_select(0, pairs.slot_forth).add_(g.index_select(0, pairs.slot_back))
-
-    @staticmethod
-    def backward(ctx: Any, gg: torch.Tensor) -> Any:
-        return _Expand.apply(gg, ctx.pairs), None
-
-
-class _Vectors(torch.autograd.Function):
-    """Positions [n_atoms, 3] -> r_j - r_i of each pair [P, 3]."""
-
-    @staticmethod
-    def forward(ctx: Any, R: torch.Tensor, pairs: Pairs) -> Any:
-        ctx.pairs = pairs
-        return R.index_select(0, pairs.second).sub_(R.index_select(0, pairs.first))
-
-    @staticmethod
-    def backward(ctx: Any, g: torch.Tensor) -> Any:
-        return _FromVectors.apply(g, ctx.pairs), None
-
-
-class _FromVectors(torch.autograd.Function):
-    """The adjoint: pair gradients [P, 3] -> [n_atoms, 3]."""
-
-    @staticmethod
-    def forward(ctx: Any, g: torch.Tensor, pairs: Pairs) -> Any:
-        ctx.pairs = pairs
-        slots = _Expand.apply(g, pairs) * pairs.sign(g.dtype)[:, None]  # [A K, 3]
-        return slots.view(-1, pairs.n_slots, 3).sum(1).index_select(0, pairs.atoms)
-
-    @staticmethod
-    def backward(ctx: Any, gg: torch.Tensor) -> Any:
-        return _Vectors.apply(gg, ctx.pairs), None
 
 
 class Pairs:
@@ -165,7 +109,7 @@ class Pairs:
 
     def vectors(self, R: torch.Tensor) -> torch.Tensor:
         """r_j - r_i [P, 3] Å from positions [n_atoms, 3] Å."""
-        vectors: torch.Tensor = _Vectors.apply(R, self)
+        vectors: torch.Tensor = PositionsToVectors.apply(R, self)
         return vectors if self.shifts is None else vectors + self.shifts.to(R.dtype)
 
     def distances(self, R: torch.Tensor) -> torch.Tensor:
@@ -174,7 +118,7 @@ class Pairs:
 
     def expand(self, h: torch.Tensor) -> torch.Tensor:
         """Pairs [P, ...] -> slots [A, K, ...], 0 in empty slots."""
-        slots: torch.Tensor = _Expand.apply(h, self)
+        slots: torch.Tensor = PairsToSlots.apply(h, self)
         return slots.view(self.n_padded, self.n_slots, *h.shape[1:])
 
     def expand_directions(self, directions: torch.Tensor) -> torch.Tensor:
@@ -225,12 +169,12 @@ class Pairs:
 
     def fold(self, g: torch.Tensor) -> torch.Tensor:
         """Slots [A, K] -> pairs [P]: both directions of each pair added, the adjoint of `expand`."""
-        pairs: torch.Tensor = _Fold.apply(g.reshape(-1), self)
+        pairs: torch.Tensor = SlotsToPairs.apply(g.reshape(-1), self)
         return pairs
 
     def gather_forces(self, g: torch.Tensor) -> torch.Tensor:
         """Pair gradients dE/d(r_j - r_i) [P, 3] -> dE/dR [n_atoms, 3], the adjoint of `vectors`."""
-        forces: torch.Tensor = _FromVectors.apply(g, self)
+        forces: torch.Tensor = VectorsToPositions.apply(g, self)
         return forces
 
     def sum_structures(self, values: torch.Tensor) -> torch.Tensor:
@@ -301,7 +245,7 @@ class ClusterPairs(Pairs):
         out = torch.bmm(both, h.view(len(both), n, width))  # [H B, C N, D]
         return out.view(heads, -1, c, n, width).permute(2, 1, 3, 0, 4).reshape(c, n_atoms, heads * width)
 
-    # all slots at once, for use without autograd (frozen_potential.py)
+    # all slots at once, for use without autograd (inference/potential.py)
 
     def all_vectors(self, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """r_j - r_i [B, 3, N, N] Å of all slots, and its square [B, N, N], out of sight where none is."""

@@ -1,117 +1,27 @@
-"""Molecular dynamics with ASE: a trajectory, the temperature it had, and how well energy was conserved."""
+"""Molecular dynamics of one cluster: equilibration, and the steps that are recorded."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator
 from ase.constraints import FixCom
-from ase.io import Trajectory, write
 from ase.md.langevin import Langevin
 from ase.md.velocitydistribution import MaxwellBoltzmannDistribution, Stationary, ZeroRotation
 from ase.md.verlet import VelocityVerlet
 
+from iia_calc.dynamics.settings import DynamicsResult, DynamicsSettings, Moment, energy_drift
+from iia_calc.dynamics.trajectory import FORMATS, Frames
 from search.errors import InputError
 from search.geometry.composition import bond_lengths
 from search.geometry.pieces import fragmented
 
-ENSEMBLES = ("nve", "langevin")
-FORMATS = (".traj", ".xyz", ".extxyz")
 APART = 2.0
 """A cluster is in pieces when no chain of pairs closer than this multiple of a bond holds it together."""
-
-
-@dataclass(frozen=True)
-class DynamicsSettings:
-    """How a trajectory is made.
-
-    Attributes
-    ----------
-    temperature : K; what the cluster has on average once it is equilibrated.
-    steps, timestep : number and length (fs) of the steps that are recorded.
-    ensemble : "nve" (velocity Verlet) or "langevin".
-    friction : of the Langevin bath, 1/fs.
-    equilibration : fs of Langevin dynamics before the first recorded step; 0 for none. Without it a start from a
-        minimum cools to half of its temperature, since half of the kinetic energy becomes potential energy.
-    seed : of velocities and bath.
-    every : steps between two frames.
-    """
-
-    temperature: float = 300.0
-    steps: int = 1000
-    timestep: float = 1.0
-    ensemble: str = "nve"
-    friction: float = 0.01
-    equilibration: float = 1000.0
-    seed: int = 0
-    every: int = 10
-
-    def __post_init__(self) -> None:
-        if self.ensemble not in ENSEMBLES:
-            raise InputError(f"ensemble {self.ensemble!r} is not known; choose one of {', '.join(ENSEMBLES)}")
-        for name, value in (
-            ("temperature", self.temperature),
-            ("timestep", self.timestep),
-            ("friction", self.friction),
-        ):
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}; it must be above 0")
-        if not (np.isfinite(self.equilibration) and self.equilibration >= 0):
-            raise InputError(f"equilibration is {self.equilibration!r} fs; it must be 0 (none) or more")
-        for name, count in (("steps", self.steps), ("every", self.every)):
-            if count < 1:
-                raise InputError(f"{name} is {count!r}; it must be at least 1")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed!r}; it must be at least 0")
-
-
-@dataclass(frozen=True)
-class DynamicsResult:
-    """What a trajectory was like.
-
-    Attributes
-    ----------
-    steps : made. seconds : it took.
-    temperature : mean over the recorded steps, K.
-    drift : slope of the total energy, eV/atom/ps. fluctuation : its standard deviation about that line,
-        eV/atom. Both None with a bath, which exchanges energy.
-    stopped_by : "steps", "interrupted", "fragmented" or "non-finite"; `message` says it in words.
-    start_force : eV/Å, the largest on any atom of the structure that was given; far above 0.05 it was not relaxed.
-    """
-
-    steps: int
-    seconds: float
-    temperature: float
-    drift: float | None
-    fluctuation: float | None
-    stopped_by: str
-    message: str
-    start_force: float
-
-    @property
-    def sound(self) -> bool:
-        """Whether the cluster held together and every number was finite."""
-        return self.stopped_by in ("steps", "interrupted")
-
-
-@dataclass(frozen=True)
-class Moment:
-    """What a callback sees: step, time (fs), temperature (K), potential and total energy (eV), seconds so far.
-
-    Steps below zero belong to the equilibration.
-    """
-
-    step: int
-    time: float
-    temperature: float
-    potential: float
-    total: float
-    seconds: float
 
 
 def run_dynamics(
@@ -120,6 +30,7 @@ def run_dynamics(
     settings: DynamicsSettings,
     trajectory: str | Path | None = None,
     callback: Callable[[Moment], object] | None = None,
+    info: Mapping[str, str] | None = None,
 ) -> DynamicsResult:
     """Run dynamics from `atoms` (left as they were) and write every frame that is due.
 
@@ -132,6 +43,7 @@ def run_dynamics(
     ----------
     calculator : any ASE calculator with energy and forces.
     trajectory : .traj or .xyz / .extxyz; written anew.
+    info : what every frame says of itself, such as the level of theory.
 
     Raises
     ------
@@ -143,7 +55,8 @@ def run_dynamics(
         raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     run = _Run(atoms, calculator, settings, callback)
     start_force = float(np.linalg.norm(run.atoms.get_forces(), axis=1).max())
-    frames = _Frames(trajectory)
+    run.atoms.info.update(info or {})
+    frames = Frames(trajectory)
     stopped_by, message = "steps", "all steps done"
     try:
         with np.errstate(all="ignore"):  # what overflows is reported as not finite
@@ -219,7 +132,7 @@ class _Run:
         if wanted > 0 and kinetic > 0:
             self.atoms.set_momenta(self.atoms.get_momenta() * np.sqrt(wanted / kinetic))
 
-    def record(self, frames: _Frames) -> None:
+    def record(self, frames: Frames) -> None:
         """The steps that were asked for, from 0 on."""
         integrator: VelocityVerlet | Langevin = self._langevin()
         if self.settings.ensemble == "nve":
@@ -287,35 +200,3 @@ class _Run:
         if not np.isfinite([temperature, potential]).all():
             raise _Ended("non-finite", f"energy or forces were not finite after {self._fs:.0f} fs")
         return moment
-
-
-def energy_drift(moments: list[Moment], n_atoms: int) -> tuple[float | None, float | None]:
-    """Slope of the total energy, eV/atom/ps, and standard deviation about it, eV/atom; None below three moments."""
-    if len(moments) < 3:
-        return None, None
-    picoseconds = np.array([m.time for m in moments]) / 1000.0
-    total = np.array([m.total for m in moments]) / n_atoms
-    slope, offset = np.polyfit(picoseconds, total - total[0], 1)
-    return float(slope), float(np.std(total - total[0] - slope * picoseconds - offset))
-
-
-class _Frames:
-    """Writes frames to a .traj or an extended XYZ file, or nowhere."""
-
-    def __init__(self, path: str | Path | None) -> None:
-        self.path = None if path is None else Path(path)
-        self._binary = None
-        if self.path is not None and self.path.suffix == ".traj":
-            self._binary = Trajectory(str(self.path), "w")
-        elif self.path is not None:
-            self.path.unlink(missing_ok=True)
-
-    def add(self, atoms: Atoms) -> None:
-        if self._binary is not None:
-            self._binary.write(atoms)
-        elif self.path is not None:
-            write(self.path, atoms, format="extxyz", append=True)
-
-    def close(self) -> None:
-        if self._binary is not None:
-            self._binary.close()
