@@ -39,6 +39,16 @@ Method = Annotated[
     str | None, typer.Option(help="basin-hopping or bee-colony. [default: basin-hopping; of islands, a mixture]")
 ]
 Starts = Annotated[Path | None, typer.Option(help="Structures of FORMULA to begin with; any file that ASE reads.")]
+AseCalculator = Annotated[
+    str | None,
+    typer.Option(
+        "--calculator",
+        help="An ASE calculator in the potential's place, MODULE:CLASS, for any elements: tblite.ase:TBLite.",
+    ),
+]
+CalculatorSettings = Annotated[
+    list[str] | None, typer.Option("--set", help="A keyword of the calculator, KEY=VALUE; once for each.")
+]
 Known = Annotated[
     bool, typer.Option("--known/--no-known", help="Begin with the known lowest minima of FORMULA and its neighbours.")
 ]

@@ -32,6 +32,8 @@ iia search "SeB10-" --dft 8             # the neutral's isomers, relaxed as anio
 iia search SeB16 --islands 4 -j 2       # four islands on two processes
 iia search SeB16 --islands 8 --dask tcp://host:8786 --time 1h
 iia search B12 --json | jq '.isomers[0].relative_energy'
+iia search Al13 --calculator ase.calculators.emt:EMT
+iia search AlC4 --calculator tblite.ase:TBLite --set method=GFN2-xTB --islands 2
 iia search --config SeB16-search/config.yml --seed 1 --out again
 """
 OF_DFT = {
@@ -66,6 +68,8 @@ def search(
     known: o.Known = True,
     out: o.SearchFolder = None,
     model: o.Model = None,
+    calculator: o.AseCalculator = None,
+    settings: o.CalculatorSettings = None,
     device: o.Device = None,
     batch_size: o.BatchSize = None,
     threads: o.Threads = 1,
@@ -90,7 +94,9 @@ def search(
     show: o.Show = 20,
     as_json: o.Json = False,
 ) -> None:
-    """Find the low-lying isomers of a cluster of boron and selenium, and rank them.
+    """Find the low-lying isomers of a cluster, and rank them.
+
+    The shipped potential knows boron and selenium; with --calculator any elements can be searched.
 
     The folder receives isomers.extxyz (lowest first), isomers.png (energy ladder and structures), archive.db (every
     minimum, as it is found), run.json (settings, versions, weights) and config.yml (to repeat it). The
@@ -116,6 +122,7 @@ def _run(options: Mapping[str, Any]) -> tuple[IsomerSearch, list[Confirmed] | No
     from iia_calc.cli.views.console import Live, search_line
     from iia_calc.confirm.api import confirm_isomers
     from iia_calc.confirm.plan import plan_confirmation
+    from iia_calc.isomers.calculator import read_settings
     from iia_calc.isomers.request import SearchRequest
     from iia_calc.isomers.search import search_isomers
     from iia_calc.model.storage import find, read_card
@@ -125,9 +132,11 @@ def _run(options: Mapping[str, Any]) -> tuple[IsomerSearch, list[Confirmed] | No
     formula = composition.formula
     confirmation = _confirmation(options, charge)
     limit = None if options["time"] is None else parse_time(options["time"])
-    request = build(SearchRequest, options, formula=formula, time_limit=limit)
+    keywords = read_settings(options["settings"] or ())
+    request = build(SearchRequest, options, formula=formula, time_limit=limit, calculator_settings=keywords)
     if confirmation is not None:  # what can't be done is said before the search
-        plan_confirmation(formula, read_card(find(request.model)).level_of_theory, confirmation)
+        level = None if request.calculator else read_card(find(request.model)).level_of_theory
+        plan_confirmation(formula, level, confirmation)
     total = request.time_limit if request.quenches is None else request.quenches
     with Live(formula, total, limit=request.time_limit) as live:
 

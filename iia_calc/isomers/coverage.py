@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from iia_calc.isomers.calculator import EXAMPLE
 from search.errors import InputError
 from search.geometry.composition import Composition
 
@@ -26,6 +27,15 @@ class Coverage:
     text: str
     warnings: tuple[str, ...] = ()
     refusal: str | None = None
+
+
+def check_elements(composition: Composition, model: str, elements: Collection[str]) -> None:
+    """Raise an InputError that says what else can be done, where the model lacks an element of `composition`."""
+    if outside := sorted({symbol for symbol, _ in composition.counts} - set(elements)):
+        raise InputError(
+            f"{model} was not fitted for {', '.join(outside)}; it knows {', '.join(sorted(elements))}. Search "
+            f"{composition} with an ASE calculator ({EXAMPLE}), or make a potential for it: iia improve {composition}"
+        )
 
 
 def coverage(composition: Composition, model: str, label_counts: Mapping[str, int]) -> Coverage | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from ase import Atoms
@@ -11,10 +10,9 @@ from ase import Atoms
 from iia_calc.common.device import checked_device, cores
 from iia_calc.isomers.dask import executor_at
 from iia_calc.isomers.files import write_uncertain
-from iia_calc.isomers.relaxer import ModelRelaxer, model_relaxer
+from iia_calc.isomers.relaxer import RequestRelaxer, relaxer_maker
 from iia_calc.isomers.request import SearchRequest
 from iia_calc.isomers.search import IsomerSearch, describe_model, run_record, write_search
-from iia_calc.model.storage import code_version, find, models_folder
 from search.geometry.shape import shape_of
 from search.islands.kinds import default_islands
 from search.islands.run import find_minima_on_islands
@@ -40,11 +38,12 @@ def search_islands(
     As `search_isomers` and `search.islands.run.find_minima_on_islands`.
     """
     islands = default_islands(request.islands, request.method)
-    path = find(request.model)
     # here it only says what it is and compares what was found
-    relaxer, about = model_relaxer(request.composition, path, "cpu", request.fmax)
-    used = checked_device(request.device) if request.dask is None or request.device is not None else "each worker's"
-    record = run_record(request, starts, {**about, **described, "device": used, "threads": request.threads})
+    here = RequestRelaxer.of(request, device="cpu")
+    if request.calculator is None:
+        used = checked_device(request.device) if request.dask is None or request.device is not None else "each worker's"
+        described = {**described, "device": used, "threads": request.threads}
+    record = run_record(request, starts, {**here.described, **described})
 
     def after_epoch(progress: IslandProgress) -> None:
         record.note_running(progress)
@@ -57,7 +56,7 @@ def search_islands(
     with executor_at(request.dask) as (executor, slots):
         result = find_minima_on_islands(
             request.composition,
-            _relaxer_maker(request, path),
+            relaxer_maker(request),
             islands,
             quenches=request.quenches,
             time_limit=request.time_limit,
@@ -71,14 +70,7 @@ def search_islands(
             workers=slots or request.workers or min(request.islands, cores()),
             in_step=not request.asynchronous,
             uncertain=keep_uncertain,
-            like=relaxer,
+            like=here.relaxer,
             starts=starts,
         )
-    return write_search(request, result, record, relaxer.committee, {"islands": result.islands})
-
-
-def _relaxer_maker(request: SearchRequest, path: Path) -> ModelRelaxer:
-    """What makes the model's relaxer on a worker; a shipped model goes by its name, which every worker knows."""
-    shipped = path.resolve().parent == models_folder().resolve()
-    name = path.name if shipped else str(path.resolve())
-    return ModelRelaxer(request.formula, name, request.device, request.fmax, request.threads, code_version())
+    return write_search(request, result, record, here.committee, {"islands": result.islands})

@@ -1,4 +1,4 @@
-"""The relaxer of a model, here and on other machines."""
+"""The relaxer of a model or of an ASE calculator, here and on other machines."""
 
 from __future__ import annotations
 
@@ -9,13 +9,60 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iia_calc.common.device import checked_device
+from iia_calc.isomers.calculator import CalculatorRelaxer
+from iia_calc.isomers.coverage import check_elements
+from iia_calc.isomers.request import SearchRequest
 from search.errors import InputError
 from search.geometry.composition import Composition
 from search.islands.task import WorkerMismatch
 from search.relaxers.base import Relaxer
 
 if TYPE_CHECKING:
+    from iia_calc.model.committee import Committee
     from iia_calc.relax.batch import PotentialRelaxer
+
+
+@dataclass(frozen=True)
+class RequestRelaxer:
+    """What relaxes the structures of a search.
+
+    Attributes
+    ----------
+    relaxer : of the request's model or calculator.
+    described : what run.json says of it.
+    committee : of the model; None without one.
+    """
+
+    relaxer: Relaxer
+    described: dict[str, Any]
+    committee: Committee | None
+
+    @classmethod
+    def of(cls, request: SearchRequest, device: str | None = None) -> RequestRelaxer:
+        """Made here. device : in place of the request's.
+
+        Raises
+        ------
+        InputError : as `model_relaxer`, and `CalculatorChoice.make`.
+        """
+        choice = request.chosen_calculator
+        if choice is not None:
+            said = {"name": choice.path, "settings": dict(choice.settings), "text": str(choice)}
+            return cls(CalculatorRelaxer(choice, request.fmax)(), {"calculator": said}, None)
+        relaxer, described = model_relaxer(request.composition, request.model, device or request.device, request.fmax)
+        return cls(relaxer, described, relaxer.committee)
+
+
+def relaxer_maker(request: SearchRequest) -> CalculatorRelaxer | ModelRelaxer:
+    """What makes the request's relaxer on a worker; a shipped model goes by its name, which every worker knows."""
+    from iia_calc.model.storage import code_version, find, models_folder
+
+    if (choice := request.chosen_calculator) is not None:
+        return CalculatorRelaxer(choice, request.fmax)
+    path = find(request.model)
+    shipped = path.resolve().parent == models_folder().resolve()
+    name = path.name if shipped else str(path.resolve())
+    return ModelRelaxer(request.formula, name, request.device, request.fmax, request.threads, code_version())
 
 
 def model_relaxer(
@@ -34,7 +81,7 @@ def model_relaxer(
 
     path = find(model)
     card = read_card(path)
-    Composition.parse(composition.formula, allowed=card.elements)
+    check_elements(composition, card.name, card.elements)
     used = checked_device(device)
     potential = load(path, device=used)
     relaxer = PotentialRelaxer(potential, fmax=fmax, forces_std_limit=forces_std_limit(potential))

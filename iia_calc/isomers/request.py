@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from iia_calc.isomers.calculator import CalculatorChoice
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.searchers.methods import METHODS
@@ -37,6 +39,9 @@ class SearchRequest:
     starts : file of further structures to begin with.
     out : folder of the results, by default FORMULA-search; the same request on it goes on where it ended.
     model : name of a shipped model or a model's folder; None is the default one.
+    calculator : an ASE calculator in a model's place, MODULE:CLASS, for example ase.calculators.emt:EMT; then any
+        elements can be searched.
+    calculator_settings : its keywords.
     device : "cpu", "cuda", ...; None takes the GPU where there is one.
     batch_size : structures relaxed at once; None is the method's own.
     threads : CPU threads of PyTorch. Rounding, and so the search, depends on them.
@@ -63,6 +68,8 @@ class SearchRequest:
     starts: Path | None = None
     out: Path | None = None
     model: str | None = None
+    calculator: str | None = None
+    calculator_settings: Mapping[str, Any] = field(default_factory=dict)
     device: str | None = None
     batch_size: int | None = None
     threads: int = 1
@@ -86,7 +93,9 @@ class SearchRequest:
             value = getattr(self, name)
             self._set(name, None if value is None else Path(value))
         self._set("model", None if self.model is None else str(self.model))
+        self._set("calculator_settings", dict(self.calculator_settings))
         self._check()
+        self._check_calculator()
         if self.quenches is None and self.time_limit is None and self.until_found is None:
             self._set("time_limit", DEFAULT_TIME)
         if self.method is None and self.islands == 1:
@@ -102,10 +111,25 @@ class SearchRequest:
         if self.folder.exists() and not self.folder.is_dir():
             raise InputError(f"{self.folder} is a file; --out needs a folder (it may not exist yet)")
 
+    def _check_calculator(self) -> None:
+        if self.calculator is None:
+            if self.calculator_settings:
+                raise InputError("calculator_settings (--set) are of a calculator: give one (--calculator)")
+            return
+        CalculatorChoice(self.calculator)
+        given = {"model": self.model, "device": self.device, "extrapolate": self.extrapolate or None}
+        if wrong := [name for name, value in given.items() if value is not None]:
+            raise InputError(f"{', '.join(wrong)}: only of a model, whose place the calculator takes; leave out one")
+
     @property
     def composition(self) -> Composition:
         """The formula as numbers of atoms."""
         return Composition.parse(self.formula)
+
+    @property
+    def chosen_calculator(self) -> CalculatorChoice | None:
+        """The ASE calculator that takes a model's place; None where a model relaxes."""
+        return None if self.calculator is None else CalculatorChoice(self.calculator, self.calculator_settings)
 
     @property
     def folder(self) -> Path:

@@ -12,11 +12,11 @@ import numpy as np
 from ase import Atoms
 
 from iia_calc.common.structures import Accepts, read_cluster, read_clusters
-from iia_calc.isomers.coverage import check_coverage
+from iia_calc.isomers.coverage import check_coverage, check_elements
 from iia_calc.isomers.files import write_isomers, write_uncertain
 from iia_calc.isomers.known import known_minima, known_starts
 from iia_calc.isomers.ranking import Isomer, rank_isomers
-from iia_calc.isomers.relaxer import cpu_threads, model_relaxer
+from iia_calc.isomers.relaxer import RequestRelaxer, cpu_threads, model_relaxer
 from iia_calc.isomers.request import SearchRequest, search_request
 from iia_calc.isomers.run_record import RunRecord, versions
 from search.archive.minimum import sound
@@ -56,13 +56,19 @@ class IsomerSearch:
 
     @property
     def level_of_theory(self) -> str | None:
-        """What the model was fitted to; None where another relaxer was given."""
+        """What the model was fitted to; None where a calculator or another relaxer was given."""
         level: str | None = self.run.get("model", {}).get("level_of_theory")
         return level
 
     @property
+    def surface(self) -> str | None:
+        """What the energies are of: the model's level of theory, or the calculator; None of another relaxer."""
+        calculator: str | None = self.run.get("calculator", {}).get("text")
+        return self.level_of_theory or calculator
+
+    @property
     def about(self) -> dict[str, Any]:
-        """What every comment line of its files says: model and level of theory."""
+        """What every comment line of its files says: model and level of theory, or the calculator."""
         return describe_model(self.run)
 
 
@@ -96,12 +102,13 @@ def search_isomers(
     BlockingIOError : another process searches in the folder.
     """
     request = search_request(request, settings)
-    if relaxer is not None and request.islands > 1:
-        raise InputError("islands make their own relaxers from a model; give one or the other")
+    if relaxer is not None and (request.islands > 1 or request.calculator is not None):
+        raise InputError("islands make their own relaxers, and so does calculator; give one or the other")
     given = list(starts)
     if request.starts is not None:
         # a calculator of one's own has the charge that it has; the models here are of neutral clusters
-        accepts = Accepts(None, 0, "lowest", "the search") if relaxer is None else Accepts()
+        own = relaxer is not None or request.calculator is not None
+        accepts = Accepts() if own else Accepts(None, 0, "lowest", "the search")
         found = read_clusters(request.starts, accepts)
         for line in found.lines():
             (say or warnings.warn)(line)
@@ -111,12 +118,31 @@ def search_isomers(
     with cpu_threads(request.threads):
         described: dict[str, Any] = {"relaxer": type(relaxer).__name__}
         if relaxer is None:
-            described = describe_coverage(request, say)
+            described = check_calculator(request, say) if request.calculator else describe_coverage(request, say)
         if request.islands > 1:
             from iia_calc.isomers.parallel import search_islands
 
             return search_islands(request, given, described, callback)
         return _search(request, given, described, relaxer, callback)
+
+
+def check_calculator(request: SearchRequest, say: Callable[[str], object] | None) -> dict[str, Any]:
+    """Try the calculator of the request on its formula; `warnings` for run.json.
+
+    Raises
+    ------
+    InputError : there is no such calculator, or it can't compute this composition.
+    """
+    choice = request.chosen_calculator
+    assert choice is not None
+    choice.check(request.composition)
+    lines = choice.remarks()
+    for line in lines:
+        if say is not None:
+            say(f"warning: {line}")
+        else:
+            warnings.warn(line, stacklevel=3)
+    return {"warnings": lines}
 
 
 def describe_coverage(request: SearchRequest, say: Callable[[str], object] | None) -> dict[str, Any]:
@@ -129,7 +155,7 @@ def describe_coverage(request: SearchRequest, say: Callable[[str], object] | Non
     from iia_calc.model.storage import find, read_card
 
     card = read_card(find(request.model))
-    Composition.parse(request.formula, allowed=card.elements)
+    check_elements(request.composition, card.name, card.elements)
     found = check_coverage(request.composition, card.name, card.label_counts, request.extrapolate)
     if found is None:
         return {}
@@ -153,8 +179,8 @@ def _search(
     """One searcher in this process."""
     committee = None
     if relaxer is None:
-        on_model, about = model_relaxer(request.composition, request.model, request.device, request.fmax)
-        relaxer, described, committee = on_model, {**about, **described}, on_model.committee
+        here = RequestRelaxer.of(request)
+        relaxer, described, committee = here.relaxer, {**here.described, **described}, here.committee
     record = run_record(request, starts, described)
 
     def keep_uncertain(uncertain: Sequence[Relaxed]) -> None:
@@ -190,7 +216,9 @@ def run_record(request: SearchRequest, starts: Sequence[Atoms], described: dict[
 
 
 def describe_model(run: dict[str, Any]) -> dict[str, Any]:
-    """Name and level of theory of the model in run.json; empty where there is none."""
+    """Name and level of theory of the model in run.json, or the calculator; empty where there is none."""
+    if "calculator" in run:
+        return {"calculator": run["calculator"]["text"]}
     model = run.get("model")
     return {} if model is None else {"model": model["name"], "level_of_theory": model["level_of_theory"]}
 
@@ -220,7 +248,7 @@ def write_search(
                 [isomer.atoms for isomer in isomers],
                 [isomer.energy for isomer in isomers],
                 request.folder / "isomers.png",
-                level=found.level_of_theory,
+                level=found.surface,
                 shapes=[isomer.shape for isomer in isomers],
             )
     return found
@@ -244,7 +272,7 @@ def first_structure(
     card = read_card(find(model))
     if Path(source).exists() or Path(source).suffix or "/" in source:
         return read_cluster(source, Accepts.of_card(card)).atoms
-    composition = Composition.parse(source, allowed=card.elements)
+    composition = Composition.parse(source)
     relaxer, _ = model_relaxer(composition, model, device, fmax=0.02)
     known = [minimum.atoms for minimum in known_minima(composition)]
     rng = np.random.default_rng(seed)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 
+from iia_calc.common.imports import import_class, is_class_path
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.xtb import XTBLevel
@@ -45,8 +44,7 @@ CHEAP = ("gfn1", "gfn2")
 
 def check_level(name: str) -> None:
     """InputError unless `name` is among `LEVELS` or has the form MODULE:CLASS."""
-    module, colon, attribute = name.partition(":")
-    if name not in LEVELS and not (colon and module and attribute.isidentifier()):
+    if name not in LEVELS and not is_class_path(name):
         *some, last = LEVELS
         raise InputError(
             f"level {name!r} is not known; choose {', '.join(some)} or {last}, or MODULE:CLASS of a level of your own"
@@ -66,15 +64,7 @@ def make_level(name: str, options: LevelOptions = LevelOptions()) -> LevelOfTheo
     check_level(name)
     if name in LEVELS:
         return LEVELS[name](options)
-    module, _, attribute = name.partition(":")
-    if "" not in sys.path:
-        sys.path.append("")  # the current folder, for worker processes as well
-    try:
-        make = getattr(import_module(module), attribute)
-    except ImportError as error:
-        raise InputError(f"level {name!r}: module {module!r} can't be imported: {error}") from error
-    except AttributeError as error:
-        raise InputError(f"level {name!r}: module {module!r} has no {attribute}") from error
+    make = import_class(name, "level")
     try:
         level: LevelOfTheory = make(charge=options.charge, multiplicity=options.multiplicity)
     except TypeError as error:

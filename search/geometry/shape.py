@@ -1,7 +1,8 @@
 """What a cluster looks like: planar, tubular, cage or compact; and how its dopants are bound.
 
 The shape is that of the host skeleton (boron in SeB16), so a dopant on top of a plane leaves it a
-plane. All lengths are in b, the host's bond length by covalent radii (1.68 Å for boron). The first
+plane. Where the dopants are many (the host less than 0.6 of the atoms, as in Au6Cu7), it is the shape of
+all atoms. All lengths are in b, the host's bond length by covalent radii (1.68 Å for boron). The first
 criterion that holds decides:
 
 planar    Quasi-planar included. Root mean square distance from the best plane at most 0.30 b
@@ -36,6 +37,7 @@ from search.geometry.pieces import DRAWN_BOND, NEIGHBOUR
 
 SHAPES = ("planar", "tubular", "cage", "compact")
 
+HOST_SHARE = 0.6
 PLANE_RMS, PLANE_THICKNESS = 0.30, 0.85
 RING_SPREAD, RING_LEVEL, RING_ATOMS, TUBE_LEFT_OVER = 0.15, 0.35, 5, 0.2
 CAGE_ATOMS, CAGE_VOID, CAGE_HOLE, CAGE_NEIGHBOURS = 12, 0.85, 1.25, 2.9
@@ -70,8 +72,9 @@ def shape_of(atoms: Atoms) -> str:
     if not np.isfinite(atoms.positions).all():
         raise InputError("the positions are not finite, so there is no shape")
     host = Composition.parse(atoms).host
-    skeleton = atoms[[symbol == host for symbol in atoms.get_chemical_symbols()]]
-    bond = 2.0 * covalent_radii[skeleton.numbers[0]]
+    of_host = np.array([symbol == host for symbol in atoms.get_chemical_symbols()])
+    bond = 2.0 * covalent_radii[atoms.numbers[of_host][0]]
+    skeleton = atoms[of_host] if of_host.mean() >= HOST_SHARE else atoms
     x = (skeleton.positions - skeleton.positions.mean(0)) / bond  # [n, 3], in bond lengths
     if is_planar(x):
         return "planar"

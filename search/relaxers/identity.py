@@ -11,6 +11,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
+NOT_SETTINGS = ("atoms", "parameters")
+"""Arguments of a calculator's constructor that aren't settings (the structure it saw last), or are looked at apart."""
+
 
 @runtime_checkable
 class Signed(Protocol):
@@ -43,7 +46,7 @@ def calculator_signature(calculator: object) -> str:
         return f"{name} {calculator.signature}"
     own = vars(calculator)
     arguments = inspect.signature(kind.__init__).parameters
-    content = {key: describe(own[key]) for key in arguments if key in own and key != "parameters"}
+    content = {key: describe(own[key]) for key in arguments if key in own and key not in NOT_SETTINGS}
     content |= {key: describe(value) for key, value in dict(own.get("parameters") or {}).items()}
     weights = [key for key in own if key not in content and any(True for _ in _networks(own[key]))]
     content |= {key: describe(own[key]) for key in weights}

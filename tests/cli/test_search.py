@@ -163,6 +163,9 @@ def test_dft_ranks_anew_and_goes_on(iia, model, tmp_path):
     ("arguments", "says"),
     [
         (["SeC9"], "it knows B, Se"),
+        (["SeC9"], "--calculator tblite.ase:TBLite"),
+        (["SeC9"], "iia improve SeC9"),
+        (["Cu3", "--set", "asap_cutoff"], "KEY=VALUE"),
         (["Seb9"], "not a chemical formula"),
         (["SeB4", "--time", "3x"], "90s, 2m, 1h"),
         (["SeB4", "--time", "0"], "not a time"),
@@ -183,9 +186,22 @@ def test_errors_are_one_message(iia, model, arguments, says):
     if "--model" not in arguments:
         arguments = [*arguments, "--model", model]
     done = iia("search", *arguments, code=2)
-    assert says in done.stderr
+    assert says in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
     assert not done.stdout
+
+
+def test_any_ase_calculator(iia, tmp_path):
+    chosen = ("--calculator", "ase.calculators.emt:EMT", "--set", "asap_cutoff=True")
+    result = json.loads(iia("search", "AuCu3", *chosen, "-n", 8, "--out", "alloy", "--json").stdout)
+    text = "ase.calculators.emt:EMT(asap_cutoff=True)"
+    assert result["calculator"]["settings"] == {"asap_cutoff": True}
+    assert (result["model"], result["calculator"]["text"]) == (None, text)
+    assert result["isomers"][0]["symbols"].count("Cu") == 3
+    again = iia("search", "--config", tmp_path / "alloy/config.yml")
+    assert f"AuCu₃ by {text}" in again.stdout
+    lacking = iia("search", "SeCu3", *chosen, code=2)
+    assert "can't compute SeCu3" in lacking.stderr.replace("\n", " ")
 
 
 def test_a_folder_of_another_search_is_refused(searched, iia, model):

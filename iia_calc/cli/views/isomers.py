@@ -22,6 +22,9 @@ STOPPED = {
     "interrupted": "interrupted; the same command goes on",
 }
 
+LISTED = 3
+"""Dopants whose bonds the table lists one by one."""
+
 
 def plain_table(title: str | None = None) -> Table:
     """A table without lines, as wide as what is in it."""
@@ -29,10 +32,10 @@ def plain_table(title: str | None = None) -> Table:
 
 
 def isomer_title(found: IsomerSearch) -> str:
-    """Formula, model and level of theory of the energies."""
+    """Formula, and what the energies are of: model and level of theory, or a calculator."""
     formula, model = with_subscripts(found.result.formula), found.run.get("model")
     if model is None:
-        return f"{formula} by {found.run.get('relaxer', 'a relaxer')}"
+        return f"{formula} by {found.surface or found.run.get('relaxer', 'a relaxer')}"
     return f"{formula} by {model['name']}, which was fitted to {model['level_of_theory']}"
 
 
@@ -76,11 +79,24 @@ def isomer_remarks(isomers: Sequence[Isomer], limit: int = 20) -> list[str]:
 
 
 def describe_bonds(bonds: Sequence[DopantBonds]) -> str:
-    """ "3× 1.98"; one entry per dopant atom, with symbols where they are of several elements."""
+    """ "3× 1.98"; one entry per dopant atom, with symbols where they are of several elements.
+
+    Of more than `LISTED` dopants one entry per element, "Au 5–6× 2.51–2.67": their fewest and most bonds, the shortest
+    and the longest.
+    """
     if not bonds:
         return "–"
     several = len({b.symbol for b in bonds}) > 1
+    if len(bonds) > LISTED:
+        return ", ".join(_of_element(symbol, bonds) for symbol in dict.fromkeys(b.symbol for b in bonds))
     return ", ".join(f"{b.symbol} {b}" if several else str(b) for b in bonds)
+
+
+def _of_element(symbol: str, bonds: Sequence[DopantBonds]) -> str:
+    counts = sorted(len(b.lengths) for b in bonds if b.symbol == symbol)
+    lengths = sorted(length for b in bonds if b.symbol == symbol for length in b.lengths)
+    many = f"{counts[0]}" if counts[0] == counts[-1] else f"{counts[0]}–{counts[-1]}"
+    return f"{symbol} {many}× {lengths[0]:.2f}–{lengths[-1]:.2f}" if lengths else f"{symbol} none"
 
 
 def summary(found: IsomerSearch) -> str:

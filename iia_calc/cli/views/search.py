@@ -72,6 +72,7 @@ def as_plain(
         "convergence": result.convergence.as_plain(),
         "folder": str(found.folder),
         "model": found.run.get("model"),
+        "calculator": found.run.get("calculator"),
         "level_of_theory": found.level_of_theory,
         "warnings": found.run.get("warnings", []),
         "units": {"energy": "eV", "length": "Å"},
