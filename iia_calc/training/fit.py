@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import time
@@ -16,7 +15,7 @@ import numpy as np
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
-from iia_calc.common.files import replacing
+from iia_calc.common.files import read_json, replacing, write_json
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model.potential import Potential
 from iia_calc.training.curve import draw_curve, read_curve, write_curve
@@ -152,13 +151,13 @@ def _split(
 def _claim(folder: Path, identity: dict[str, Any]) -> None:
     path = folder / "fit.json"
     if path.exists():
-        found = json.loads(path.read_text())
+        found = read_json(path)
         # a fit begun before a setting existed had its default
         found["settings"] = asdict(TrainingSettings.from_dict(found["settings"]))
         if found != identity:
             raise InputError(f"{folder} holds a fit with other settings or labels; give another folder")
     else:
-        path.write_text(json.dumps(identity, indent=1))
+        write_json(path, identity)
 
 
 def _by_loss(row: dict[str, float]) -> float:
