@@ -14,6 +14,7 @@ from search.errors import InputError
 
 if TYPE_CHECKING:
     from iia_calc.data.audit import Audit
+    from iia_calc.data.columns import Wanted
     from iia_calc.data.recompute import CheckResult
     from iia_calc.data.sets import StructureSet
 
@@ -23,6 +24,14 @@ Unit = Annotated[
         help="Of the energies: hartree, eV, kcal/mol, ... or auto (what the file declares; otherwise Gaussian logs are "
         "hartree, databases and extxyz eV, and of npz files the energies' size decides)."
     ),
+]
+EnergyColumn = Annotated[
+    str | None,
+    typer.Option("--energy", help="Column of the energies, or none. [default: the one whose name says so]"),
+]
+ForcesColumn = Annotated[
+    str | None,
+    typer.Option("--forces", help="Column of the forces, or none. [default: those that go with the energies]"),
 ]
 Geometry = Annotated[str, typer.Option(help="Of each Gaussian log: first or last.")]
 
@@ -36,6 +45,7 @@ iia audit logs/ --geometry first --json | jq -r '.findings[].text'
 CONVERSIONS = """
 iia convert SeBn/B=20.npz SeB20.db
 iia convert logs/ SeB20.extxyz --geometry first
+iia convert mace.xyz mine.db --energy REF_energy --forces REF_forces
 """
 
 
@@ -62,6 +72,8 @@ def audit(
     seed: Annotated[int, typer.Option(help="With --check: of the structures drawn.")] = 0,
     workers: Annotated[int, typer.Option("--workers", "-j", help="With --check: processes.")] = 1,
     unit: Unit = "auto",
+    energy: EnergyColumn = None,
+    forces: ForcesColumn = None,
     geometry: Geometry = "last",
     as_json: o.Json = False,
 ) -> None:
@@ -74,12 +86,13 @@ def audit(
     from iia_calc.cli.views.console import print_json, stdout_kept_clean
     from iia_calc.data import audit_report as report
     from iia_calc.data.clean import DROPPED, check_flags, write_clean
+    from iia_calc.data.columns import Wanted
     from iia_calc.data.recompute import as_plain
 
     names = check_flags([word.strip() for word in drop.split(",") if word.strip()]) or DROPPED
     _check_options(out, clean, drop, check, check_level, workers)
     with stdout_kept_clean(as_json):
-        found = _audit_with_bar(paths, unit, geometry)
+        found = _audit_with_bar(paths, unit, geometry, Wanted(energy, forces))
         report.write(found, out)
         kept = None if clean is None else write_clean(found, clean, names)
         checked = _recompute_with_bar(found, check, out, seed, check_level, workers) if check else None
@@ -112,13 +125,13 @@ def _check_options(out: Path, clean: Path | None, drop: str, check: int, check_l
         raise InputError(f"--out is the folder of the results, and {out} is a file; name another")
 
 
-def _audit_with_bar(paths: list[Path], unit: str, geometry: str) -> Audit:
+def _audit_with_bar(paths: list[Path], unit: str, geometry: str, wanted: Wanted) -> Audit:
     from iia_calc.cli.views.console import Live
     from iia_calc.data import audit as audits
 
     with Live("audit", None) as live:
         return audits.audit_paths(
-            paths, unit, geometry, lambda done, total: live.update(done, f"{done} of {total} sets", 0.0, total)
+            paths, unit, geometry, lambda done, total: live.update(done, f"{done} of {total} sets", 0.0, total), wanted
         )
 
 
@@ -180,6 +193,8 @@ def convert(
     source: Annotated[Path, typer.Argument(help="npz, Gaussian log, extxyz, ASE database, or a folder of them.")],
     target: Annotated[Path, typer.Argument(help="*.npz, *.extxyz, *.xyz or *.db; energies are written in eV.")],
     unit: Unit = "auto",
+    energy: EnergyColumn = None,
+    forces: ForcesColumn = None,
     geometry: Geometry = "last",
 ) -> None:
     """Convert structures and energies from one kind of file to another; units are said, never guessed twice.
@@ -188,10 +203,11 @@ def convert(
     multiplicity and level of theory that its source declares. The databases are none of labels: no command mixes
     them with computed energies.
     """
+    from iia_calc.data.columns import Wanted
     from iia_calc.data.sets import UNIT_ORIGINS
     from iia_calc.data.write import convert as convert_file
 
-    found = convert_file(source, target, unit, geometry)
+    found = convert_file(source, target, unit, geometry, Wanted(energy, forces))
     save_settings(target)
     for item in found.sets:
         if item.unit_origin == "none":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from iia_calc.data.columns import Wanted
 from iia_calc.data.duplicates import Copies, find_copies
 from iia_calc.data.energy_outliers import judge_energies
 from iia_calc.data.findings import Finding, findings_of
@@ -36,12 +37,13 @@ def audit_paths(
     unit: str = "auto",
     geometry: str = "last",
     callback: Callable[[int, int], None] | None = None,
+    wanted: Wanted = Wanted(),
 ) -> Audit:
     """Read everything, then audit it; what can't be read is a finding.
 
     Parameters
     ----------
-    unit, geometry : as for `readers.read_path`.
+    unit, geometry, wanted : as for `readers.read_path`.
     callback : called with the sets done and all sets.
 
     Raises
@@ -57,7 +59,7 @@ def audit_paths(
     seen: set[Path] = set()
     for path in paths:
         try:
-            found = read_path(path, unit, geometry)
+            found = read_path(path, unit, geometry, wanted)
         except InputError as error:
             failed.append(error)
             notes.append(f"{path} was left out: {error}")

@@ -1,8 +1,9 @@
 """What the named values beside a structure mean: which is its energy, which its forces, its charge, its level.
 
 Programs name them as they like: energy, REF_energy (MACE), dft_energy, TotEnergy, forces, force, REF_forces. A name is
-cut into words, the words say what it is. Where one name alone can be meant, it is used; where two could be and differ,
-none is; whatever looks like an energy or like forces and isn't used is named, so that nothing is lost without a word.
+cut into words, the words say what it is. Where one name alone can be meant, it is used; where two could be the energy
+and differ, the user has to say which; whatever looks like an energy or like forces and isn't used is named, so that
+nothing is lost without a word.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from search.errors import InputError
 
 ENERGY_WORDS = {"energy", "energies", "etot", "toten", "epot", "e", "enthalpy", "enthalpies"}
 FORCE_WORDS = {"force", "forces", "f", "gradient", "gradients", "grad", "grads"}
@@ -105,13 +108,27 @@ def is_numeric(value: NDArray[np.generic]) -> bool:
     return bool(np.issubdtype(value.dtype, np.integer) or np.issubdtype(value.dtype, np.floating))
 
 
+NO_COLUMN = "none"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The columns that the user names: of the energy and of the forces.
+
+    None where the columns' names decide; "none" where no column is to be read.
+    """
+
+    energy: str | None = None
+    forces: str | None = None
+
+
 @dataclass(frozen=True)
 class Choice:
     """Which columns of a source are its energy and its forces.
 
     Attributes
     ----------
-    energy, forces : names; None where no column, or more than one, can be meant.
+    energy, forces : names; None where there is no such column, or of several forces none goes with the energy.
     remark : what of the columns isn't used, one sentence; None where there is nothing to say.
     """
 
@@ -124,7 +141,7 @@ def choose(
     energies: Mapping[str, Sequence[float]],
     forces: Collection[str],
     others: Collection[str] = (),
-    force_shape: str = "",
+    wanted: Wanted = Wanted(),
 ) -> Choice:
     """The energy and the forces of a source among its columns.
 
@@ -133,15 +150,15 @@ def choose(
     energies : columns that look like energies and hold one number a structure, with the numbers of all structures.
     forces : columns that look like forces and have their shape. others : columns that look like either by their names
         and hold something else; they are named alone.
+    wanted : columns that the user names.
+
+    Raises
+    ------
+    InputError : two columns could be the energy and differ, or a column that the user names isn't there.
     """
-    energy, doubtful = _energy(energies)
-    chosen = None if doubtful else _forces(forces, energy)
+    energy = _energy(energies) if wanted.energy is None else _named(wanted.energy, "energy", energies)
+    chosen = _forces(forces, energy) if wanted.forces is None else _named(wanted.forces, "forces", forces)
     unused = sorted({*energies, *forces, *others} - {energy, chosen})
-    if doubtful:
-        rest = [name for name in unused if name not in doubtful]
-        remark = f"no energy is read: {' and '.join(doubtful)} could both be meant and differ"
-        remark += f"; {_as_list(rest)} {'is' if len(rest) == 1 else 'are'} not used either" if rest else ""
-        return Choice(energy, chosen, remark)
     said = []
     if energy is not None and words(energy) not in (["energy"], ["e"]):
         said.append(f"the energy is read from {energy}")
@@ -149,19 +166,40 @@ def choose(
         said.append(f"the forces are read from {chosen}")
     if unused:
         said.append(f"{_as_list(unused)} {'looks' if len(unused) == 1 else 'look'} like energies or forces, not used")
+    if wanted.forces is None and chosen is None and len(forces) > 1:
+        said.append("--forces COLUMN says which forces are meant")
     return Choice(energy, chosen, "; ".join(said) or None)
 
 
-def _energy(columns: Mapping[str, Sequence[float]]) -> tuple[str | None, list[str]]:
-    """The column that is the total energy, and those between which it can't be said."""
+def _named(name: str, what: str, columns: Collection[str]) -> str | None:
+    """The column that the user names.
+
+    Raises
+    ------
+    InputError : there is none of that name.
+    """
+    if name == NO_COLUMN:
+        return None
+    if name not in columns:
+        shape = "a number for each structure" if what == "energy" else "three numbers for each atom"
+        there = f"there is {', '.join(sorted(columns))}" if columns else "nor any other that could be meant"
+        raise InputError(f"there is no column {name} with {shape} (--{what}); {there}")
+    return name
+
+
+def _energy(columns: Mapping[str, Sequence[float]]) -> str | None:
+    """The column that is the total energy; InputError where two could be and differ."""
     meant = [name for name in columns if not set(words(name)) & OTHER_ENERGY]
     plain = [name for name in meant if not method_words(name)]
     for names in (plain, meant):
         if names and all(_equal(columns[names[0]], columns[name]) for name in names[1:]):
-            return min(names, key=lambda name: (words(name) != ["energy"], name.lower(), name)), []
+            return min(names, key=lambda name: (words(name) != ["energy"], name.lower(), name))
         if names:
-            return None, sorted(names)
-    return None, []
+            raise InputError(
+                f"{' and '.join(sorted(names))} could both be the energy and differ; "
+                f"say which is meant with --energy COLUMN, or --energy {NO_COLUMN} to read none"
+            )
+    return None
 
 
 def _forces(columns: Collection[str], energy: str | None) -> str | None:

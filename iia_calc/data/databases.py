@@ -17,6 +17,7 @@ from ase.db import connect
 from ase.db.core import Database
 from ase.db.row import AtomsRow
 
+from iia_calc.data.columns import Wanted
 from iia_calc.data.frames import one_line
 from iia_calc.data.records import Contents, Raw, records_of
 from search.errors import InputError
@@ -26,12 +27,12 @@ FROM_METADATA = ("level", "level_of_theory", "theory", "charge", "total_charge",
 """What metadata may say of all structures together; what a row says of itself counts more."""
 
 
-def read_database(path: Path) -> Contents:
+def read_database(path: Path, wanted: Wanted = Wanted()) -> Contents:
     """All sound rows.
 
     Raises
     ------
-    InputError : it is no ASE database, damaged, or holds no sound structure.
+    InputError : it is no ASE database, is damaged, holds no sound structure, or doesn't say which column is the energy.
     """
     check_database(path)
     contents = Contents()
@@ -53,7 +54,7 @@ def read_database(path: Path) -> Contents:
             contents.aside.append((where, f"can't be read: {one_line(error)}"))
         if k + 1 == len(contents.aside) == 100:
             break  # nothing of it can be read
-    return records_of(raws, contents).sound(path)
+    return records_of(raws, contents, wanted).sound(path)
 
 
 def _all_rows(database: Database) -> dict[int, AtomsRow]:

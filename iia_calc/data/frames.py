@@ -14,6 +14,7 @@ import numpy as np
 from ase import Atoms
 from ase.io import iread, read
 
+from iia_calc.data.columns import Wanted
 from iia_calc.data.records import Contents, Raw, records_of
 from search.errors import InputError
 
@@ -27,12 +28,12 @@ _STRESS = re.compile(r"""(?<!\S)(virial|stress)=("[^"]*"|'[^']*'|\[[^\]]*\]|\{[^
 _EXTRA = re.compile(r"^\s*[A-Za-z]{1,2}(\s+[-+.\deEdD]+){4,}\s*$")
 
 
-def read_xyz(path: Path) -> Contents:
+def read_xyz(path: Path, wanted: Wanted = Wanted()) -> Contents:
     """All sound frames of an XYZ or extended XYZ file.
 
     Raises
     ------
-    InputError : it holds none.
+    InputError : it holds none, or it can't be told which column is the energy.
     """
     contents = Contents()
     raws: list[Raw] = []
@@ -47,10 +48,10 @@ def read_xyz(path: Path) -> Contents:
         except InputError as error:
             contents.aside.append((where, str(error)))
     contents.remarks += _nameless_numbers(lines)
-    return records_of(raws, contents).sound(path)
+    return records_of(raws, contents, wanted).sound(path)
 
 
-def read_trajectory(path: Path) -> Contents:
+def read_trajectory(path: Path, wanted: Wanted = Wanted()) -> Contents:
     """All sound frames of an ASE trajectory; those after a damaged one are lost.
 
     Raises
@@ -64,7 +65,7 @@ def read_trajectory(path: Path) -> Contents:
             raws.append(_raw(atoms, k, f"frame {k + 1}"))
     except Exception as error:  # parsers raise anything
         contents.aside.append((f"frame {len(raws) + 1} and what follows", f"can't be read: {one_line(error)}"))
-    return records_of(raws, contents).sound(path)
+    return records_of(raws, contents, wanted).sound(path)
 
 
 def one_line(error: BaseException) -> str:

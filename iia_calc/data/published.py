@@ -15,7 +15,7 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from iia_calc.data.columns import is_numeric, words
+from iia_calc.data.columns import NO_COLUMN, Wanted, is_numeric, words
 from iia_calc.data.frames import one_line
 from iia_calc.data.grouping import make_sets
 from iia_calc.data.records import Contents, Raw, records_of
@@ -55,16 +55,18 @@ def read_npz(path: str | Path, unit: str = "auto") -> StructureSet:
     return sets[0]
 
 
-def read_npz_file(path: Path) -> Contents:
+def read_npz_file(path: Path, wanted: Wanted = Wanted()) -> Contents:
     """All sound structures of an npz.
 
     Raises
     ------
-    InputError : it is no sound npz of structures, or holds none.
+    InputError : it is no sound npz of structures, holds none, or it can't be told which array is the energy.
     """
     arrays, objects = _arrays(path)
     position_name, number_name = _present(arrays, POSITIONS), _present(arrays, NUMBERS)
-    energy_names = [name for name in arrays if "energy" in words(name) or "energies" in words(name) or name == "E"]
+    energy_names: list[str] | str | None = wanted.energy
+    if wanted.energy is None:
+        energy_names = [name for name in arrays if "energy" in words(name) or "energies" in words(name) or name == "E"]
     missing = [name for name, found in (("R", position_name), ("E", energy_names), ("z", number_name)) if not found]
     if missing or position_name is None or number_name is None:
         unread = f"; {', '.join(objects)} would have to be unpickled, which is never done" if objects else ""
@@ -82,9 +84,9 @@ def read_npz_file(path: Path) -> Contents:
         contents.remarks.append(f"{', '.join(objects)} would have to be unpickled, which is never done: not used")
     plain = {name: array for name, array in arrays.items() if name not in used}
     raws = (_raw(plain, positions[k], numbers[k], k, len(positions)) for k in range(len(positions)))
-    records_of(raws, contents)
+    records_of(raws, contents, wanted)
     bad = sum(not np.isfinite(record.energy) for record in contents.records)
-    if bad and bad == len(contents.records):
+    if bad and bad == len(contents.records) and wanted.energy != NO_COLUMN:
         raise InputError(f"{path}: {bad} energies aren't finite, or it isn't clear which are meant{_said(contents)}")
     return contents.sound(path)
 

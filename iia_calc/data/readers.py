@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from iia_calc.data import databases, gaussian
+from iia_calc.data.columns import Wanted
 from iia_calc.data.frames import TRAJECTORY_SUFFIXES, XYZ_SUFFIXES, read_trajectory, read_xyz
 from iia_calc.data.grouping import make_sets
 from iia_calc.data.published import read_npz_file
@@ -53,17 +54,19 @@ class Reading:
         return lines
 
 
-def read_sets(path: str | Path, unit: str = "auto", geometry: str = "last") -> list[StructureSet]:
+def read_sets(
+    path: str | Path, unit: str = "auto", geometry: str = "last", wanted: Wanted = Wanted()
+) -> list[StructureSet]:
     """All structures of a file or a folder; the first set's remarks tell of files that couldn't be read.
 
     Parameters and errors as for `read_path`.
     """
-    found = read_path(path, unit, geometry)
+    found = read_path(path, unit, geometry, wanted)
     notes = tuple(f"{file} was left out: {reason}" for file, reason in found.unread)
     return [replace(found.sets[0], remarks=(*found.sets[0].remarks, *notes)), *found.sets[1:]]
 
 
-def read_path(path: str | Path, unit: str = "auto", geometry: str = "last") -> Reading:
+def read_path(path: str | Path, unit: str = "auto", geometry: str = "last", wanted: Wanted = Wanted()) -> Reading:
     """All structures of a file or a folder; the logs of a folder go together.
 
     Parameters
@@ -71,6 +74,7 @@ def read_path(path: str | Path, unit: str = "auto", geometry: str = "last") -> R
     unit : of the energies: "hartree", "eV", or "auto" (what a file declares; Gaussian's are hartree; ASE's files hold
         eV, unless their size says hartree; of an npz the size decides).
     geometry : of Gaussian logs, "first" or "last".
+    wanted : the columns of energy and forces, where their names don't say it or several could be meant.
 
     Raises
     ------
@@ -86,11 +90,14 @@ def read_path(path: str | Path, unit: str = "auto", geometry: str = "last") -> R
     files, others = files_of(path)
     found = Reading(others=others)
     logs: dict[Path, list[Path]] = defaultdict(list)
+    named = wanted != Wanted()
     for file in files:
-        if file.suffix.lower() in gaussian.SUFFIXES:
+        if file.suffix.lower() in gaussian.SUFFIXES and named:
+            found.unread.append((file, "a Gaussian log has no columns to choose from; leave out --energy and --forces"))
+        elif file.suffix.lower() in gaussian.SUFFIXES:
             logs[file.parent if path.is_dir() else file].append(file)
         else:
-            _read_into(found, file, partial(_sets_of, file, unit))
+            _read_into(found, file, partial(_sets_of, file, unit, wanted))
     for source, members in sorted(logs.items()):
         _read_into(found, source, partial(_from_logs, members, source, unit, geometry, found))
     if not found.sets:
@@ -135,17 +142,17 @@ def _with_path(path: Path, reason: str) -> str:
     return reason if str(path) in reason else f"{path}: {reason}"
 
 
-def _sets_of(file: Path, unit: str) -> list[StructureSet]:
+def _sets_of(file: Path, unit: str, wanted: Wanted) -> list[StructureSet]:
     """InputError where a file can't be read."""
     suffix = file.suffix.lower()
     if not file.stat().st_size:
         raise InputError(f"{file} is empty")
     if suffix in NPZ_SUFFIXES:
-        contents: Contents = read_npz_file(file)
+        contents: Contents = read_npz_file(file, wanted)
         convention = None
     else:
         read = {".db": databases.read_database, ".traj": read_trajectory}.get(suffix, read_xyz)
-        contents, convention = read(file), "eV"
+        contents, convention = read(file, wanted), "eV"
     return make_sets(contents.records, file, convention, unit, contents.notes())
 
 

@@ -24,6 +24,7 @@ from iia_calc.data.columns import (
     LEVEL_NAMES,
     MULTIPLICITY_NAMES,
     UNIT_WORDS,
+    Wanted,
     as_forces,
     as_number,
     choose,
@@ -151,10 +152,15 @@ class Raw:
     where: str = ""
 
 
-def records_of(raws: Iterable[Raw], contents: Contents) -> Contents:
+def records_of(raws: Iterable[Raw], contents: Contents, wanted: Wanted = Wanted()) -> Contents:
     """Decide for a whole file which columns are energy and forces, then make a record of each structure.
 
     raws : structures in the file's order. contents : gets the records, what is set aside, and remarks on columns.
+    wanted : columns that the user names.
+
+    Raises
+    ------
+    InputError : it can't be told which column is the energy, or a column that the user names isn't there.
     """
     items = list(raws)
     energies: dict[str, list[float]] = {}
@@ -162,15 +168,15 @@ def records_of(raws: Iterable[Raw], contents: Contents) -> Contents:
     others: set[str] = set()
     for raw in items:
         for name, value in raw.values.items():
-            if looks_like_energy(name) and as_number(value) is not None:
+            if (looks_like_energy(name) or name == wanted.energy) and as_number(value) is not None:
                 energies.setdefault(name, [])
-            elif looks_like_forces(name) and as_forces(value, len(raw.atoms)) is not None:
+            elif (looks_like_forces(name) or name == wanted.forces) and as_forces(value, len(raw.atoms)) is not None:
                 forces[name] = forces.get(name, 0) + 1
             elif (looks_like_energy(name) or looks_like_forces(name)) and _is_data(value):
                 others.add(name)
     for name, column in energies.items():
         column += [_number(raw.values.get(name)) for raw in items]
-    choice = choose(energies, forces, others - energies.keys() - forces.keys())
+    choice = choose(energies, forces, others - energies.keys() - forces.keys(), wanted)
     if choice.remark:
         contents.remarks.append(choice.remark)
     lacking = sum(not np.isfinite(value) for value in energies.get(choice.energy or "", ()))

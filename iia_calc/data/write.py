@@ -16,6 +16,7 @@ from ase.io import write as ase_write
 
 from iia_calc.common.files import replacing
 from iia_calc.data.arrays import Floats
+from iia_calc.data.columns import Wanted
 from iia_calc.data.readers import Reading, contradicts_label, read_path
 from iia_calc.data.records import UNKNOWN_LEVEL
 from iia_calc.data.sets import StructureSet
@@ -27,7 +28,9 @@ SUFFIXES = (".npz", ".extxyz", ".xyz", ".db")
 LEVEL = UNKNOWN_LEVEL
 
 
-def convert(source: Path, target: Path, unit: str = "auto", geometry: str = "last") -> Reading:
+def convert(
+    source: Path, target: Path, unit: str = "auto", geometry: str = "last", wanted: Wanted = Wanted()
+) -> Reading:
     """Read `source` (see `readers.read_path`), write `target`; returns what was read.
 
     Raises
@@ -37,7 +40,7 @@ def convert(source: Path, target: Path, unit: str = "auto", geometry: str = "las
         `unit`), or an npz of several compositions.
     """
     check_target(target)
-    found = read_path(source, unit, geometry)
+    found = read_path(source, unit, geometry, wanted)
     for item in found.sets:
         contradiction = contradicts_label(item)
         if contradiction and is_auto(unit):

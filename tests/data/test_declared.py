@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from iia_calc.cli import app
 from iia_calc.data.audit import audit_paths
+from iia_calc.data.columns import Wanted
 from iia_calc.data.readers import read_path, read_sets
 from iia_calc.data.units import check_unit, force_unit
 from iia_calc.data.write import convert
@@ -82,9 +83,13 @@ class TestSchNetPack:
         data = {"energy_U0": np.array([ENERGY]), "energy_U": np.array([ENERGY + 0.1]), "gap": np.array([0.2])}
         units = {"energy_U0": "Ha", "energy_U": "Ha", "gap": "Ha"}
         schnetpack(tmp_path / "q.db", "Ang", units, [(P, data)])
-        (item,) = read_sets(tmp_path / "q.db")
-        assert np.isnan(item.energies).all()
-        assert item.remarks == ("no energy is read: energy_U and energy_U0 could both be meant and differ",)
+        with pytest.raises(
+            InputError, match=r"q.db: energy_U and energy_U0 could both be the energy .* --energy COLUMN"
+        ):
+            read_sets(tmp_path / "q.db")
+        (item,) = read_sets(tmp_path / "q.db", wanted=Wanted("energy_U"))
+        np.testing.assert_allclose(item.energies_in("eV"), EV + 0.1 * Hartree)
+        assert item.remarks == ("the energy is read from energy_U; energy_U0 looks like energies or forces, not used",)
 
     def test_an_unknown_unit_is_refused(self, tmp_path):
         schnetpack(tmp_path / "s.db", "Ang", {"energy": "erg"}, [(P, {"energy": np.array([ENERGY])})])
@@ -136,10 +141,40 @@ class TestColumns:
         assert f"{name} looks like energies or forces, not used" in item.remarks[0]
 
     def test_two_that_could_be_meant(self, read):
-        (item,) = read(frame(dft_energy=EV, xtb_energy=-3.0, forces=FORCES))
+        both = frame(dft_energy=EV, xtb_energy=-3.0, forces=FORCES)
+        with pytest.raises(
+            InputError, match="dft_energy and xtb_energy could both be the energy and differ; say which"
+        ):
+            read(both)
+        (item,) = read(both, wanted=Wanted(energy="dft_energy"))
+        assert item.energies.tolist() == [pytest.approx(EV)]
+        np.testing.assert_allclose(item.forces[0], FORCES, atol=1e-7)
+        assert "xtb_energy looks like energies or forces, not used" in item.remarks[0]
+        (item,) = read(both, wanted=Wanted(energy="none"))
         assert np.isnan(item.energies).all()
+        assert "dft_energy, xtb_energy look like" in item.remarks[0]
+
+    def test_columns_of_any_name_that_the_user_names(self, read):
+        (item,) = read(frame(U0=EV, force_a=FORCES, force_b=2 * FORCES), wanted=Wanted("U0", "force_b"))
+        assert item.energies.tolist() == [pytest.approx(EV)]
+        np.testing.assert_allclose(item.forces[0], 2 * FORCES, atol=1e-7)
+        assert item.remarks[0] == (
+            "the energy is read from U0; the forces are read from force_b; "
+            "force_a looks like energies or forces, not used"
+        )
+
+    def test_a_column_that_is_not_there(self, read):
+        with pytest.raises(
+            InputError, match=r"no column U1 with a number for each structure \(--energy\); there is energy"
+        ):
+            read(frame(energy=EV), wanted=Wanted("U1"))
+        with pytest.raises(InputError, match=r"no column forces with three numbers for each atom \(--forces\)"):
+            read(frame(energy=EV), wanted=Wanted(forces="forces"))
+
+    def test_forces_between_which_the_user_must_choose(self, read):
+        (item,) = read(frame(energy=EV, a_forces=FORCES, b_forces=2 * FORCES))
         assert item.forces is None
-        assert "dft_energy and xtb_energy could both be meant and differ; forces is not used either" in item.remarks[0]
+        assert "a_forces, b_forces look like energies or forces, not used; --forces COLUMN says" in item.remarks[0]
 
     def test_atomic_energies_are_no_total(self, read):
         (item,) = read(frame(energies=np.full(4, FREE_BORON * Hartree)))
@@ -178,6 +213,19 @@ class TestDeclared:
         assert read(frame(note="none"))[0].unit_origin == "none"
         said = CliRunner().invoke(app, ["convert", str(tmp_path / "b4.extxyz"), str(tmp_path / "no.xyz")])
         assert "eV" not in said.stdout
+
+    def test_the_command_asks_for_the_column(self, tmp_path, read):
+        read(frame(a_energy=EV, b_energy=-3.0), wanted=Wanted("b_energy"))
+        source, target = str(tmp_path / "b4.extxyz"), str(tmp_path / "out.db")
+        said = CliRunner().invoke(app, ["convert", source, target])
+        assert (said.exit_code, said.stderr.count("\n")) == (2, 1)
+        assert (
+            "a_energy and b_energy could both be the energy and differ; say which is meant with --energy" in said.stderr
+        )
+        said = CliRunner().invoke(app, ["convert", source, target, "--energy", "a_energy"])
+        assert said.exit_code == 0, said.stderr
+        assert "b_energy looks like energies or forces, not used" in said.stderr
+        assert read_sets(tmp_path / "out.db")[0].energies.tolist() == [pytest.approx(EV)]
 
     def test_charge_multiplicity_and_level_part_sets(self, read):
         states = [{}, {"charge": 0}, {"charge": -1, "spin": 2}, {"charge": -1, "spin": 4}, {"charge": -1, "spin": 2}]
