@@ -59,7 +59,7 @@ def test_summary(found):
     assert "16 quenches" in text
     assert "SeB₅" in text
     assert "seed 1" in text
-    assert report.files(found.folder) == ["isomers.extxyz", "isomers.png", "archive.db", "run.json"]
+    assert report.files(found.folder) == ["report.html", "isomers.extxyz", "isomers.png", "archive.db", "run.json"]
 
 
 def test_no_relaxer_is_mentioned_as_a_model(found):

@@ -13,6 +13,7 @@ from iia_calc.cli import (
     audit,
     bench,
     evaluate,
+    export,
     improve,
     info,
     join,
@@ -20,9 +21,11 @@ from iia_calc.cli import (
     md,
     properties,
     relax,
+    report,
     reproduce,
     search,
     train,
+    view,
 )
 from iia_calc.cli.errors import FriendlyGroup
 from iia_calc.cli.streams import prepare_signals, prepare_streams, silence_libraries
@@ -35,7 +38,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # at 80 columns Rich cuts the names of options and hides their defaults
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (search, properties, relax, md, label, join, train, evaluate, improve, info, audit, reproduce, bench):
+for command in (search, report, view, export, properties, relax, md, label, join, train, evaluate, improve, info):
+    command.register(app)
+for command in (audit, reproduce, bench):
     command.register(app)
 
 
@@ -59,7 +64,7 @@ def iia(
     \b
       iia search SeB16                # two minutes, then a table and the folder SeB16-search
       iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
-      iia properties SeB16-search     # point groups, free energies, populations
+      iia view SeB16-search           # look at it: every isomer in 3-D, how sure, how to cite
       iia relax clusters.xyz          # relax any structures
       iia md SeB16 --temperature 500  # molecular dynamics
       iia improve SeB8 --from seb-10 --rounds 2   # search, label by DFT, train, again

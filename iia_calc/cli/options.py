@@ -25,6 +25,7 @@ Basis = Annotated[str, typer.Option(help="With --level dft.")]
 Time = Annotated[str | None, typer.Option("--time", "-t", help="How long: 90s, 2m, 1h30m.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a file that is there.")]
 MethodName = Annotated[str, typer.Option("--method", help="basin-hopping or bee-colony.")]
+SearchOrFile = Annotated[Path, typer.Argument(help="Folder of a search, or any file of structures that ASE reads.")]
 
 # Of search
 Formula = Annotated[str, typer.Argument(help="For example SeB16, B12 or Se2B10; SeB10- with --dft.")]

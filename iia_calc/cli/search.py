@@ -98,9 +98,9 @@ def search(
 
     The shipped potential knows boron and selenium; with --calculator any elements can be searched.
 
-    The folder receives isomers.extxyz (lowest first), isomers.png (energy ladder and structures), archive.db (every
-    minimum, as it is found), run.json (settings, versions, weights) and config.yml (to repeat it). The
-    same command on the same folder goes on; Ctrl-C ends the search and still shows what was found.
+    The folder receives report.html (a page to look at), isomers.extxyz (lowest first), isomers.png (energy ladder and
+    structures), archive.db (every minimum, as it is found), run.json (settings, versions, weights) and config.yml (to
+    repeat it). The same command on the same folder goes on; Ctrl-C ends the search and still shows what was found.
     """
     options = locals()
     from iia_calc.cli.views.console import stdout_kept_clean

@@ -61,7 +61,8 @@ def confirm_isomers(
     """Relax the lowest isomers of a search by DFT, test their electronic states, and rank them by that.
 
     `iia search --dft` is this function. The folder of the search receives dft.db (every gradient, a label to train
-    on), confirmed.extxyz, and DFT's numbers in isomers.extxyz, isomers.png and run.json. The same call goes on after
+    on), confirmed.extxyz, and DFT's numbers in isomers.extxyz, isomers.png, report.html and
+    run.json. The same call goes on after
     any stop.
 
     Parameters
@@ -223,6 +224,10 @@ def confirm_search(
             draw(found, confirmed)
     found.run["dft"] = as_plain(confirmed, level, checks, workers, store)
     write_json(found.folder / "run.json", found.run)
+    if (found.folder / "report.html").exists():
+        from iia_calc.report.page import write_report
+
+        write_report(found.folder)
     return confirmed
 
 

@@ -51,7 +51,7 @@ class SearchRequest:
     dask : address of a Dask scheduler, whose workers run the islands, for example tcp://host:8786.
     asynchronous : islands never wait for slow workers; two runs will then differ.
     extrapolate : search even where the model has no labels near this composition or size.
-    picture : draw isomers.png.
+    picture : draw isomers.png and write report.html.
 
     Raises
     ------

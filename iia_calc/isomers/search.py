@@ -83,8 +83,8 @@ def search_isomers(
 ) -> IsomerSearch:
     """Search for the isomers of a cluster and write them to a folder; `iia search` is this function.
 
-    The folder receives archive.db (every minimum, as it is found), and at the end isomers.extxyz, isomers.png and
-    run.json. The same call on the same folder goes on where it ended.
+    The folder receives archive.db (every minimum, as it is found), and at the end isomers.extxyz, isomers.png,
+    report.html and run.json. The same call on the same folder goes on where it ended.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def write_search(
     committee: Committee | None,
     more: dict[str, Any] | None = None,
 ) -> IsomerSearch:
-    """Rank what a search found and write it: run.json, isomers.extxyz and isomers.png.
+    """Rank what a search found and write it: run.json, isomers.extxyz, isomers.png and report.html.
 
     Parameters
     ----------
@@ -251,6 +251,10 @@ def write_search(
                 level=found.surface,
                 shapes=[isomer.shape for isomer in isomers],
             )
+    if request.picture:
+        from iia_calc.report.page import write_report
+
+        write_report(request.folder)
     return found
 
 

@@ -142,9 +142,9 @@ def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, 
     nearness = np.clip(1.0 - (x[:, 2].max() - x[:, 2]) / FAR, 0.0, 1.0)  # 1 nearest to the eye
     bonded = atoms.get_all_distances() < DRAWN_BOND * bond_lengths(atoms.numbers)
     for i, j in zip(*np.nonzero(np.triu(bonded, 1)), strict=True):
-        fade = 0.5 * (nearness[i] + nearness[j])
+        near = 0.5 * (nearness[i] + nearness[j])
         order = min(x[i, 2], x[j, 2]) - 0.01
-        for width, shade in ((2.6, _fade(INK, fade)), (1.5, _fade("#d9d9d9", fade))):
+        for width, shade in ((2.6, fade(INK, near)), (1.5, fade("#d9d9d9", near))):
             axes.plot(x[[i, j], 0], x[[i, j], 1], color=shade, lw=width, zorder=order, solid_capstyle="round")
             order += 1e-4
     for i in np.argsort(x[:, 2], kind="stable"):
@@ -153,9 +153,9 @@ def draw_structure(axes: Axes, atoms: Atoms, x: np.ndarray, reach: tuple[float, 
         radius = 0.46 * np.sqrt(covalent_radii[atoms.numbers[i]] / covalent_radii[5])
         middle = float(x[i, 0]), float(x[i, 1])
         axes.add_patch(
-            Circle(middle, radius, fc=_fade(colour, nearness[i]), ec=_fade(INK, nearness[i]), lw=0.7, zorder=x[i, 2])
+            Circle(middle, radius, fc=fade(colour, nearness[i]), ec=fade(INK, nearness[i]), lw=0.7, zorder=x[i, 2])
         )
-        shine = tuple(0.45 + 0.55 * channel for channel in _fade(colour, nearness[i]))
+        shine = tuple(0.45 + 0.55 * channel for channel in fade(colour, nearness[i]))
         glint = middle[0] - 0.3 * radius, middle[1] + 0.3 * radius
         axes.add_patch(Circle(glint, 0.3 * radius, fc=shine, ec="none", zorder=x[i, 2] + 1e-4))
     axes.set(xlim=(-reach[0], reach[0]), ylim=(-reach[1], reach[1]), aspect="equal")
@@ -203,7 +203,8 @@ def _number(axes: Axes, x: float, energies: Mapping[int, float], step: float, co
     return height
 
 
-def _fade(colour: Any, nearness: float) -> tuple[float, ...]:
+def fade(colour: Any, nearness: float) -> tuple[float, float, float]:
     """Towards white with distance from the eye."""
     strength = 0.4 + 0.6 * float(nearness)
-    return tuple(1.0 - strength * (1.0 - channel) for channel in to_rgb(colour))
+    red, green, blue = (1.0 - strength * (1.0 - channel) for channel in to_rgb(colour))
+    return red, green, blue

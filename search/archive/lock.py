@@ -53,5 +53,19 @@ class FileLock:
             self._handle = None
 
 
+def is_locked(path: Path) -> bool:
+    """Whether a process holds the lock just now; False where the system has none. Nothing is made or changed."""
+    if fcntl is None or not path.exists():
+        return False
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in _HELD_BY_ANOTHER
+    finally:
+        os.close(handle)
+    return False
+
+
 def _warn(path: Path, why: str) -> None:
     warnings.warn(f"{why}: make sure that no other search runs in {path.parent}", RuntimeWarning, stacklevel=2)

@@ -159,6 +159,7 @@ def files(folder: Path) -> list[str]:
     """What a user may want to open, as far as it is there."""
     labels = sorted(path.name for path in folder.glob("dft*.db"))
     names = (
+        "report.html",
         "isomers.extxyz",
         "isomers.png",
         "confirmed.extxyz",

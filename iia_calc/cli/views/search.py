@@ -13,6 +13,7 @@ from iia_calc.cli.views.isomers import files, isomer_remarks, isomer_table, isom
 from iia_calc.confirm.result import Confirmed
 from iia_calc.isomers.ranking import Isomer
 from iia_calc.isomers.search import IsomerSearch
+from iia_calc.report.viewer import MISSING, viewer_script
 from search.geometry.shape import dopant_bonds, shape_of
 
 
@@ -25,6 +26,8 @@ def show_search(found: IsomerSearch, confirmed: Sequence[Confirmed] | None, show
     for k, island in enumerate(found.run.get("islands", [])):
         if island["given_up"]:
             remarks().print(f"island {k + 1} was given up: {island['given_up']}; the same command tries it again")
+    if (found.folder / "report.html").exists() and viewer_script() is None:
+        remarks().print(f"report.html is without 3-D and map: {MISSING}")
     if not found.isomers:
         reasons = "; ".join(found.run.get("warnings", []))
         remarks().print(
