@@ -106,9 +106,10 @@ def nothing(folder: Path) -> Found:
 
 
 def searching(formula: str, *options: str, end: Callable[[Path], Found] = isomers, share: int) -> Job:
-    """A short search with these options."""
+    """A short search with these options, by the small potential."""
+    given = ("--seed", "1", "--no-known", *options)
     return Job(
-        lambda folder: ["search", formula, "--seed", "1", *options, "--out", str(folder / "out")],
+        lambda folder: ["search", formula, *given, "-m", str(folder.parent / "small"), "--out", str(folder / "out")],
         minima,
         end,
         share,
@@ -119,7 +120,7 @@ def searching(formula: str, *options: str, end: Callable[[Path], Found] = isomer
 NETWORK = ("--features", "16", "--interactions", "2", "--rbf", "10", "--heads", "2")
 LOOP_LABELS = ("out/labels.db", "out/held-out.db", "out/walls.db")
 LOOP = {
-    "formulas": ["B4"],
+    "formulas": ["B5"],
     "level": "gfn1",
     "test_labels": 8,
     "quenches": 16,
@@ -128,20 +129,20 @@ LOOP = {
     "members": 2,
     "training": {"epochs": 2, "batch_size": 10, "validation_share": 0.2},
 }
-DFT = ("--no-known", "--dft", "2", "--basis", "3-21G", "--dft-basis", "none")
+DFT = ("--dft", "2", "--basis", "3-21G", "--dft-basis", "none")
 JOBS = {
-    "search": searching("SeB6", "--quenches", "48", share=4),
-    "bees": searching("SeB6", "--quenches", "48", "--method", "bee-colony", share=3),
-    "islands": searching("SeB6", "--quenches", "64", "--islands", "2", "-j", "2", share=3),
+    "search": searching("B5", "--quenches", "96", share=4),
+    "bees": searching("B5", "--quenches", "96", "--method", "bee-colony", share=3),
+    "islands": searching("B5", "--quenches", "128", "--islands", "2", "-j", "2", share=3),
     "label": Job(
-        lambda folder: ["label", "B4", "SeB4", "-n", "150", "--seed", "7", "-o", str(folder / "labels.db")],
+        lambda folder: ["label", "B4", "SeB4", "-n", "60", "--seed", "7", "-o", str(folder / "labels.db")],
         labels("labels.db"),
         labels("labels.db"),
         5,
     ),
     "train": Job(
         lambda folder: (
-            ["train", str(folder.parent / "fitted.db"), "-o", str(folder / "model"), *NETWORK, "--epochs", "12"]
+            ["train", str(folder.parent / "fitted.db"), "-o", str(folder / "model"), *NETWORK, "--epochs", "6"]
         ),
         nothing,
         weights("model"),
@@ -155,14 +156,14 @@ JOBS = {
         improved,
         1,
     ),
-    "confirm": searching("B3", "--quenches", "16", *DFT, end=confirmed, share=2),
+    "confirm": searching("B5", "--quenches", "16", *DFT, end=confirmed, share=2),
 }
 
 
 def prepare(place: Path) -> None:
-    """Labels that are trained on, and a small potential that a loop begins with."""
+    """Labels that are trained on, and a small potential for searches and loops."""
     for command in (
-        ["label", "B4", "-n", "60", "-o", str(place / "fitted.db")],
+        ["label", "B5", "-n", "60", "-o", str(place / "fitted.db")],
         ["train", str(place / "fitted.db"), "-o", str(place / "small"), *NETWORK, "--epochs", "30", "--members", "2"],
     ):
         subprocess.run([*IIA, *command], env=ENVIRONMENT, check=True, capture_output=True)

@@ -44,7 +44,7 @@ def improve(
     level: Annotated[str, typer.Option(help="dft, gfn1 or gfn2: what the labels are.")] = "dft",
     functional: o.Functional = "PBE0",
     basis: o.Basis = "3-21G",
-    charge: o.Charge = 0,
+    charge: o.LabelCharge = None,
     multiplicity: o.Multiplicity = None,
     labels_per_round: Annotated[int, typer.Option(help="New labels of a round, over all formulas.")] = 100,
     sources: Annotated[
@@ -108,13 +108,16 @@ def _settings(options: Mapping[str, Any]) -> tuple[LoopSettings | None, float | 
     InputError : nothing says when to stop, or settings stand in two places.
     """
     from iia_calc.cli.duration import parse_time
+    from iia_calc.common.electrons import charge_of_formulas
     from iia_calc.improve import LoopSettings
-    from search.geometry.composition import Composition
+    from search.geometry.composition import parse_formula_and_charge
 
     if options["rounds"] is None and options["time"] is None:
         raise InputError("nothing says when to stop: give --rounds or --time")
     limit = None if options["time"] is None else parse_time(options["time"])
-    names = tuple(Composition.parse(formula).formula for formula in options["formulas"] or ())
+    formulas = options["formulas"] or ()
+    names = tuple(parse_formula_and_charge(formula)[0].formula for formula in formulas)
+    charge = charge_of_formulas(formulas, options["charge"]) or 0
     if options["settings"] is not None:
         if names:
             raise InputError("the formulas are in the settings; give one or the other")
@@ -124,4 +127,4 @@ def _settings(options: Mapping[str, Any]) -> tuple[LoopSettings | None, float | 
     files = {name: tuple(map(str, options[name] or ())) for name in ("labels", "test")}
     chosen = options["sources"]
     sources = () if chosen == "none" else tuple(name.strip() for name in chosen.split(","))
-    return build(LoopSettings, options, formulas=names, sources=sources, **files), limit
+    return build(LoopSettings, options, formulas=names, sources=sources, charge=charge, **files), limit

@@ -18,7 +18,6 @@ BatchSize = Annotated[int | None, typer.Option(help="Structures relaxed at once.
 Workers = Annotated[int, typer.Option("--workers", "-j", help="Processes.")]
 Threads = Annotated[int, typer.Option(help="CPU threads; small clusters gain little from more than one.")]
 Fmax = Annotated[float, typer.Option(help="Largest force on any atom of a relaxed structure, eV/Å.")]
-Charge = Annotated[int, typer.Option(help="Total charge, e.")]
 Multiplicity = Annotated[int | None, typer.Option(help="2S+1. [default: the lowest possible]")]
 Functional = Annotated[str, typer.Option(help="With --level dft.")]
 Basis = Annotated[str, typer.Option(help="With --level dft.")]

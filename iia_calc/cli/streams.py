@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import codecs
+import errno
+import os
 import signal
 import sys
 import unicodedata
 import warnings
-from io import TextIOWrapper
+from collections.abc import Buffer
+from io import BufferedWriter, FileIO, TextIOWrapper
 from types import FrameType
+from typing import TextIO
 
 PLAIN = {
     "–": "-",
@@ -39,12 +43,37 @@ def exit_code() -> int:
     return 128 + _received
 
 
+class TerminalFile(FileIO):
+    """A terminal to write to; what is written after it was closed is dropped.
+
+    A job that outlives its terminal still has results to store, which must not be lost over a line of progress.
+    """
+
+    def write(self, data: Buffer, /) -> int:
+        """As FileIO, but for a terminal that is gone."""
+        try:
+            return super().write(data)
+        except OSError as error:
+            if error.errno != errno.EIO:
+                raise
+            return memoryview(data).nbytes
+
+
 def prepare_streams() -> None:
-    """Let standard output and error replace what their encoding lacks instead of failing halfway through a table."""
+    """Let standard output and error stand what their encoding lacks, and a terminal that was closed."""
     codecs.register_error("plain", _replace)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):  # not where a test or a notebook captures it
-            stream.reconfigure(errors="plain")
+    sys.stdout, sys.stderr = _prepared(sys.stdout), _prepared(sys.stderr)
+
+
+def _prepared(stream: TextIO) -> TextIO:
+    if not isinstance(stream, TextIOWrapper):  # a test or a notebook captures it
+        return stream
+    if os.name != "posix" or not stream.isatty():
+        stream.reconfigure(errors="plain")
+        return stream
+    stream.flush()
+    raw = BufferedWriter(TerminalFile(stream.fileno(), "w", closefd=False))
+    return TextIOWrapper(raw, encoding=stream.encoding, errors="plain", line_buffering=True)
 
 
 def prepare_signals() -> None:

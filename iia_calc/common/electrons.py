@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 
 from search.errors import InputError
+from search.geometry.composition import parse_formula_and_charge
 
 CHARGE_KEYS = ("charge", "total_charge", "label_charge")
 MULTIPLICITY_KEYS = ("multiplicity", "spin", "spin_multiplicity", "label_multiplicity")
@@ -31,7 +33,24 @@ def whole_number(value: object, what: str) -> int:
             return int(text)
     elif isinstance(plain, REAL) and not isinstance(plain, bool) and float(plain).is_integer():
         return int(float(plain))
-    raise InputError(f"{what} is {value!r}; it must be a whole number")
+    shown = plain.item() if isinstance(plain, np.generic) else value
+    raise InputError(f"{what} is {shown!r}; it must be a whole number")
+
+
+def charge_of_formulas(formulas: Sequence[str], asked: int | None) -> int | None:
+    """Charge, e, that formulas (B12-) and what was `asked` for agree on; None where neither says one.
+
+    Raises
+    ------
+    InputError : they don't agree.
+    """
+    charges = {parse_formula_and_charge(formula)[1] for formula in formulas}
+    if len(charges) > 1:
+        raise InputError(f"{', '.join(formulas)} are of several charges; give those of one")
+    (written,) = charges or {0}
+    if written and asked not in (None, written):
+        raise InputError(f"{formulas[0]} has charge {written:+d}, but charge {asked:+d} was asked for")
+    return written or asked
 
 
 def declared_charge(atoms: Atoms) -> int | None:

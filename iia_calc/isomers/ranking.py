@@ -32,7 +32,8 @@ class Isomer:
     bonds : of each dopant atom.
     error : expected error of the energy, eV: two thirds of the energies held out of the training were wrong by less;
         None without a committee.
-    relative_error : the same of `relative`, eV: smaller than `error`, as isomers share much of their errors.
+    relative_error : of `relative`, eV: the standard deviation of the members' differences, times the calibration's
+        `energy_factor`. That factor was fitted to total energies; on differences of isomers it was not tested.
     times_found, first_quench : how many quenches ended here, and the first that did.
     known_region : whether the committee can judge this structure; None without one.
     known : the known DFT minimum that this is, if it is one.
@@ -58,7 +59,7 @@ class Isomer:
 
     @property
     def tied(self) -> bool:
-        """Whether it may as well be the lowest: its relative energy is below the expected error of that."""
+        """Whether it may as well be the lowest: its relative energy is below `relative_error`."""
         return self.rank > 1 and self.relative_error is not None and self.relative < self.relative_error
 
 

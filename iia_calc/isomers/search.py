@@ -21,7 +21,7 @@ from iia_calc.isomers.request import SearchRequest, search_request
 from iia_calc.isomers.run_record import RunRecord, versions
 from search.archive.minimum import sound
 from search.errors import InputError
-from search.geometry.composition import Composition
+from search.geometry.composition import parse_formula_and_charge
 from search.geometry.seeds import seed_structures
 from search.geometry.shape import shape_of
 from search.relaxers.base import Relaxed, Relaxer
@@ -269,14 +269,19 @@ def first_structure(
 
     Raises
     ------
-    InputError, FileNotFoundError : neither a readable file nor a formula of the model's elements.
+    InputError, FileNotFoundError : neither a readable file nor a neutral formula of the model's elements.
     """
     from iia_calc.model.storage import find, read_card
 
     card = read_card(find(model))
     if Path(source).exists() or Path(source).suffix or "/" in source:
         return read_cluster(source, Accepts.of_card(card)).atoms
-    composition = Composition.parse(source)
+    composition, charge = parse_formula_and_charge(source)
+    if charge:
+        raise InputError(
+            f"{source} is charged, and the potential knows neutral clusters only; give {composition}, "
+            f'or let DFT honour the charge: iia label "{source}" --level dft'
+        )
     relaxer, _ = model_relaxer(composition, model, device, fmax=0.02)
     known = [minimum.atoms for minimum in known_minima(composition)]
     rng = np.random.default_rng(seed)

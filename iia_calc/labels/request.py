@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from iia_calc.common.electrons import charge_of_formulas
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.levels import CHEAP, LevelOptions, check_level, make_level
@@ -98,13 +99,7 @@ class LabelRequest:
         ------
         InputError : they don't agree.
         """
-        charges = {parse_formula_and_charge(formula)[1] for formula in self.formulas}
-        if len(charges) > 1:
-            raise InputError(f"a label database is of one charge; {', '.join(self.formulas)} are of several")
-        (written,) = charges or {0}
-        if written and self.charge not in (None, written):
-            raise InputError(f"{self.formulas[0]} has charge {written:+d}, but charge {self.charge:+d} was asked for")
-        return written or self.charge
+        return charge_of_formulas(self.formulas, self.charge)
 
     @property
     def is_cheap(self) -> bool:

@@ -73,7 +73,10 @@ class LabelStore:
         self.path = Path(path)
         self._lock = threading.Lock()
         if self.path.suffix != ".db":
-            raise InputError(f"{self.path} is not named like an ASE database; name it {self.path.name}.db")
+            how = "name it *.db" if level is not None else "iia label makes them"
+            raise InputError(
+                f"{self.path} is no database of labels (*.db, or *.npz.xz where they are only read); {how}"
+            )
         if level is None and not self.path.exists():
             raise FileNotFoundError(f"there is no label database at {self.path}")
         if self.path.exists() and _never_finished(self.path):

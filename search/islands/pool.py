@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from types import MappingProxyType
 from typing import Protocol
 
@@ -57,8 +58,10 @@ def worker_pool(workers: int, variables: Mapping[str, str] = ONE_THREAD, over: F
     if workers < 1:
         raise InputError(f"workers is {workers}; it must be at least 1")
     context = multiprocessing.get_context("spawn")
+    resource_tracker.ensure_running()  # a process of multiprocessing's own, which sets the mask of signals itself
     pool = WorkerPool(workers, context, initializer=end_with_parent, initargs=(os.getpid(), over))
-    with environment(variables):  # each submission starts one process, and it reads its variables then
+    # each submission starts one process, which reads its variables and takes over the blocked signals then
+    with environment(variables), signals_blocked():
         try:
             pool.starting = tuple(pool.submit(os.getpid) for _ in range(workers))
         except BrokenExecutor:
@@ -99,6 +102,22 @@ def environment(variables: Mapping[str, str]) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextmanager
+def signals_blocked() -> Iterator[None]:
+    """Hold signals back for a block; processes started inside never see them.
+
+    A terminal sends its signals to all processes of a job. Workers that are still importing would die of them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def end_with_parent(parent: int, over: Flag | None = None) -> None:

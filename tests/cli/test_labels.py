@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.db import connect
+from ase.io import write
 
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import Label
@@ -39,6 +40,14 @@ def test_made_and_evaluated(iia, tmp_path):
     said = iia("evaluate", "xtb.db", code=2).stderr
     assert "GFN1-xTB" in said
     assert "fitted to" in said
+
+
+def test_files_that_hold_no_labels_are_refused(iia, tmp_path):
+    write(tmp_path / "a.extxyz", Atoms("B3", triangle(1.6).positions, info={"REF_energy": -3.0}))
+    for command in (("evaluate", "a.extxyz"), ("train", "a.extxyz", "-o", "m")):
+        said = iia(*command, code=2).stderr
+        assert "a.extxyz is no database of labels (*.db, or *.npz.xz where they are only read); iia label makes" in said
+        assert said.count("\n") == 1
 
 
 def test_known_structures_can_be_left_out(iia, level, model, tmp_path):

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -69,6 +70,28 @@ def test_table_and_going_on(searched, iia, model, tmp_path):
     longer = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", folder, "--json")
     energies = [atoms.get_potential_energy() for atoms in read(tmp_path / "own/isomers.extxyz", ":")]
     assert [isomer["energy"] for isomer in json.loads(longer.stdout)["isomers"]] == pytest.approx(energies, abs=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="terminals of POSIX")
+def test_a_terminal_that_is_closed_costs_nothing(model, tmp_path):
+    """The terminal sends SIGHUP to the search and to its workers, and no longer takes what is written."""
+    import pty
+
+    arguments = ["search", "SeB4", "--time", "5m", "--model", model, "--islands", "2", "-j", "2", "--out", "out"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execve(IIA[0], [*IIA, *arguments], ENVIRONMENT)
+    shown = b""
+    while not re.search(rb"[1-9]\d* quenches", shown):
+        shown += os.read(terminal, 10_000)
+    os.close(terminal)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 128 + signal.SIGHUP
+    assert read(tmp_path / "out/isomers.extxyz", ":")
+    calls = json.loads((tmp_path / "out/run.json").read_text())["calls"]
+    assert [call["stopped_by"] for call in calls] == ["interrupted"]
 
 
 @pytest.mark.slow

@@ -47,11 +47,14 @@ COMMANDS = (
         (["search", "B12", "--basis", "3-21G"], "--basis: of the DFT confirmation; add --dft K"),
         (["search", "B12", "--dft-relax", "3", "--dft-basis", "none"], "--dft-basis, --dft-relax: of the DFT"),
         (["search", "B12", "--dft", "1", "--dft-relax", "some"], "write full, or how many gradients"),
-        (["md", "B12-"], "B12-"),
+        (["md", "B12-"], "B12- is charged, and the potential knows neutral clusters only; give B12"),
+        (["md", "SeB8 2-"], "SeB8 2- is charged"),
+        (["improve", "B4-", "B5", "--rounds", "1", "--from"], "B4-, B5 are of several charges"),
+        (["improve", "B4-", "--charge", "1", "--rounds", "1", "--from"], "has charge -1, but charge +1 was asked for"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(iia, model, arguments, says, tmp_path):
-    done = iia(*arguments, "--model", model, code=2)
+    done = iia(*arguments, *(["--model"] if arguments[0] != "improve" else []), model, code=2)
     assert says in done.stderr
     assert done.stderr.count("\n") == 1
     assert list(tmp_path.iterdir()) == []
@@ -70,6 +73,8 @@ def test_the_table_names_model_and_level_and_marks_what_is_known(searched, iia, 
     level = result["level_of_theory"]
     assert f"SeB₄ by {result['model']['name']}, which was fitted to {level}" in text
     assert "known:" in text
+    assert "±: how far the committee's members differ about the relative energy" in text
+    assert "it was not tested on differences of isomers" in text
     assert result["isomers"][0]["known"]["relative_energy"] == 0.0
     for frame, isomer in zip(read(folder / "isomers.extxyz", ":"), result["isomers"], strict=True):
         assert frame.info["level_of_theory"] == level

@@ -9,6 +9,7 @@ from ase.db import connect
 from ase.io import write
 from ase.units import Bohr, Hartree
 
+from iia_calc.common.electrons import charge_of_formulas
 from iia_calc.common.structures import Accepts, check_cluster, check_clusters, read_cluster, read_clusters
 from iia_calc.isomers.request import SearchRequest
 from iia_calc.isomers.search import first_structure, search_isomers
@@ -81,6 +82,21 @@ def test_nonsense_is_no_charge_and_no_multiplicity(value):
     for key in ("charge", "spin", "multiplicity"):
         with pytest.raises(InputError, match="must be a whole number"):
             check_cluster(b4(**{key: value}))
+
+
+def test_numbers_are_shown_as_they_are_written():
+    with pytest.raises(InputError, match=r'info\["charge"\] is 0.5; it must be a whole number'):
+        check_cluster(b4(charge=np.float64(0.5)))
+
+
+def test_formulas_and_option_agree_on_a_charge():
+    assert charge_of_formulas(["B4-", "SeB4 1-"], None) == -1
+    assert charge_of_formulas(["B4-"], -1) == -1
+    assert charge_of_formulas(["B4"], 2) == 2
+    assert charge_of_formulas([], None) is None
+    for formulas, asked in ((["B4-", "B4"], None), (["B4-"], 1), (["B4-"], 0)):
+        with pytest.raises(InputError, match="charge"):
+            charge_of_formulas(formulas, asked)
 
 
 def test_charge_and_multiplicity_must_fit_the_electrons_and_one_another():

@@ -69,8 +69,13 @@ def isomer_table(isomers: Sequence[Isomer], limit: int = 20, title: str | None =
 def isomer_remarks(isomers: Sequence[Isomer], limit: int = 20) -> list[str]:
     """What marks in the table mean, as far as they are there."""
     shown, lines = isomers[:limit], []
+    if any(isomer.relative_error is not None for isomer in shown[1:]):
+        lines.append(
+            "±: how far the committee's members differ about the relative energy, times the factor that makes their "
+            "spread the error of total energies (two thirds within); it was not tested on differences of isomers"
+        )
     if any(isomer.tied for isomer in shown):
-        lines.append("≈: closer to the lowest than the expected error; DFT decides the order (--dft K)")
+        lines.append("≈: closer to the lowest than ±; DFT decides the order (--dft K)")
     if any(isomer.known_region is False for isomer in shown):
         lines.append("?: outside of what the model knows; its members differ, and only DFT can tell (--dft K)")
     if (known := next((isomer.known for isomer in shown if isomer.known is not None), None)) is not None:
