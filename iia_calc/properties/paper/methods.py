@@ -55,7 +55,7 @@ def _confirmation(system: PaperSystem, cite: Cite) -> str:
         isomer["fmax"] for isomer in dft.get("isomers", []) if isomer.get("fmax") is not None and isomer.get("rank")
     ]
     text += f", whose largest force is {max(forces):.3f} eV/Å." if forces else "."
-    if system.energy_level != system.level:
+    if not system.level.startswith(system.energy_level):  # the name there says no multiplicity
         text += f" Energies are single points with {system.energy_level} {_cite_level(system.energy_level, cite)}."
     stability = settings.get("stability")
     if stability in ("all", "relaxation"):

@@ -101,7 +101,9 @@ def xyz_block(isomer: PaperIsomer) -> str:
         parts.append(f"<S^2> = {isomer.s_squared:.3f}")
     rows = [
         f"{symbol:<2s} {x:12.6f} {y:12.6f} {z:12.6f}"
-        for symbol, (x, y, z) in zip(isomer.atoms.get_chemical_symbols(), isomer.atoms.positions, strict=True)
+        for symbol, (x, y, z) in zip(
+            isomer.atoms.get_chemical_symbols(), isomer.atoms.positions.round(6) + 0.0, strict=True
+        )
     ]
     return "\n".join([str(len(rows)), ", ".join(parts), *rows]) + "\n"
 
