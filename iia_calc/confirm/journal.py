@@ -8,7 +8,6 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from iia_calc.common.files import builtin
 from search.errors import InputError
 
 
@@ -46,7 +45,7 @@ class StoredSteps:
 
     def add(self, step: dict[str, Any], result: Any) -> None:
         """Store the result of `step`; it is on disk when this returns."""
-        text = json.dumps({"step": step, "result": result}, ensure_ascii=False, default=builtin)
+        text = json.dumps({"step": step, "result": result}, ensure_ascii=False)
         with self._lock:
             with self.path.open("a", encoding="utf-8") as out:
                 out.write(text + "\n")
@@ -56,4 +55,4 @@ class StoredSteps:
 
 
 def _name(step: dict[str, Any]) -> str:
-    return json.dumps(step, sort_keys=True, default=builtin)
+    return json.dumps(step, sort_keys=True)

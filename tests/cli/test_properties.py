@@ -59,7 +59,7 @@ def test_energies_of_a_file_are_the_potentials_where_it_has_none(iia, model):
     (isomer,) = told["model"]["isomers"]
     assert isomer["energy"] < -2000.0
     assert isomer["point_group"] == "D2h"
-    assert "PBE0/3-21G" in told["model"]["energies_by"]
+    assert "PBE0/def2-TZVP" in told["model"]["energies_by"]
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_energies_of_a_file_are_the_potentials_where_it_has_none(iia, model):
         (["b2.xyz", "--what", "colour"], "'colour' is no property; choose of point-groups, thermo"),
         (["b2.xyz", "--tolerance", "2"], "tolerance is 2.0"),
         (["b2.xyz", "--step", "0"], "step is 0.0; it must be above 0"),
-        (["anion.xyz"], "has charge -1, and seb-10 knows charge 0 only"),
+        (["anion.xyz"], "has charge -1, and seb-def2-tzvp knows charge 0 only"),
         (["ammonia.xyz"], "N"),
     ],
 )

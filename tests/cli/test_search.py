@@ -155,7 +155,7 @@ def test_dft_ranks_anew_and_goes_on(iia, model, tmp_path):
         "relaxation",
     )
     first = json.loads(iia(*command, "--json").stdout)["confirmed"]
-    assert "PBE0/3-21G" in first["level_of_theory"]
+    assert "PBE0/def2-TZVP" in first["level_of_theory"]
     assert "PBE0/def2-SVP" in first["ranked_by"]
     converged = [isomer for isomer in first["isomers"] if isomer["converged"]]
     assert all(isomer["fmax"] <= 0.05 for isomer in converged)

@@ -23,7 +23,6 @@ P = [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0), (0.8, -1.2, 0.3)]
 COMMANDS = (
     "search",
     "properties",
-    "paper",
     "relax",
     "md",
     "join",
@@ -42,7 +41,7 @@ COMMANDS = (
     ("arguments", "says"),
     [
         (["search", "Se8"], "100% of Se8 are Se, and of no label more than 33%"),
-        (["search", "B80"], "the labels end at 25 atoms"),
+        (["search", "B80"], "the labels end at 20 atoms"),
         (["search", "B12-"], "is charged, and the potential knows neutral clusters only: add --dft K"),
         (["search", "B12-", "--dft", "1", "--charge", "1"], "says charge -1, --charge +1"),
         (["search", "B12", "--basis", "3-21G"], "--basis: of the DFT confirmation; add --dft K"),
@@ -61,8 +60,8 @@ def test_what_makes_no_sense_is_refused_in_one_line(iia, model, arguments, says,
     assert list(tmp_path.iterdir()) == []
 
 
-def test_beyond_its_labels_the_potential_says_so_and_an_empty_result_is_an_error(iia, model, tmp_path):
-    done = iia("search", "SeB28", "-n", 1, "--no-known", "--model", model, "--out", "o", code=1)
+def test_beyond_its_labels_the_potential_says_so_and_an_empty_result_is_an_error(iia, tmp_path):
+    done = iia("search", "SeB28", "-n", 1, "--no-known", "--model", "seb-10", "--out", "o", code=1)
     assert "warning: the labels end at 25 atoms (SeB24)" in done.stderr
     assert "no minimum was found" in done.stderr
     assert "whole shapes can be misplaced" in json.loads((tmp_path / "o/run.json").read_text())["warnings"][0]
@@ -160,7 +159,7 @@ def test_relax_loses_nothing_that_was_computed(iia, model, tmp_path):
     (frame,) = read(tmp_path / "e-relaxed.extxyz", ":")
     assert frame.get_potential_energy() < -2000.0
     assert (frame.info["reason"], frame.info["input_reason"]) == ("converged", "mine")
-    assert "PBE0/3-21G" in frame.info["level_of_theory"]
+    assert "PBE0/def2-TZVP" in frame.info["level_of_theory"]
     assert "has charge -1" in done.stderr
     write(tmp_path / "anion.traj", frames[2])
     assert "has charge -1" in iia("relax", "anion.traj", "--model", model, code=2).stderr

@@ -76,7 +76,7 @@ class DFTLevel(SCFMethod):
         LabelFailed : no SCF attempt converged, or the energy is above what any bound or
             torn-apart cluster can have (the mark of a failed SCF solution).
         """
-        energy, mean_field, stability = self.solution(atoms)
+        energy, mean_field, stability = self._ground_state(atoms)
         return Label(energy, self._forces(atoms, mean_field), stability)
 
     def label_again(self, atoms: Atoms, known: Label) -> Label:
@@ -88,7 +88,7 @@ class DFTLevel(SCFMethod):
         ------
         LabelFailed : as `label`.
         """
-        energy, mean_field, stability = self.solution(atoms)
+        energy, mean_field, stability = self._ground_state(atoms)
         if energy < known.energy - SAME_SOLUTION:
             return Label(energy, self._forces(atoms, mean_field), stability)
         if energy > known.energy + SAME_SOLUTION:
@@ -110,15 +110,10 @@ class DFTLevel(SCFMethod):
         ------
         LabelFailed : as `label`.
         """
-        return self.solution(atoms)[0]
+        return self._ground_state(atoms)[0]
 
-    def solution(self, atoms: Atoms) -> tuple[float, Any, str]:
-        """Energy, eV, of a label, PySCF's converged mean field, and its stability.
-
-        Raises
-        ------
-        LabelFailed : as `label`.
-        """
+    def _ground_state(self, atoms: Atoms) -> tuple[float, Any, str]:
+        """Energy, eV, the converged mean field, and its stability."""
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
         mean_field, stability = self.converge(atoms, multiplicity), UNCHECKED
         if self.follow:
@@ -149,14 +144,16 @@ class DFTLevel(SCFMethod):
         return electronic_state(self, atoms, multiplicity, check_stability, start, check_start)
 
     def hessian(self, atoms: Atoms) -> np.ndarray:
-        """Analytic second derivatives [n_atoms, 3, n_atoms, 3], eV/Å², of the SCF solution that labels have.
+        """Analytic second derivatives [n_atoms, 3, n_atoms, 3], eV/Å².
 
         Raises
         ------
         HessianUnavailable : PySCF has none for this functional.
         LabelFailed : the SCF did not converge.
         """
-        _, mean_field, _ = self.but(conv_tol=min(self.conv_tol, 1e-9)).solution(atoms)
+        tight = self.but(conv_tol=min(self.conv_tol, 1e-9))
+        multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
+        mean_field = tight.converge(atoms, multiplicity)
         try:
             derivative = mean_field.Hessian()
             derivative.verbose = 0

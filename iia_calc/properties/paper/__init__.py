@@ -1,1 +1,0 @@
-"""The supporting information of confirmed searches: tables, structures, figures, methods and citations."""

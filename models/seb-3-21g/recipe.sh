@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Fits one network to the labels of all three levels together and keeps the potential of 3-21G.
+# bash recipe.sh [OUT [further options of iia train]]
+set -euo pipefail
+labels=$(cd "$(dirname "$0")/../labels" && pwd)
+iia train "$labels"/gfn1-xtb-*.npz.xz "$labels/pbe0-3-21g.npz.xz" "$labels/pbe0-def2-tzvp.npz.xz" \
+    --target-level 3-21G --test "$labels/pbe0-3-21g-held-out.npz.xz" \
+    --kind vectors --angular 2 --attention none --interactions 3 --heads 16 --rbf 12 \
+    -o "${1:-runs/seb-3-21g}" --members 3 --epochs 60 --batch-size 16 --learning-rate 2e-3 --optimiser muon "${@:2}"
