@@ -85,7 +85,7 @@ def command(findings: Findings) -> str:
     words = ["iia", "search", str(settings["formula"])]
     for field in fields(SearchRequest):
         value = settings.get(field.name)
-        if field.name in NOT_ASKED or value == field.default or value is None:
+        if field.name in NOT_ASKED or value in (None, {}, field.default):
             continue
         words += _option(field.name, value)
     if findings.dft:
@@ -99,6 +99,8 @@ def _option(name: str, value: Any) -> list[str]:
         return []
     if isinstance(value, bool):
         return [option]
+    if isinstance(value, dict):  # of a calculator
+        return [word for key, setting in value.items() for word in ("--set", f"{key}={setting}")]
     return [option, f"{value:g}s" if name == "time_limit" else str(value)]
 
 

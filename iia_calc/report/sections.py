@@ -5,6 +5,7 @@ To add one, write such a function with its template and name it in `SECTIONS`.
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
@@ -12,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from iia_calc.properties.tables import property_tables
 from iia_calc.report import citations, words
 from iia_calc.report.charts import step_chart
 from iia_calc.report.drawing import structure_svg
@@ -129,6 +131,17 @@ def table(findings: Findings) -> Section | None:
     )
 
 
+def properties(findings: Findings) -> Section | None:
+    """What `iia properties` found: point groups, free energies, populations."""
+    tables = property_tables(findings.source) if findings.source.is_dir() else {}
+    if not tables:
+        return None
+    picture = findings.source / "populations.png"
+    populations = b64encode(picture.read_bytes()).decode() if picture.exists() else None
+    html = render("properties.html", tables=list(tables.values()), populations=populations)
+    return Section("properties", "Properties", html)
+
+
 def course(findings: Findings) -> Section | None:
     """How the search went: best energy, distinct minima, what may be missing, and the moves that paid."""
     if not findings.n_sound:
@@ -207,6 +220,7 @@ SECTIONS: tuple[Callable[[Findings], Section | None], ...] = (
     explore,
     ladder,
     table,
+    properties,
     course,
     level,
     repeat,

@@ -11,6 +11,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import read, write
 
 from iia_calc.report import viewer, words
+from iia_calc.report.citations import command
 from iia_calc.report.findings import Entry, Findings, read_findings, thickness
 from iia_calc.report.live import follow, has_ended
 from iia_calc.report.page import page, write_report
@@ -227,3 +228,13 @@ def test_thickness():
     assert thickness(ring) == pytest.approx(0.0, abs=1e-12)
     assert thickness(Atoms("B4", [(0, 0, 0), (2, 0, 1), (0, 3, 0), (2, 3, 1)])) < 1.0
     assert thickness(Atoms("B")) == 0.0
+
+
+def test_the_command_that_repeats_a_search(tmp_path):
+    settings = {"formula": "SeB5", "quenches": 24, "seed": 3, "known": False, "islands": 1, "fmax": 0.005, "starts": 7}
+    asked = {"calculator": "tblite.ase:TBLite", "calculator_settings": {"method": "GFN1-xTB"}, "time_limit": 90.0}
+    findings = Findings(tmp_path, "SeB5", [entry(1, 0.0)], {"settings": settings})
+    assert command(findings) == "iia search SeB5 -n 24 --seed 3 --no-known"
+    more = command(Findings(tmp_path, "SeB5", [entry(1, 0.0)], {"settings": settings | asked}))
+    assert "--calculator tblite.ase:TBLite --set method=GFN1-xTB" in more
+    assert "--time 90s" in more

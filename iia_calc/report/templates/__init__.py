@@ -33,6 +33,7 @@ def _environment() -> Environment:
     )
     environment.filters["subscripts"] = with_subscripts
     environment.filters["ev"] = decimals
+    environment.filters["value"] = lambda value: decimals(value) if isinstance(value, float) else value
     return environment
 
 

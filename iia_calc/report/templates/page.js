@@ -4,6 +4,7 @@
   const byId = (id) => document.getElementById(id);
   const rows = all("#isomers tr[data-rank]");
   const rowOf = new Map(rows.map((row) => [row.dataset.rank, row]));
+  const seconds = Number(document.documentElement.dataset.reload); // of a live page; else not a number
   let viewer = null, chosen = null, geometry = "dft";
 
   // What is shown, everywhere at once
@@ -22,7 +23,7 @@
   };
   const choose = (rank, jump) => {
     chosen = String(rank);
-    sessionStorage.setItem("chosen", chosen);
+    if (seconds) sessionStorage.setItem(location.pathname, chosen); // for after the reload
     const place = show();
     if (viewer && place !== undefined) viewer.select(viewer.indexer.fromStructure(place, "structure"));
     const box = byId("viewer") && byId("viewer").getBoundingClientRect();
@@ -87,7 +88,7 @@
   }
 
   const first = () => {
-    const before = sessionStorage.getItem("chosen");
+    const before = seconds ? sessionStorage.getItem(location.pathname) : null;
     return rowOf.has(before) ? before : rows[0]?.dataset.rank;
   };
   const start = async () => {
@@ -106,6 +107,5 @@
     byId("viewer")?.replaceChildren(`The 3-D viewer could not start: ${error}`);
   });
 
-  const seconds = Number(document.documentElement.dataset.reload);
   if (seconds) setTimeout(() => location.reload(), 1000 * seconds);
 })();
