@@ -7,6 +7,7 @@ from ase.calculators.lj import LennardJones
 from ase.io import read
 
 from iia_calc.dynamics import DynamicsSettings, Moment, energy_drift, run_dynamics
+from search.errors import InputError
 
 
 class Drifting(LennardJones):
@@ -108,6 +109,21 @@ def test_falling_apart_is_said(cluster):
     assert "fell apart after" in result.message
     assert not result.sound
     assert result.steps < 2000
+
+
+def test_a_start_in_pieces_is_refused(cluster):
+    apart = cluster.copy()
+    apart.positions[0] += 300.0
+    with pytest.raises(InputError, match="the start is in pieces"):
+        run_dynamics(apart, calculator(), DynamicsSettings(steps=2))
+
+
+@pytest.mark.parametrize("value", [2.5, "3", True, None, 0])
+def test_steps_are_whole_numbers(value):
+    with pytest.raises(InputError, match="must be a whole number of at least 1"):
+        DynamicsSettings(steps=value)
+    settings = DynamicsSettings(steps=np.int64(3), every=np.int32(1), seed=np.uint8(2))
+    assert [type(n) for n in (settings.steps, settings.every, settings.seed)] == [int] * 3
 
 
 def test_nonsense_is_said(cluster):

@@ -19,6 +19,7 @@ from iia_calc.cli import (
     join,
     label,
     md,
+    paper,
     properties,
     relax,
     report,
@@ -38,9 +39,9 @@ app = typer.Typer(
     rich_markup_mode=None,  # at 80 columns Rich cuts the names of options and hides their defaults
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (search, report, view, export, properties, relax, md, label, join, train, evaluate, improve, info):
+for command in (search, report, view, export, properties, paper, relax, md, label, join):
     command.register(app)
-for command in (audit, reproduce, bench):
+for command in (train, evaluate, improve, info, audit, reproduce, bench):
     command.register(app)
 
 
@@ -65,6 +66,8 @@ def iia(
       iia search SeB16                # two minutes, then a table and the folder SeB16-search
       iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
       iia view SeB16-search           # look at it: every isomer in 3-D, how sure, how to cite
+      iia properties SeB16-search     # point groups, free energies, populations
+      iia paper SeB16                 # supporting information of a confirmed search
       iia relax clusters.xyz          # relax any structures
       iia md SeB16 --temperature 500  # molecular dynamics
       iia improve SeB8 --from seb-3-21g --rounds 2   # search, label by DFT, train, again

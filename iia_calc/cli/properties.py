@@ -9,11 +9,15 @@ import typer
 
 from iia_calc.cli import options as o
 from iia_calc.cli.command import add_command, build
+from iia_calc.cli.streams import exit_code
 
 EXAMPLES = """
 iia properties SeB8-search
 iia properties SeB8-search --what point-groups --tolerance 0.1
 iia properties SeB8-search --what thermo --temperature 500 --lowest 50
+iia properties SeB8-search --what infrared,electronic --frequencies
+iia properties SeB8-search --what ranking --functionals PBE,PBE0,TPSSh --dft-lowest 3
+iia properties B7-anion --what photoelectron --frequencies   # after iia search "B7-" --dft 3 --out B7-anion
 iia properties clusters.xyz --what point-groups
 """
 
@@ -25,7 +29,12 @@ def register(app: typer.Typer) -> None:
 
 def properties(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|FILE", help="Of a search; or structures that ASE reads.")],
-    what: Annotated[str, typer.Option(help="With commas: point-groups, thermo.")] = "point-groups,thermo",
+    what: Annotated[
+        str,
+        typer.Option(
+            help="With commas: point-groups, thermo; after --dft infrared, electronic, ranking, photoelectron."
+        ),
+    ] = "point-groups,thermo",
     lowest: Annotated[int, typer.Option(help="Isomers whose vibrations the potential previews.")] = 30,
     tolerance: Annotated[
         float, typer.Option(help="Of point groups: how far atoms may be from where they belong, Å.")
@@ -36,6 +45,18 @@ def properties(
     soft: Annotated[
         float, typer.Option(help="Modes below count as rotations in the entropy (quasi-RRHO), cm⁻¹; 0: harmonic.")
     ] = 100.0,
+    frequencies: Annotated[
+        bool, typer.Option("--frequencies", help="DFT's vibrations of confirmed isomers that have none yet.")
+    ] = False,
+    functionals: Annotated[str, typer.Option(help="Whose orders --what ranking compares.")] = "PBE,PBE0,TPSSh,r2SCAN",
+    basis: Annotated[str, typer.Option(help="Of --what electronic and ranking.")] = "def2-TZVP",
+    diffuse_basis: Annotated[str, typer.Option(help="Of --what photoelectron.")] = "def2-TZVPD",
+    dft_lowest: Annotated[
+        int | None, typer.Option(help="Confirmed isomers that DFT is asked about. [default: all]")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", "-j", help="Isomers side by side. [default: one per core]")
+    ] = None,
     model: o.Model = None,
     device: o.Device = None,
     out: Annotated[
@@ -47,19 +68,23 @@ def properties(
     """Tell what isomers are like: point groups, zero-point and free energies, populations against temperature.
 
     Of a search that DFT has confirmed with --frequencies, from DFT's vibrations; else from the potential's own, as a
-    preview. The folder receives properties.json, symmetrised.extxyz, populations.csv and populations.png.
+    preview. DFT tells infrared spectra, dipoles, gaps, charges, spins and bond orders, and whether functionals agree on
+    the order; each step is stored, and the same command goes on. The folder receives properties.json, tables (CSV) and
+    figures.
     """
     options = locals()
     from iia_calc.cli.views.console import Live, output, print_json, remarks, stdout_kept_clean
 
     with stdout_kept_clean(as_json), Live("properties", None) as live:
         from iia_calc.properties.api import find_properties
-        from iia_calc.properties.request import PropertiesRequest, parse_what
+        from iia_calc.properties.request import PropertiesRequest, names, parse_what
 
-        request = build(PropertiesRequest, options, what=parse_what(what))
-        found = find_properties(
-            request, lambda text, done, total: live.update(done, f"{text}, {done} of {total}", live.elapsed, total)
-        )
+        request = build(PropertiesRequest, options, what=parse_what(what), functionals=names(functionals))
+
+        def show_step(text: str, done: int, total: int) -> None:
+            live.update(done, f"{text}, {done} of {total}", live.elapsed, total)
+
+        found = find_properties(request, show_step, live.console.print)
     if as_json:
         print_json(found.as_plain())
     else:
@@ -69,4 +94,7 @@ def properties(
             output().print(property_table(found.sets[name], title, show))
         for line in property_remarks(found, show):
             remarks().print(line)
+    interrupted = any(line.startswith("interrupted") for line in found.remarks)
     remarks().print(f"written to {found.source.folder}: {', '.join(found.files)}")
+    if interrupted:
+        raise typer.Exit(exit_code())

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 from ase.io import write
 
@@ -43,7 +44,21 @@ def write_text(path: str | Path, text: str) -> None:
 
 def write_json(path: str | Path, data: object) -> None:
     """Indented JSON, whole or not at all."""
-    write_text(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    write_text(path, json.dumps(data, indent=2, ensure_ascii=False, default=builtin) + "\n")
+
+
+def builtin(value: object) -> object:
+    """NumPy's numbers and arrays as those of Python, and paths as text, for `json.dumps(default=builtin)`.
+
+    Raises
+    ------
+    TypeError : it is none of these.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{value!r} can't be written as JSON")
 
 
 def read_json(path: str | Path) -> Any:

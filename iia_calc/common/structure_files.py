@@ -39,7 +39,7 @@ def read_frames(path: Path, only_first: bool = False) -> tuple[list[Atoms], str]
     frames: list[Atoms] = []
     broken = ""
     try:
-        if path.suffix == ".db":
+        if path.suffix.lower() == ".db":
             frames = _database(path)
         else:
             for atoms in iread(path, index="0:1" if only_first else ":"):
@@ -66,7 +66,7 @@ def _database(path: Path) -> list[Atoms]:
     if is_archive(path):
         return [minimum.atoms for minimum in Archive.read(path)]
     try:
-        database = connect(path, append=True, use_lock_file=False)
+        database = connect(path, type="db", append=True, use_lock_file=False)
         metadata = dict(database.metadata)
         rows = list(database.select())
     except (sqlite3.Error, KeyError, ValueError) as error:

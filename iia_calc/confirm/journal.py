@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from iia_calc.common.files import builtin
 from search.errors import InputError
 
 
@@ -45,7 +46,7 @@ class StoredSteps:
 
     def add(self, step: dict[str, Any], result: Any) -> None:
         """Store the result of `step`; it is on disk when this returns."""
-        text = json.dumps({"step": step, "result": result}, ensure_ascii=False)
+        text = json.dumps({"step": step, "result": result}, ensure_ascii=False, default=builtin)
         with self._lock:
             with self.path.open("a", encoding="utf-8") as out:
                 out.write(text + "\n")
@@ -55,4 +56,4 @@ class StoredSteps:
 
 
 def _name(step: dict[str, Any]) -> str:
-    return json.dumps(step, sort_keys=True)
+    return json.dumps(step, sort_keys=True, default=builtin)

@@ -50,7 +50,7 @@ class Plan:
     def seconds(self, n_isomers: int, n_cores: int) -> float:
         """About how long it takes on `n_cores` cores without a GPU; right within a factor of three."""
         n_atoms = Composition.parse(self.formula).n_atoms
-        cost = [float(SECONDS * n_atoms**ATOMS_POWER * n**FUNCTIONS_POWER) for n in self.n_functions]
+        cost = [gradient_seconds(n_atoms, n) for n in self.n_functions]
         gradients = FULL_GRADIENTS if self.gradients is None else self.gradients
         states = (1 + self.checks.next_multiplicity) * STATE * sum(cost)
         frequencies = 2 * n_atoms * cost[0] if self.checks.frequencies else 0.0
@@ -63,9 +63,14 @@ class Plan:
         seconds = self.seconds(n_isomers, cores() if n_cores is None else n_cores)
         text = (
             f"relaxing {n_isomers} isomer{'s' if n_isomers != 1 else ''} {how} with {self.level.name}{points}: "
-            f"about {_duration(seconds)} without a GPU"
+            f"about {duration(seconds)} without a GPU"
         )
         return text + (f"; --basis {BASIS} is cheaper" if self.level.basis != BASIS and seconds > 300 else "")
+
+
+def gradient_seconds(n_atoms: int, n_functions: int) -> float:
+    """About how many seconds energy and gradient take on one core, with `n_functions` basis functions."""
+    return float(SECONDS * n_atoms**ATOMS_POWER * n_functions**FUNCTIONS_POWER)
 
 
 def plan_confirmation(formula: str, labels: str | None, request: ConfirmRequest) -> Plan:
@@ -102,7 +107,7 @@ def plan_confirmation(formula: str, labels: str | None, request: ConfirmRequest)
     return Plan(like_labels(level, labels), request.checks(ranking), gradients, formula, sizes)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """A time to one figure: 40 s, 5 min, 2 h."""
     for unit, size in (("h", 3600.0), ("min", 60.0)):
         if seconds >= 1.5 * size:

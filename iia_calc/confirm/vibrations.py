@@ -13,6 +13,8 @@ IMAGINARY = 50.0
 """cm⁻¹; a mode that is less imaginary is noise of the integration grid and of forces that aren't quite zero."""
 STEP = 0.01
 """Å, of central differences."""
+HESSIAN = "hessian"
+"""Kind of the stored step that holds second derivatives, from which spectra are made later."""
 _QUANTUM = units._hbar * 1e10 / np.sqrt(units._e * units._amu) / units.invcm
 """cm⁻¹ of √(eV/Å²/u)."""
 
@@ -70,6 +72,26 @@ class Vibrations:
             plain["charge"],
             plain["multiplicity"],
         )
+
+
+def hessian_as_plain(hessian: np.ndarray, method: str) -> dict[str, Any]:
+    """Second derivatives for JSON, the lower triangle of a symmetric matrix.
+
+    hessian : [n, 3, n, 3], eV/Å². method : "analytic" or "central differences".
+    """
+    n = 3 * len(hessian)
+    flat = hessian.reshape(n, n)
+    lower = (0.5 * (flat + flat.T))[np.tril_indices(n)]
+    return {"method": method, "lower_triangle": [float(f"{value:.8g}") for value in lower]}
+
+
+def hessian_from_plain(plain: dict[str, Any]) -> np.ndarray:
+    """[n, 3, n, 3], eV/Å², of what `hessian_as_plain` gave."""
+    values = np.array(plain["lower_triangle"])
+    n = round((np.sqrt(8 * len(values) + 1) - 1) / 2)
+    flat = np.zeros((n, n))
+    flat[np.tril_indices(n)] = values
+    return (flat + np.tril(flat, -1).T).reshape(n // 3, 3, n // 3, 3)
 
 
 def normal_modes(atoms: Atoms, hessian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -28,7 +28,7 @@ from iia_calc.confirm.relaxation import (
 )
 from iia_calc.confirm.result import Confirmed, merge_alike, rank_confirmed
 from iia_calc.confirm.settings import Checks
-from iia_calc.confirm.vibrations import STEP, Vibrations, central_differences, normal_modes
+from iia_calc.confirm.vibrations import HESSIAN, STEP, Vibrations, central_differences, hessian_as_plain, normal_modes
 from iia_calc.confirm.worker_level import InLane, state_of
 from iia_calc.confirm.workers import Lanes, WorkerLost
 from iia_calc.labels.dft.electronic import ElectronicState, next_multiplicity
@@ -176,6 +176,8 @@ class Verification:
                     hessian = self.pool.call(dft.hessian, atoms)
             if hessian is None:
                 method, hessian = "central differences", self._differences(case, multiplicity)
+            key = self._key(case, {"kind": HESSIAN}, level, multiplicity)
+            self.steps.add(key, hessian_as_plain(hessian, method))
             frequencies, modes = normal_modes(atoms, hessian)
             return Vibrations(
                 tuple(float(f) for f in frequencies), modes[0], method, level.name, level.charge, multiplicity

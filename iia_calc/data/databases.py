@@ -38,7 +38,7 @@ def read_database(path: Path, wanted: Wanted = Wanted()) -> Contents:
     contents = Contents()
     raws: list[Raw] = []
     try:
-        database = connect(path, append=True, use_lock_file=False)
+        database = connect(path, type="db", append=True, use_lock_file=False)
         metadata = dict(database.metadata)
         ids = [int(row.id) for row in database.select(columns=["id"], include_data=False)]
         rows = _all_rows(database)

@@ -87,7 +87,7 @@ def write_sets(sets: Sequence[StructureSet], target: Path) -> int:
 
 
 def _write_database(sets: Sequence[StructureSet], path: Path) -> None:
-    with connect(path, append=True, use_lock_file=False) as database:
+    with connect(path, type="db", append=True, use_lock_file=False) as database:
         for item in sets:
             # ASE keeps the words charge and spin for itself
             electrons = {f"total_{key}" if key == "charge" else key: value for key, value in _electrons(item).items()}

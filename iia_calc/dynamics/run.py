@@ -47,12 +47,16 @@ def run_dynamics(
 
     Raises
     ------
-    InputError : a single atom, a trajectory of another kind; and what the calculator refuses.
+    InputError : a single atom, a cluster in pieces, a trajectory of another kind; and what the calculator refuses.
     """
     if len(atoms) < 2:
         raise InputError("dynamics need at least two atoms")
     if trajectory is not None and Path(trajectory).suffix not in FORMATS:
         raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if fragmented(atoms.positions, APART * bond_lengths(atoms.numbers)):
+        raise InputError(
+            f"the start is in pieces, which no pair of atoms closer than {APART:g} bond lengths holds together"
+        )
     run = _Run(atoms, calculator, settings, callback)
     start_force = float(np.linalg.norm(run.atoms.get_forces(), axis=1).max())
     run.atoms.info.update(info or {})
@@ -73,7 +77,7 @@ def run_dynamics(
     return DynamicsResult(
         steps=max(run.step, 0),
         seconds=run.seconds,
-        temperature=float(np.mean(temperatures)) if temperatures else float("nan"),
+        temperature=float(np.mean(temperatures)) if temperatures else None,
         drift=drift,
         fluctuation=fluctuation,
         stopped_by=stopped_by,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.errors import InputError
+from search.stopping import whole
 
 ENSEMBLES = ("nve", "langevin")
 
@@ -48,11 +49,8 @@ class DynamicsSettings:
                 raise InputError(f"{name} is {value!r}; it must be above 0")
         if not (np.isfinite(self.equilibration) and self.equilibration >= 0):
             raise InputError(f"equilibration is {self.equilibration!r} fs; it must be 0 (none) or more")
-        for name, count in (("steps", self.steps), ("every", self.every)):
-            if count < 1:
-                raise InputError(f"{name} is {count!r}; it must be at least 1")
-        if self.seed < 0:
-            raise InputError(f"seed is {self.seed!r}; it must be at least 0")
+        for name, least in (("steps", 1), ("every", 1), ("seed", 0)):
+            object.__setattr__(self, name, whole(name, getattr(self, name), least))
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class DynamicsResult:
     Attributes
     ----------
     steps : made. seconds : it took.
-    temperature : mean over the recorded steps, K.
+    temperature : mean over the recorded steps, K; None where none was recorded.
     drift : slope of the total energy, eV/atom/ps. fluctuation : its standard deviation about that line,
         eV/atom. Both None with a bath, which exchanges energy.
     stopped_by : "steps", "interrupted", "fragmented" or "non-finite"; `message` says it in words.
@@ -71,7 +69,7 @@ class DynamicsResult:
 
     steps: int
     seconds: float
-    temperature: float
+    temperature: float | None
     drift: float | None
     fluctuation: float | None
     stopped_by: str

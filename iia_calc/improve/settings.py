@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from iia_calc.common.files import builtin
 from iia_calc.improve.sources import SOURCES
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.request import LabelRequest
@@ -123,7 +124,7 @@ class LoopSettings:
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON, and equal to what comes back from there."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=builtin))
         return plain
 
     @classmethod

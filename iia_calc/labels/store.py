@@ -72,7 +72,7 @@ class LabelStore:
     def __init__(self, path: str | Path, level: str | None = None) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        if self.path.suffix != ".db":
+        if self.path.suffix.lower() != ".db":
             how = "name it *.db" if level is not None else "iia label makes them"
             raise InputError(
                 f"{self.path} is no database of labels (*.db, or *.npz.xz where they are only read); {how}"
@@ -87,7 +87,7 @@ class LabelStore:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             _create(self.path, level)
         # SQLite's own locks end with the process; ASE's lock file outlives a kill, and the next writer waits for ever
-        self._db = connect(self.path, append=True, use_lock_file=False)
+        self._db = connect(self.path, type="db", append=True, use_lock_file=False)
         try:
             self.metadata = dict(self._db.metadata)
         except sqlite3.OperationalError as error:
@@ -114,7 +114,7 @@ class LabelStore:
         if all(symbol in self.element_energies for symbol in energies):
             return
         # another job on this file may have added some since it was opened
-        self.metadata = dict(connect(self.path, append=True, use_lock_file=False).metadata)
+        self.metadata = dict(connect(self.path, type="db", append=True, use_lock_file=False).metadata)
         self.metadata["element_energies"] = dict(energies) | self.element_energies
         self._db.metadata = self.metadata
 
@@ -246,7 +246,7 @@ def _create(path: Path, level: str) -> None:
     made.unlink(missing_ok=True)
     try:
         units = {"positions": "Å", "energy": "eV", "forces": "eV/Å"}
-        connect(made, append=True, use_lock_file=False).metadata = {"level": level, "units": units}
+        connect(made, type="db", append=True, use_lock_file=False).metadata = {"level": level, "units": units}
         os.link(made, path)
     except FileExistsError:
         pass

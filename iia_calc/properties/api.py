@@ -8,12 +8,15 @@ from typing import Any
 
 from ase import Atoms
 
-from iia_calc.common.files import write_frames, write_json
-from iia_calc.properties.figures import draw_populations
-from iia_calc.properties.request import THERMO, PropertiesRequest
-from iia_calc.properties.results import IsomerProperties, PropertySet, start_set
-from iia_calc.properties.sources import Source, read_source
-from iia_calc.properties.tables import write_populations
+from iia_calc.common.device import cores
+from iia_calc.common.files import read_json, write_frames, write_json
+from iia_calc.confirm.workers import lanes
+from iia_calc.properties.dft_steps import DFTSteps, check_dft, threads_each
+from iia_calc.properties.figures import draw_infrared, draw_photoelectron, draw_populations
+from iia_calc.properties.request import OF_DFT, PHOTOELECTRON, THERMO, PropertiesRequest
+from iia_calc.properties.results import IsomerProperties, PropertySet, start_set, with_earlier
+from iia_calc.properties.sources import Source, need_confirmed, read_source
+from iia_calc.properties.tables import write_infrared, write_photoelectron, write_populations
 from iia_calc.properties.vibrations import add_free_energies, add_symmetry, preview_vibrations
 
 FILE, SYMMETRISED = "properties.json", "symmetrised.extxyz"
@@ -51,11 +54,15 @@ class Properties:
         }
 
 
-def find_properties(request: PropertiesRequest, callback: Tell | None = None) -> Properties:
+def find_properties(
+    request: PropertiesRequest, callback: Tell | None = None, say: Callable[[str], object] | None = None
+) -> Properties:
     """The properties that `request` asks for; `iia properties` is this function.
 
-    The folder receives properties.json, symmetrised.extxyz, and populations.csv and populations.png where there are
-    vibrations. What DFT computed is taken from what its confirmation stored.
+    The folder receives properties.json, symmetrised.extxyz, tables (CSV) and figures. What DFT computed is taken from
+    what its confirmation and earlier calls stored; what those told of the same isomers stays in properties.json.
+
+    say : called with a line about the time that DFT will take, before it begins.
 
     Raises
     ------
@@ -64,6 +71,14 @@ def find_properties(request: PropertiesRequest, callback: Tell | None = None) ->
     """
     tell = callback or _silent
     source = read_source(request.source, request.out)
+    if request.needs_dft:
+        asked = [name for name in request.what if name in OF_DFT]
+        need_confirmed(source, ", ".join(asked) or "frequencies")
+        check_dft(source, request)
+        if say is not None:
+            from iia_calc.properties.dft_cost import describe_cost
+
+            say(describe_cost(source, request))
     if THERMO in request.what:
         _ = source.formula  # energies are compared between isomers of one
     sets = {MODEL: start_set(source.found, preview=True)}
@@ -72,25 +87,44 @@ def find_properties(request: PropertiesRequest, callback: Tell | None = None) ->
     remarks: list[str] = []
     for found in sets.values():
         add_symmetry(found.entries, request.tolerance, tell)
+    if request.needs_dft:
+        remarks += _by_dft(source, request, sets, tell)
     if THERMO in request.what:
         remarks += preview_vibrations(sets[MODEL], source, request, tell)
         if DFT in sets:
-            remarks += _known_vibrations(sets[DFT])
+            remarks += _missing_vibrations(sets[DFT])
         for found in sets.values():
             add_free_energies(found, request.temperature, request.temperatures, request.soft)
     told = Properties(source, request, sets, tuple(_write(source, sets)), tuple(remarks))
-    write_json(source.folder / FILE, told.as_plain())
+    path = source.folder / FILE
+    write_json(path, with_earlier(told.as_plain(), read_json(path) if path.exists() else {}, (MODEL, DFT)))
     return told
 
 
-def _known_vibrations(found: PropertySet) -> list[str]:
-    """Frequencies that the confirmation made; a remark where it made none."""
-    for entry in found.entries:
-        entry.frequencies, entry.method = entry.subject.frequencies, entry.subject.method
+def _by_dft(source: Source, request: PropertiesRequest, sets: dict[str, PropertySet], tell: Tell) -> list[str]:
+    """What DFT has to compute, isomers side by side."""
+    from iia_calc.properties.dft_properties import DFTProperties
+
+    count = min(len(sets[DFT].entries), request.dft_lowest or len(sets[DFT].entries))
+    workers = min(cores(), count) if request.workers is None else request.workers
+    with lanes(workers) as pool:
+        steps = DFTSteps(source, pool, tell)
+        threads = request.threads or threads_each(workers)
+        DFTProperties(sets[DFT], request, steps, threads).add()
+        if PHOTOELECTRON in request.what and not steps.stopped:
+            from iia_calc.properties.dft_detachment import Detachments
+
+            basis, count = request.diffuse_basis, request.dft_lowest
+            Detachments(sets[DFT], steps, source.folder, basis, count, workers, threads).add()
+        return ["interrupted; the same command goes on"] if steps.stopped else []
+
+
+def _missing_vibrations(found: PropertySet) -> list[str]:
+    """A remark where the confirmation made no frequencies."""
     missing = [str(entry.subject.rank) for entry in found.entries if entry.frequencies is None]
     if not missing:
         return []
-    return [f"no DFT frequencies of rank {', '.join(missing)}: the same search with --frequencies makes them"]
+    return [f"no DFT frequencies of rank {', '.join(missing)}: --frequencies makes them"]
 
 
 def _write(source: Source, sets: dict[str, PropertySet]) -> list[str]:
@@ -100,6 +134,14 @@ def _write(source: Source, sets: dict[str, PropertySet]) -> list[str]:
     write_frames(folder / SYMMETRISED, [_symmetrised(entry) for entry in best.entries])
     files = [FILE, SYMMETRISED]
     shown = best if best.populations is not None else sets[MODEL]
+    if any(entry.infrared for entry in best.entries):
+        write_infrared(best, folder / "infrared.csv", folder / "infrared-spectra.csv")
+        draw_infrared(best, folder / "infrared.png")
+        files += ["infrared.csv", "infrared-spectra.csv", "infrared.png"]
+    if any(entry.photoelectron for entry in best.entries):
+        write_photoelectron(best, folder / "photoelectron.csv")
+        draw_photoelectron(best, folder / "photoelectron.png")
+        files += ["photoelectron.csv", "photoelectron.png"]
     if shown.populations is not None:
         write_populations(shown, folder / "populations.csv")
         draw_populations(shown, folder / "populations.png")

@@ -6,15 +6,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from iia_calc.properties.photoelectron import BASIS as DIFFUSE
 from iia_calc.properties.symmetry import TOLERANCE
 from iia_calc.properties.thermochemistry import SOFT
 from search.errors import InputError
 
-POINT_GROUPS, THERMO = "point-groups", "thermo"
-WHAT = (POINT_GROUPS, THERMO)
+POINT_GROUPS, THERMO, INFRARED, ELECTRONIC, RANKING = "point-groups", "thermo", "infrared", "electronic", "ranking"
+PHOTOELECTRON = "photoelectron"
+WHAT = (POINT_GROUPS, THERMO, INFRARED, ELECTRONIC, RANKING, PHOTOELECTRON)
 """What can be asked for."""
-OF_FILES = (POINT_GROUPS, THERMO)
-"""What can be told without a confirmation by DFT."""
+OF_DFT = (INFRARED, ELECTRONIC, RANKING, PHOTOELECTRON)
+"""What only DFT can tell, of isomers that it has relaxed."""
+FUNCTIONALS = ("PBE", "PBE0", "TPSSh", "r2SCAN")
+BASIS = "def2-TZVP"
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,11 @@ class PropertiesRequest:
     temperature : K, of the table. highest, step : K, of populations against temperature.
     soft : cm⁻¹ below which vibrations count as rotations in the entropy (quasi-RRHO); 0 keeps them harmonic.
     frequencies : compute DFT's frequencies where the confirmation made none.
+    functionals : whose orders of the isomers are compared. basis : of these, and of `electronic`.
+    diffuse_basis : of photoelectron spectra.
+    dft_lowest : confirmed isomers that DFT computes properties of; None for all.
+    workers : of DFT, isomers side by side; None is one per core, at most one per isomer.
+    threads : CPU threads of each; None shares the cores out.
     model : whose second derivatives preview the vibrations; None is the one that searched.
     out : folder of the results; None is the search's own, or FILE-properties.
     device : of the potential.
@@ -48,6 +57,12 @@ class PropertiesRequest:
     step: float = 50.0
     soft: float = SOFT
     frequencies: bool = False
+    functionals: tuple[str, ...] = FUNCTIONALS
+    basis: str = BASIS
+    diffuse_basis: str = DIFFUSE
+    dft_lowest: int | None = None
+    workers: int | None = None
+    threads: int | None = None
     model: str | None = None
     out: Path | None = None
     device: str | None = None
@@ -58,8 +73,11 @@ class PropertiesRequest:
         for name in self.what:
             if name not in WHAT:
                 raise InputError(f"{name!r} is no property; choose of {', '.join(WHAT)}")
-        if self.lowest < 1:
-            raise InputError(f"lowest is {self.lowest}; it must be at least 1")
+        for count, number in (("lowest", self.lowest), ("dft_lowest", self.dft_lowest), ("workers", self.workers)):
+            if number is not None and number < 1:
+                raise InputError(f"{count} is {number}; it must be at least 1")
+        if RANKING in self.what and len(set(self.functionals)) < 2:
+            raise InputError("ranking compares functionals: name at least two, such as PBE,PBE0")
         if not 0 < self.tolerance < 1:
             raise InputError(f"tolerance is {self.tolerance!r}; it must be above 0 and below 1 Å, such as {TOLERANCE}")
         for kelvin, value in (("temperature", self.temperature), ("highest", self.highest), ("step", self.step)):
@@ -67,6 +85,11 @@ class PropertiesRequest:
                 raise InputError(f"{kelvin} is {value!r}; it must be above 0 and at most 10000 K")
         if not 0 <= self.soft <= 1000:
             raise InputError(f"soft is {self.soft!r}; it must be from 0 to 1000 cm⁻¹, such as {SOFT:g}")
+
+    @property
+    def needs_dft(self) -> bool:
+        """Whether DFT has to compute something, or may have to."""
+        return self.frequencies or any(name in OF_DFT for name in self.what)
 
     @property
     def temperatures(self) -> list[float]:
@@ -86,8 +109,13 @@ def parse_what(text: str) -> tuple[str, ...]:
     ------
     InputError : one of them is unknown.
     """
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
+    given = names(text)
+    for name in given:
         if name not in WHAT:
             raise InputError(f"{name!r} is no property; choose of {', '.join(WHAT)}")
-    return tuple(name for name in WHAT if name in names)
+    return tuple(name for name in WHAT if name in given)
+
+
+def names(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas, without blanks, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

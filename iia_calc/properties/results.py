@@ -7,6 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from iia_calc.properties.certificate import RankingCertificate
+from iia_calc.properties.electronic import ElectronicProperties
+from iia_calc.properties.infrared import InfraredSpectrum
+from iia_calc.properties.photoelectron import PhotoelectronSpectrum
 from iia_calc.properties.sources import Isomers, Subject
 from iia_calc.properties.symmetry import Symmetry
 from iia_calc.properties.thermochemistry import Species
@@ -28,6 +32,7 @@ class IsomerProperties:
     relative, relative_with_zpe, relative_free_energy : eV above the lowest isomer.
     rank_with_zpe : 1 is the lowest with zero-point energy; None of saddles and where there are no vibrations.
     population : share at the table's temperature.
+    infrared, electronic, photoelectron : by DFT. verdict : whether functionals agree where it stands, in a word.
     doubts : in words.
     """
 
@@ -42,6 +47,10 @@ class IsomerProperties:
     relative_free_energy: float | None = None
     rank_with_zpe: int | None = None
     population: float | None = None
+    infrared: InfraredSpectrum | None = None
+    electronic: ElectronicProperties | None = None
+    photoelectron: PhotoelectronSpectrum | None = None
+    verdict: str | None = None
     doubts: list[str] = field(default_factory=list)
 
     @property
@@ -71,6 +80,7 @@ class IsomerProperties:
             "rank": subject.rank,
             "model_rank": subject.model_rank,
             "formula": self.formula,
+            "symbols": subject.atoms.get_chemical_symbols(),
             "charge": subject.charge,
             "multiplicity": subject.final_multiplicity,
             "energy": subject.energy,
@@ -95,6 +105,13 @@ class IsomerProperties:
                 "relative_free_energy": self.relative_free_energy,
                 "population": self.population,
             }
+        if self.infrared is not None:
+            plain["infrared"] = self.infrared.as_plain()
+        if self.electronic is not None:
+            plain["electronic"] = self.electronic.as_plain()
+        if self.photoelectron is not None:
+            plain["photoelectron"] = self.photoelectron.as_plain()
+        plain["verdict"] = self.verdict
         plain = {name: value for name, value in plain.items() if value is not None}
         return plain | ({"doubts": self.doubts} if self.doubts else {})
 
@@ -107,6 +124,7 @@ class PropertySet:
     ----------
     isomers : whose they are. entries : one for each.
     preview : whether vibrations are of the potential's own second derivatives.
+    ranking : orders of the isomers by several functionals.
     temperatures : K. populations : shares [n_temperatures, n_species] of `ranks`; None without vibrations.
     """
 
@@ -116,6 +134,7 @@ class PropertySet:
     temperatures: list[float] = field(default_factory=list)
     populations: np.ndarray | None = None
     ranks: list[int] = field(default_factory=list)
+    ranking: RankingCertificate | None = None
 
     def set_relative_energies(self) -> None:
         """Energies above the lowest isomer, of each formula."""
@@ -135,6 +154,8 @@ class PropertySet:
             "preview": self.preview,
             "isomers": [entry.as_plain() for entry in self.entries],
         }
+        if self.ranking is not None:
+            plain["ranking"] = self.ranking.as_plain()
         if self.populations is not None:
             plain["populations"] = {
                 "temperatures": self.temperatures,
@@ -146,6 +167,34 @@ class PropertySet:
 
 def start_set(isomers: Isomers, preview: bool) -> PropertySet:
     """A set whose entries know energies and doubts of the confirmation, and nothing else yet."""
-    found = PropertySet(isomers, [IsomerProperties(s, doubts=list(s.notes)) for s in isomers.subjects], preview)
+    entries = [
+        IsomerProperties(s, frequencies=s.frequencies, method=s.method, doubts=list(s.notes)) for s in isomers.subjects
+    ]
+    found = PropertySet(isomers, entries, preview)
     found.set_relative_energies()
     return found
+
+
+def with_earlier(new: dict[str, Any], old: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """What `new` tells, and of the same isomers at the same levels what an earlier call told besides.
+
+    Parameters
+    ----------
+    new, old : `Properties.as_plain`; `old` may be empty. names : of the sets.
+    """
+    merged = dict(new)
+    for name in names:
+        if name in new and name in old and _same_isomers(new[name], old[name]):
+            isomers = []
+            for was, now in zip(old[name]["isomers"], new[name]["isomers"], strict=True):
+                doubts = list(dict.fromkeys([*was.get("doubts", []), *now.get("doubts", [])]))
+                isomers.append({**was, **now} | ({"doubts": doubts} if doubts else {}))
+            merged[name] = {**old[name], **new[name], "isomers": isomers}
+    return merged
+
+
+def _same_isomers(new: dict[str, Any], old: dict[str, Any]) -> bool:
+    """Whether two sets are of the same isomers and levels."""
+    levels = ("level_of_theory", "energies_by")
+    told = [[(isomer["model_rank"], isomer.get("energy")) for isomer in plain["isomers"]] for plain in (new, old)]
+    return told[0] == told[1] and all(new[key] == old[key] for key in levels)

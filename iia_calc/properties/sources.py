@@ -65,11 +65,13 @@ class Source:
 
     Attributes
     ----------
-    folder : where results go. model : name of the potential that searched, None where another relaxer did.
+    path : the search's folder, or the file. folder : where results go.
+    model : name of the potential that searched, None where another relaxer did.
     found : the model's isomers, or those of the file. confirmed : those that DFT relaxed; None without DFT.
     run : what run.json holds; empty of a file.
     """
 
+    path: Path
     folder: Path
     model: str | None
     found: Isomers
@@ -107,7 +109,7 @@ def read_source(path: str | Path, out: str | Path | None = None) -> Source:
         raise FileNotFoundError(f"there is no file or folder {path}")
     if not path.is_dir():
         folder = path.with_name(f"{path.stem}-properties") if out is None else Path(out)
-        return Source(folder, None, _of_file(path), None, {})
+        return Source(path, folder, None, _of_file(path), None, {})
     if not (path / ISOMERS).exists() or not (path / RUN).exists():
         raise InputError(f"{path} holds no finished search ({ISOMERS} and {RUN}); run iia search first, or give a file")
     run = read_json(path / RUN)
@@ -118,6 +120,7 @@ def read_source(path: str | Path, out: str | Path | None = None) -> Source:
         Subject(int(f.info["rank"]), int(f.info["rank"]), _bare(f), _energy(f), 0, *_lowest(f)) for f in frames
     )
     return Source(
+        path,
         path if out is None else Path(out),
         None if about is None else (model or about["name"]),
         Isomers(found, level, level),
@@ -136,7 +139,7 @@ def need_confirmed(source: Source, what: str) -> Isomers:
     InputError : there are none.
     """
     if source.confirmed is None:
-        raise InputError(f"{what}: of isomers that DFT has relaxed, and none of {source.folder} are; add --dft K to it")
+        raise InputError(f"{what}: of isomers that DFT has relaxed, and none of {source.path} are: search with --dft K")
     return source.confirmed
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iia_calc.common.files import read_json, replacing
+from iia_calc.properties.infrared import broadened, spectrum_grid
 from iia_calc.properties.results import PropertySet
 from search.errors import InputError
 
@@ -22,6 +23,14 @@ COLUMNS = {
     "population": "population",
     "point_group": "point group",
     "multiplicity": "2S+1",
+    "dipole_moment": "dipole / D",
+    "gap": "HOMO–LUMO gap / eV",
+    "dopant_charges": "charge of dopants / e",
+    "dopant_spins": "spin of dopants",
+    "dopant_valences": "bond orders of dopants",
+    "first_vertical": "VDE / eV",
+    "adiabatic_with_zpe": "ADE with zero-point energy / eV",
+    "verdict": "functionals agree",
     "lowest_frequency": "lowest frequency / cm⁻¹",
 }
 """Keys of a row in the order of the columns, and their headings; those that no isomer has are left out."""
@@ -73,12 +82,28 @@ def table_of(plain: dict[str, Any], remarks: tuple[str, ...] = ()) -> PropertyTa
         row = {key: isomer[key] for key in COLUMNS if key in isomer and (several or key != "formula")}
         if isomer.get("frequencies"):
             row["lowest_frequency"] = isomer["frequencies"][0]
+        row |= _electrons(isomer)
+        detached = isomer.get("photoelectron", {})
+        row |= {key: detached[key] for key in ("first_vertical", "adiabatic_with_zpe") if detached.get(key) is not None}
         rows.append(row)
     columns = {key: heading for key, heading in COLUMNS.items() if any(key in row for row in rows)}
     doubts = {isomer["rank"]: tuple(isomer["doubts"]) for isomer in plain["isomers"] if "doubts" in isomer}
     return PropertyTable(
         plain["level_of_theory"], plain["energies_by"], plain["preview"], columns, tuple(rows), doubts, remarks
     )
+
+
+def _electrons(isomer: dict[str, Any]) -> dict[str, Any]:
+    """Of an isomer's electrons what a table has room for."""
+    told = isomer.get("electronic")
+    if told is None:
+        return {}
+    row: dict[str, Any] = {"dipole_moment": told["dipole_moment"], "gap": told["gap"]}
+    dopants = [k for k, symbol in enumerate(isomer["symbols"]) if symbol != "B"]
+    if dopants:
+        for key, name in (("charges", "dopant_charges"), ("spins", "dopant_spins"), ("valences", "dopant_valences")):
+            row[name] = ", ".join(f"{told[key][k]:.2f}" for k in dopants)
+    return row
 
 
 def write_populations(found: PropertySet, path: Path) -> None:
@@ -95,6 +120,35 @@ def write_populations(found: PropertySet, path: Path) -> None:
         for temperature, shares in zip(found.temperatures, found.populations, strict=True)
     ]
     write_csv(path, ["temperature_K", *(f"rank_{rank}" for rank in found.ranks)], rows)
+
+
+def write_infrared(found: PropertySet, lines: Path, spectra: Path) -> None:
+    """CSV files: every line of every isomer, and the broadened spectra side by side."""
+    told = [(entry.subject.rank, entry.infrared) for entry in found.entries if entry.infrared is not None]
+    rows = [
+        [str(rank), str(mode), f"{frequency:.2f}", f"{intensity:.3f}"]
+        for rank, spectrum in told
+        for mode, (frequency, intensity) in enumerate(zip(spectrum.frequencies, spectrum.intensities, strict=True), 1)
+    ]
+    write_csv(lines, ["rank", "mode", "frequency_cm-1", "intensity_km_mol-1"], rows)
+    grid = spectrum_grid([spectrum for _, spectrum in told])
+    curves = [broadened(spectrum, grid) for _, spectrum in told]
+    rows = [[f"{wavenumber:g}", *(f"{curve[k]:.5f}" for curve in curves)] for k, wavenumber in enumerate(grid.tolist())]
+    write_csv(spectra, ["wavenumber_cm-1", *(f"rank_{rank}_km_mol-1_cm" for rank, _ in told)], rows)
+
+
+def write_photoelectron(found: PropertySet, path: Path) -> None:
+    """CSV: vertical and adiabatic detachment energies of every anion, eV."""
+    rows = []
+    for entry in found.entries:
+        if (told := entry.photoelectron) is None:
+            continue
+        for multiplicity, energy in told.vertical.items():
+            rows.append([str(entry.subject.rank), "vertical", str(multiplicity), f"{energy:.4f}"])
+        for name, value in (("adiabatic", told.adiabatic), ("adiabatic with ZPE", told.adiabatic_with_zpe)):
+            if value is not None:
+                rows.append([str(entry.subject.rank), name, "", f"{value:.4f}"])
+    write_csv(path, ["rank", "kind", "multiplicity", "energy_eV"], rows)
 
 
 def write_csv(path: Path, header: list[str], rows: list[list[str]]) -> None:

@@ -42,12 +42,12 @@ def draw_isomers(
     level: str | None = None,
     shapes: Sequence[str] | None = None,
 ) -> None:
-    """Write a PNG (300 dpi): the ladder of all energies, and the structures of the lowest eight.
+    """Draw the ladder of all energies, and the structures of the lowest eight.
 
     Parameters
     ----------
     isomers, energies : lowest first; energies in eV, absolute or relative.
-    path : of the picture; replaced at once, so that it is never half written.
+    path : of the picture, its suffix .png (300 dpi), .svg or .pdf; replaced at once, so that it is never half written.
     title : above the ladder; by default the formula.
     confirmed : relative energies, eV, that DFT gives, by index of the isomer: a second ladder beside the first.
     level : level of theory of the energies, written below.
@@ -78,7 +78,7 @@ def draw_isomers(
     if level is not None:
         figure.text(0.995, 0.005, f"model: {level}", fontsize=6, color="#666666", ha="right", va="bottom")
     with replacing(path) as part:
-        figure.savefig(part, dpi=300, format="png")
+        figure.savefig(part, dpi=300, format=Path(path).suffix[1:] or "png")
 
 
 def _layout(n_drawn: int, tallness: float, two_ladders: bool) -> tuple[Figure, GridSpec]:

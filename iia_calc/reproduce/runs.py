@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from iia_calc.common.files import builtin
 from iia_calc.model.network import NetworkSettings
 from iia_calc.training.fit import TrainingSettings
 from iia_calc.training.transfer import CARRIES
@@ -49,7 +50,7 @@ class Run:
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
-        plain: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        plain: dict[str, Any] = json.loads(json.dumps(asdict(self), default=builtin))
         return plain
 
     def identity(self, labels: Mapping[str, str]) -> str:

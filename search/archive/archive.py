@@ -279,7 +279,7 @@ def _open(path: str | Path | Store | None, wanted: dict[str, str]) -> Store:
 
 def _file(path: str | Path) -> Path:
     path = Path(path)
-    return path if path.suffix == ".db" else path / "archive.db"
+    return path if path.suffix.lower() == ".db" else path / "archive.db"
 
 
 def _difference(there: str, now: str) -> str:

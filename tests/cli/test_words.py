@@ -23,6 +23,7 @@ P = [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0), (0.8, -1.2, 0.3)]
 COMMANDS = (
     "search",
     "properties",
+    "paper",
     "relax",
     "md",
     "join",

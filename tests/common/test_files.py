@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
 import pytest
 from ase import Atoms
 from ase.io import read
 
 from iia_calc.common.files import read_json, replacing, write_frames, write_json
+from iia_calc.improve import LoopSettings
+from iia_calc.training.settings import TrainingSettings
 from search.errors import InputError
 
 
@@ -46,3 +52,16 @@ def test_what_is_no_json_is_said(tmp_path):
     (tmp_path / "a.json").write_text("{")
     with pytest.raises(InputError, match="is not JSON"):
         read_json(tmp_path / "a.json")
+
+
+def test_numpy_numbers_are_numbers(tmp_path):
+    write_json(tmp_path / "a.json", {"n": np.int64(3), "x": np.float32(0.5), "v": np.arange(2), "p": Path("b")})
+    assert read_json(tmp_path / "a.json") == {"n": 3, "x": 0.5, "v": [0, 1], "p": "b"}
+    settings = TrainingSettings(epochs=np.int64(2), learning_rate=np.float64(1e-3))
+    write_json(tmp_path / "b.json", asdict(settings))
+    assert read_json(tmp_path / "b.json") == asdict(TrainingSettings(epochs=2, learning_rate=1e-3))
+    loop = LoopSettings(("B4",), level="gfn1", quenches=np.int64(3), seed=np.int32(2))
+    assert loop.as_plain() == LoopSettings(("B4",), level="gfn1", quenches=3, seed=2).as_plain()
+    with pytest.raises(TypeError, match="can't be written as JSON"):
+        write_json(tmp_path / "a.json", {"f": print})
+    assert read_json(tmp_path / "a.json")["n"] == 3

@@ -15,6 +15,7 @@ from made_data import FREE_BORON, boron_set
 from typer.testing import CliRunner
 
 from iia_calc.cli import app
+from iia_calc.common.structures import read_cluster
 from iia_calc.data.audit import audit_paths
 from iia_calc.data.columns import Wanted
 from iia_calc.data.readers import read_path, read_sets
@@ -226,6 +227,13 @@ class TestDeclared:
         assert said.exit_code == 0, said.stderr
         assert "b_energy looks like energies or forces, not used" in said.stderr
         assert read_sets(tmp_path / "out.db")[0].energies.tolist() == [pytest.approx(EV)]
+
+    def test_endings_in_capitals(self, tmp_path, read):
+        read(frame(energy=EV))
+        for name in ("A.DB", "B.EXTXYZ", "C.NPZ"):
+            convert(tmp_path / "b4.extxyz", tmp_path / name)
+            assert read_sets(tmp_path / name)[0].energies_in("eV").tolist() == [pytest.approx(EV)]
+        assert len(read_cluster(tmp_path / "A.DB").atoms) == 4
 
     def test_charge_multiplicity_and_level_part_sets(self, read):
         states = [{}, {"charge": 0}, {"charge": -1, "spin": 2}, {"charge": -1, "spin": 4}, {"charge": -1, "spin": 2}]

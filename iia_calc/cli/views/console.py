@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Column
 
 from iia_calc.cli.duration import format_time
+from iia_calc.common.files import builtin
 from search.islands.scheduler import IslandProgress
 from search.result import Progress as SearchProgress
 
@@ -49,7 +50,7 @@ def stdout_kept_clean(wanted: bool) -> Iterator[None]:
 def print_json(data: object) -> None:
     """One line of JSON on standard output."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") in ("utf8", "")
-    sys.stdout.write(json.dumps(data, ensure_ascii=not unicode, allow_nan=False) + "\n")
+    sys.stdout.write(json.dumps(data, ensure_ascii=not unicode, allow_nan=False, default=builtin) + "\n")
 
 
 class Live:

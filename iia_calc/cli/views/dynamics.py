@@ -24,7 +24,8 @@ def print_dynamics(result: DynamicsResult, target: Path, start: str, model: str)
     console = output()
     rate = result.steps / max(result.seconds, 1e-9)
     console.print(f"{result.message}: {result.steps} steps, {rate:.0f} per second, {model}")
-    console.print(f"mean temperature  {result.temperature:.0f} K")
+    if result.temperature is not None:
+        console.print(f"mean temperature  {result.temperature:.0f} K")
     if result.drift is not None:
         console.print(f"energy drift  {result.drift:+.2e} eV/atom/ps, fluctuation {result.fluctuation:.1e} eV/atom")
     console.print(f"trajectory  {target}")

@@ -23,6 +23,14 @@ HEADINGS = {
     "population": "share\n%",
     "point_group": "point\ngroup",
     "multiplicity": "2S+1",
+    "dipole_moment": "dipole\nD",
+    "gap": "gap\neV",
+    "dopant_charges": "dopants:\ncharge",
+    "dopant_spins": "spin",
+    "dopant_valences": "bond\norders",
+    "first_vertical": "VDE\neV",
+    "adiabatic_with_zpe": "ADE\neV",
+    "verdict": "functionals\nagree",
     "lowest_frequency": "lowest\ncm⁻¹",
 }
 """Of the columns, narrower than those of a page."""
@@ -59,6 +67,8 @@ def property_remarks(found: Properties, limit: int = 20) -> list[str]:
     """Lines below the tables: remarks, then doubts about single isomers of the best level."""
     best = found.sets.get(DFT, found.sets[MODEL])
     lines = list(found.remarks)
+    if best.ranking is not None:
+        lines += best.ranking.flips()
     for entry in best.entries[:limit]:
         lines += [f"rank {entry.subject.rank}: {doubt}" for doubt in entry.doubts]
     return lines
@@ -71,4 +81,6 @@ def _cell(key: str, value: Any) -> str:
         return f"{100 * value:.1f}"
     if key == "lowest_frequency":
         return f"{abs(value):.0f}{'i' if value < 0 else ''}"
+    if key in ("dipole_moment", "gap", "first_vertical", "adiabatic_with_zpe"):
+        return f"{value:.2f}"
     return f"{value:.3f}" if isinstance(value, float) else str(value)

@@ -122,6 +122,31 @@ def _solve(
     )
     if key in _RECENT:
         return _RECENT[key]
+    mean_field, stability = lowest_solution(level, atoms, multiplicity, checked, start, check_start)
+    restricted = np.ndim(mean_field.mo_occ) == 1
+    s_squared = None if restricted else float(mean_field.spin_square()[0])
+    density = np.asarray(mean_field.make_rdm1())
+    solution = _Solution(mean_field.mol, density, float(mean_field.e_tot), restricted, s_squared, stability)
+    while len(_RECENT) >= 4:
+        _RECENT.pop(next(iter(_RECENT)))
+    _RECENT[key] = solution
+    return solution
+
+
+def lowest_solution(
+    level: SCFMethod,
+    atoms: Atoms,
+    multiplicity: int,
+    check_stability: bool = True,
+    start: SCFMethod | None = None,
+    check_start: bool = True,
+) -> tuple[Any, str]:
+    """PySCF's mean field, on the CPU, of the solution that `electronic_state` tells, and its stability.
+
+    Raises
+    ------
+    LabelFailed : the SCF did not converge.
+    """
     guess, unrestricted = None, multiplicity > 1
     if start is not None:
         from pyscf.scf import addons
@@ -131,17 +156,9 @@ def _solve(
         larger = level.but(gpu=False).mean_field(atoms, multiplicity, unrestricted).mol
         guess = addons.project_dm_nr2nr(below.molecule, below.density, larger)
     mean_field, stability = level.converge(atoms, multiplicity, guess, unrestricted), UNCHECKED
-    if checked:
+    if check_stability:
         mean_field, stability = follow_instabilities(level, atoms, multiplicity, mean_field)
-    mean_field = gpu.to_cpu(mean_field)
-    restricted = np.ndim(mean_field.mo_occ) == 1
-    s_squared = None if restricted else float(mean_field.spin_square()[0])
-    density = np.asarray(mean_field.make_rdm1())
-    solution = _Solution(mean_field.mol, density, float(mean_field.e_tot), restricted, s_squared, stability)
-    while len(_RECENT) >= 4:
-        _RECENT.pop(next(iter(_RECENT)))
-    _RECENT[key] = solution
-    return solution
+    return gpu.to_cpu(mean_field), stability
 
 
 def follow_instabilities(

@@ -76,7 +76,7 @@ class DFTLevel(SCFMethod):
         LabelFailed : no SCF attempt converged, or the energy is above what any bound or
             torn-apart cluster can have (the mark of a failed SCF solution).
         """
-        energy, mean_field, stability = self._ground_state(atoms)
+        energy, mean_field, stability = self.solution(atoms)
         return Label(energy, self._forces(atoms, mean_field), stability)
 
     def label_again(self, atoms: Atoms, known: Label) -> Label:
@@ -88,7 +88,7 @@ class DFTLevel(SCFMethod):
         ------
         LabelFailed : as `label`.
         """
-        energy, mean_field, stability = self._ground_state(atoms)
+        energy, mean_field, stability = self.solution(atoms)
         if energy < known.energy - SAME_SOLUTION:
             return Label(energy, self._forces(atoms, mean_field), stability)
         if energy > known.energy + SAME_SOLUTION:
@@ -110,10 +110,15 @@ class DFTLevel(SCFMethod):
         ------
         LabelFailed : as `label`.
         """
-        return self._ground_state(atoms)[0]
+        return self.solution(atoms)[0]
 
-    def _ground_state(self, atoms: Atoms) -> tuple[float, Any, str]:
-        """Energy, eV, the converged mean field, and its stability."""
+    def solution(self, atoms: Atoms) -> tuple[float, Any, str]:
+        """Energy, eV, of a label, PySCF's converged mean field, and its stability.
+
+        Raises
+        ------
+        LabelFailed : as `label`.
+        """
         multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
         mean_field, stability = self.converge(atoms, multiplicity), UNCHECKED
         if self.follow:
@@ -144,16 +149,14 @@ class DFTLevel(SCFMethod):
         return electronic_state(self, atoms, multiplicity, check_stability, start, check_start)
 
     def hessian(self, atoms: Atoms) -> np.ndarray:
-        """Analytic second derivatives [n_atoms, 3, n_atoms, 3], eV/Å².
+        """Analytic second derivatives [n_atoms, 3, n_atoms, 3], eV/Å², of the SCF solution that labels have.
 
         Raises
         ------
         HessianUnavailable : PySCF has none for this functional.
         LabelFailed : the SCF did not converge.
         """
-        tight = self.but(conv_tol=min(self.conv_tol, 1e-9))
-        multiplicity = multiplicity_of(atoms, self.charge, self.multiplicity)
-        mean_field = tight.converge(atoms, multiplicity)
+        _, mean_field, _ = self.but(conv_tol=min(self.conv_tol, 1e-9)).solution(atoms)
         try:
             derivative = mean_field.Hessian()
             derivative.verbose = 0

@@ -112,7 +112,7 @@ class SCFMethod:
         mean_field.kernel(start.mo_coeff, start.mo_occ)
         if not mean_field.converged:
             raise LabelFailed(f"{self.name} on {atoms.get_chemical_formula()}: SCF not converged")
-        return mean_field
+        return mean_field.remove_soscf()
 
     def mean_field(self, atoms: Atoms, multiplicity: int, unrestricted: bool = False) -> Any:
         """PySCF's RKS or UKS object for `atoms`, ready to run; singlets are restricted unless `unrestricted`."""

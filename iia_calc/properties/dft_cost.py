@@ -1,0 +1,40 @@
+"""About how long DFT takes for properties, said before anything long begins."""
+
+from __future__ import annotations
+
+from iia_calc.common.device import cores
+from iia_calc.confirm.levels import basis_functions
+from iia_calc.confirm.plan import FULL_GRADIENTS, STATE, duration, gradient_seconds
+from iia_calc.properties.dft_steps import level_of_name
+from iia_calc.properties.request import ELECTRONIC, INFRARED, PHOTOELECTRON, RANKING, PropertiesRequest
+from iia_calc.properties.sources import Source, need_confirmed
+from search.geometry.composition import Composition
+
+SCF = 0.3
+"""Times a gradient's: an SCF that starts from the solution of a structure close by."""
+
+
+def describe_cost(source: Source, request: PropertiesRequest, n_cores: int | None = None) -> str:
+    """One line: of how many isomers, and about how long on `n_cores` without a GPU, were nothing stored."""
+    confirmed = need_confirmed(source, "DFT")
+    composition = Composition.parse(source.formula)
+    n = composition.n_atoms
+
+    def gradient(basis: str) -> float:
+        return gradient_seconds(n, basis_functions(composition, basis))
+
+    relaxed = gradient(level_of_name(confirmed.level).basis)
+    isomers = confirmed.subjects[: request.dft_lowest]
+    bare = sum(subject.frequencies is None for subject in isomers)
+    seconds = 0.0
+    if request.frequencies or INFRARED in request.what:
+        seconds += bare * 2 * n * relaxed
+    if INFRARED in request.what:
+        seconds += len(isomers) * 6 * n * SCF * relaxed
+    points = int(ELECTRONIC in request.what) + len(request.functionals) * int(RANKING in request.what)
+    seconds += len(isomers) * points * STATE * gradient(request.basis)
+    if PHOTOELECTRON in request.what:
+        seconds += len(isomers) * (4 * STATE * gradient(request.diffuse_basis) + (FULL_GRADIENTS + 2 * n) * relaxed)
+    told = duration(seconds / max(1, cores() if n_cores is None else n_cores))
+    count = f"{len(isomers)} isomer{'s' if len(isomers) != 1 else ''}"
+    return f"DFT for {count}: about {told} without a GPU; what is stored already isn't repeated"

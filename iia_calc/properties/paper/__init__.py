@@ -1,0 +1,1 @@
+"""The supporting information of confirmed searches: tables, structures, figures, methods and citations."""

@@ -1,0 +1,114 @@
+"""The supporting information says what the confirmation found, in forms that other programs read."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+
+import pytest
+from ase.io import read
+from ase.units import Hartree
+
+from iia_calc.common.files import read_json
+from iia_calc.properties.paper.api import write_paper
+from iia_calc.properties.paper.citations import bibliography, unlisted, works, works_of_level
+from iia_calc.properties.paper.tables import latex
+from search.errors import InputError
+
+
+@pytest.fixture(scope="module")
+def paper(hcn_search, tmp_path_factory):
+    return write_paper([hcn_search], tmp_path_factory.mktemp("paper"))
+
+
+def test_the_table_has_the_confirmed_numbers(hcn_search, paper):
+    text = (paper.folder / "supporting.md").read_text()
+    told = {i["rank"]: i for i in read_json(hcn_search / "run.json")["dft"]["isomers"]}
+    rows = [line.split("|")[1:-1] for line in text.splitlines() if re.match(r"\| NCH-\d", line)]
+    assert len(rows) == 2
+    for rank, row in enumerate(rows, 1):
+        name, group, state, energy, relative, with_zpe, zpe, lowest, s_squared = (cell.strip() for cell in row)
+        assert (name, group, state, s_squared) == (f"NCH-{rank}", "C*v", "singlet", "0.000")
+        assert float(energy) == pytest.approx(told[rank]["final_energy"] / Hartree, abs=1e-6)
+        assert float(relative) == pytest.approx(told[rank]["relative_energy"], abs=1e-3)
+        assert float(zpe) == pytest.approx(told[rank]["vibrations"]["zero_point_energy"], abs=1e-3)
+        assert float(lowest) == pytest.approx(told[rank]["vibrations"]["frequencies"][0], abs=1.0)
+        difference = told[rank]["vibrations"]["zero_point_energy"] - told[1]["vibrations"]["zero_point_energy"]
+        assert float(with_zpe) == pytest.approx(told[rank]["relative_energy"] + difference, abs=2e-3)
+    assert "PBE0/3-21G, density fitting, grid 1, charge 0" in text
+    assert "is ranked by PBE0/3-21G" in paper.remarks[0]
+
+
+def test_the_structures_can_be_read(hcn_search, paper):
+    text = (paper.folder / "NCH.xyz").read_text()
+    frames = read(io.StringIO(text), index=":", format="xyz")
+    confirmed = [f for f in read(hcn_search / "confirmed.extxyz", ":") if "rank" in f.info]
+    for ours, theirs in zip(frames, sorted(confirmed, key=lambda f: f.info["rank"]), strict=True):
+        assert ours.get_chemical_symbols() == theirs.get_chemical_symbols()
+        assert ours.positions == pytest.approx(theirs.positions, abs=1e-5)
+    assert "NCH-1, C*v, singlet, E = -9" in text
+
+
+def test_everything_cited_is_in_the_bibliography(paper):
+    source = (paper.folder / "supporting.tex").read_text()
+    cited = {key for keys in re.findall(r"\\cite\{([^}]+)\}", source) for key in keys.split(",")}
+    listed = set(re.findall(r"^@article\{([^,]+),", (paper.folder / "references.bib").read_text(), re.MULTILINE))
+    assert cited == listed
+    assert {"schnet-iia", "pyscf", "libxc", "pbe0", "3-21g", "ase", "pymatgen", "quasi-rrho"} <= cited
+    assert "def2" not in cited  # not used here
+    numbers = re.findall(r"\[(\d+)\]", (paper.folder / "supporting.md").read_text())
+    assert {int(n) for n in numbers} == set(range(1, len(listed) + 1))
+
+
+def test_the_latex_is_sound(paper):
+    source = (paper.folder / "supporting.tex").read_text()
+    for rule in ("toprule", "midrule", "bottomrule"):
+        assert rf"\{rule}" in source
+    for name in ("document", "table", "tabular", "verbatim", "center"):
+        assert source.count(rf"\begin{{{name}}}") == source.count(rf"\end{{{name}}}") > 0
+    table = source.split(r"\midrule")[1].split(r"\bottomrule")[0]
+    rows = [line for line in table.splitlines() if line.strip()]
+    assert all(row.count("&") == 8 and row.endswith(r"\\") for row in rows)
+    outside = re.sub(r"\\begin\{verbatim\}.*?\\end\{verbatim\}", "", source, flags=re.DOTALL)
+    assert outside.isascii()
+    assert "CITEOPEN" not in source
+    if shutil.which("pdflatex"):
+        done = subprocess.run(
+            ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "supporting.tex"], cwd=paper.folder, check=False
+        )
+        assert done.returncode == 0
+
+
+def test_figures_are_svg_and_pdf(paper):
+    for name in ("NCH-isomers", "NCH-populations"):
+        assert (paper.folder / f"{name}.svg").read_text().lstrip().startswith("<?xml")
+        assert (paper.folder / f"{name}.pdf").read_bytes().startswith(b"%PDF")
+    assert all((paper.folder / name).exists() for name in paper.files)
+
+
+def test_special_characters_and_what_is_to_be_cited():
+    assert latex("50 % of A_b & ⟨S²⟩ at 3i cm⁻¹") == r"50 \% of A\_b \& $\langle S^2\rangle$ at 3i cm$^{-1}$"
+    assert works_of_level("r2SCAN/def2-TZVPD, grid 3") == ["pyscf", "libcint", "libxc", "r2scan", "def2", "diffuse"]
+    assert unlisted("PBE0/3-21G, grid 1") == []
+    assert unlisted("M06/cc-pVDZ, grid 1") == ["M06", "cc-pVDZ"]
+    keys = set(works_of_level("PBE0/3-21G")) | set(works_of_level("B3LYP/def2-SVP")) | {"basin-hopping", "bee-colony"}
+    assert keys <= set(works())
+    assert all("doi = {10." in entry and entry.count("{") == entry.count("}") for entry in works().values())
+    assert bibliography(["ase", "ase"]).count("@article") == 1
+
+
+def test_what_makes_no_sense_is_refused(hcn_search, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match="there is no folder SeB4 or SeB4-search; run iia search SeB4"):
+        write_paper(["SeB4"])
+    with pytest.raises(InputError, match="given twice"):
+        write_paper([hcn_search, hcn_search])
+    with pytest.raises(InputError, match="at least one"):
+        write_paper([])
+    only_searched = tmp_path / "B2-search"
+    shutil.copytree(hcn_search, only_searched, ignore=shutil.ignore_patterns("confirmed.extxyz"))
+    with pytest.raises(InputError, match="the supporting information: of isomers that DFT has relaxed"):
+        write_paper(["B2"])
+    assert not (tmp_path / "paper").exists()
