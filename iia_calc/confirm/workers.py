@@ -18,7 +18,8 @@ from typing import Any
 from iia_calc.common.pools import FOR_LABELS
 from iia_calc.labels.level import LabelFailed
 from search.errors import InputError
-from search.islands.pool import end_with_parent, environment
+from search.islands.pool import end_with_parent, environment, leave_if_starting, no_main_guard
+from search.stopping import ENDING_SIGNALS
 
 
 class Interrupted(KeyboardInterrupt):
@@ -55,9 +56,12 @@ class Lanes:
             self.stopped = True
             raise
         except BrokenProcessPool as error:
+            never_started = self._lane.started.exception() is not None
             self._lane.executor = None  # the next call starts another process
             if self.stopped:
                 raise Interrupted from error
+            if never_started:
+                raise no_main_guard() from None
             raise WorkerLost("the worker process ended by itself, perhaps for want of memory") from error
 
     def map[T](self, jobs: Sequence[Callable[[], T]]) -> list[T | None]:
@@ -85,7 +89,7 @@ class Lanes:
             executor = ProcessPoolExecutor(
                 1, mp_context=self._context, initializer=end_with_parent, initargs=(os.getpid(), self._ended)
             )
-            self._lane.executor = executor
+            self._lane.executor, self._lane.started = executor, executor.submit(os.getpid)
             self._executors.append(executor)
         return executor
 
@@ -111,6 +115,8 @@ def lanes(workers: int) -> Iterator[Lanes]:
     """
     if workers < 1:
         raise InputError(f"there must be at least one worker, not {workers}")
+    if workers > 1:
+        leave_if_starting()
     found = Lanes(workers)
     try:
         if workers == 1:
@@ -126,7 +132,7 @@ def lanes(workers: int) -> Iterator[Lanes]:
 
 
 def _leave_signals_to_the_main_thread() -> None:
-    """Processes started from such a thread inherit this: Ctrl-C on a terminal reaches the whole group."""
+    """Processes started from such a thread inherit this: a terminal sends its signals to the whole group."""
     if hasattr(signal, "pthread_sigmask"):
         resource_tracker.ensure_running()  # it unblocks SIGINT where it starts
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)

@@ -71,10 +71,19 @@ def worker_pool(workers: int, variables: Mapping[str, str] = ONE_THREAD, over: F
 
 @contextmanager
 def processes(workers: int, variables: Mapping[str, str] = ONE_THREAD) -> Iterator[WorkerPool]:
-    """`worker_pool` for a block; what is under way at its end is dropped."""
+    """`worker_pool` for a block; what is under way at its end is dropped.
+
+    Raises
+    ------
+    JobFailed : no process could start.
+    """
     pool = worker_pool(workers, variables)
     try:
         yield pool
+    except Exception:
+        if pool.never_started:  # whatever the block made of that
+            raise no_main_guard() from None
+        raise
     finally:
         end(pool)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures.process import BrokenProcessPool
 
@@ -57,3 +59,27 @@ def test_a_job_ends_though_a_worker_was_killed():
             executor.submit(time.sleep, 300).result(timeout=30)
         began = time.monotonic()
     assert time.monotonic() - began < 30
+
+
+LABELS = """
+from pathlib import Path
+from iia_calc.labels.request import LabelRequest
+from iia_calc.labels.run import run_labels
+run_labels(LabelRequest(("B3",), Path("b3.db"), n_labels=2, workers=2))
+"""
+LANES = """
+from iia_calc.confirm.workers import lanes
+with lanes(2) as pool:
+    pool.map([lambda: pool.call(abs, -1)] * 2)
+"""
+
+
+@pytest.mark.parametrize("script", [LABELS, LANES])
+def test_a_script_without_a_main_guard_is_told_so(tmp_path, script):
+    (tmp_path / "run.py").write_text(script)
+    done = subprocess.run([sys.executable, "run.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(
+        "search.errors.JobFailed: no worker process could start. In a script"
+    )
+    assert done.stderr.count("Traceback") == 1
