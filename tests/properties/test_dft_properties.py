@@ -130,3 +130,17 @@ def test_what_needs_dft_says_so_before_anything_is_computed(folder, tmp_path):
     HCN.write(tmp_path / "hcn.xyz")
     with pytest.raises(InputError, match=r"infrared: of isomers that DFT has relaxed, and none of .*--dft K"):
         find_properties(PropertiesRequest(tmp_path / "hcn.xyz", ("infrared",)))
+
+
+def test_the_time_is_told_before_and_grows_with_what_is_asked(folder):
+    from iia_calc.properties.dft_cost import describe_cost
+    from iia_calc.properties.sources import read_source
+
+    source = read_source(folder)
+    said = []
+    few = PropertiesRequest(folder, ("infrared",), **FAST)
+    find_properties(few, say=said.append)
+    assert said == [describe_cost(source, few)]
+    assert said[0].startswith("DFT for 2 isomers: about 1 s")
+    many = PropertiesRequest(folder, ("infrared", "ranking"), functionals=("PBE", "PBE0", "TPSSh"), basis="def2-TZVP")
+    assert describe_cost(source, many, n_cores=1) != describe_cost(source, few, n_cores=1)

@@ -112,3 +112,20 @@ def test_what_makes_no_sense_is_refused(hcn_search, tmp_path, monkeypatch):
     with pytest.raises(InputError, match="the supporting information: of isomers that DFT has relaxed"):
         write_paper(["B2"])
     assert not (tmp_path / "paper").exists()
+
+
+def test_islands_are_told_as_both_methods():
+    from types import SimpleNamespace
+
+    from iia_calc.properties.paper.methods import _search
+
+    settings = {"method": None, "islands": 4, "seed": 7, "fmax": 0.005, "starts": 2}
+    run = {"settings": settings, "counts": {"n_quenches": 800, "n_minima": 40}, "versions": {"schnet-iia": "0.1.0"}}
+    model = {"name": "seb-10", "level_of_theory": "PBE0/3-21G"}
+    text = _search(SimpleNamespace(run={**run, "model": model}, formula="SeB8", charge=-1), lambda key: f"<{key}>")
+    assert "by basin hopping <basin-hopping> and an artificial bee colony <bee-colony>" in text
+    assert "800 relaxations gave 40 distinct minima (seed 7, 4 islands, largest force 0.005 eV/Å)" in text
+    assert "fitted to PBE0/3-21G; it knows neutral clusters, and so the search ran on the neutral surface" in text
+    one = _search(SimpleNamespace(run={"settings": {"method": "bee-colony"}}, formula="B4", charge=0), str)
+    assert "bee colony bee-colony." in one
+    assert "basin" not in one

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.units import Hartree
 
 from iia_calc.common.files import write_json
 from iia_calc.confirm.api import confirm_search
@@ -37,9 +39,20 @@ def test_bands_have_the_width_that_is_said():
     assert band_grid([told])[[0, -1]] == pytest.approx([2.0, 4.0])
 
 
+def directly(atoms: Atoms) -> float:
+    """Vertical detachment energy, eV, of an anion of singlet state by plain PySCF without density fitting."""
+    from pyscf import dft, gto
+
+    place = list(zip(atoms.get_chemical_symbols(), atoms.positions, strict=True))
+    anion = gto.M(atom=place, basis="def2-TZVPD", charge=-1, verbose=0)
+    neutral = gto.M(atom=place, basis="def2-TZVPD", spin=1, verbose=0)
+    energies = [dft.UKS(molecule, xc="PBE0").kernel() for molecule in (anion, neutral)]
+    return (energies[1] - energies[0]) * Hartree
+
+
 @pytest.mark.slow
 def test_hydroxide(tmp_path):
-    """Measured: 1.83 eV, adiabatic and, as the bond length stays the same, vertical too."""
+    """Measured: 1.83 eV, adiabatic and, as the bond length stays the same, vertical too; PBE0 is 0.2 eV below."""
     pytest.importorskip("pyscf")
     pytest.importorskip("pymatgen")
     from ase.build import molecule
@@ -58,8 +71,9 @@ def test_hydroxide(tmp_path):
     (entry,) = find_properties(request).sets["dft"].entries
     told = entry.photoelectron
     assert list(told.vertical) == [2]
-    assert told.first == pytest.approx(1.83, abs=0.2)
-    assert told.adiabatic_with_zpe == pytest.approx(1.83, abs=0.2)
+    assert told.first == pytest.approx(directly(entry.subject.atoms), abs=0.02)
+    assert told.first == pytest.approx(1.83, abs=0.3)
+    assert told.adiabatic_with_zpe == pytest.approx(1.83, abs=0.3)
     assert told.adiabatic <= told.first + 0.01
     assert (tmp_path / "photoelectron.png").exists()
 

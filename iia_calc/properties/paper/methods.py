@@ -24,13 +24,14 @@ def _search(system: PaperSystem, cite: Cite) -> str:
     run = system.run
     settings, counts, model = run.get("settings", {}), run.get("counts", {}), run.get("model")
     version = _version(run, "schnet-iia")
-    method = settings.get("method") or "basin-hopping"
+    islands = settings.get("islands", 1)
+    methods = [settings["method"]] if settings.get("method") else list(METHODS)[: 2 if islands > 1 else 1]
     text = f"Isomers of {system.formula} were searched with SchNet-IIA{version} {cite('schnet-iia')} "
-    text += f"by {METHODS.get(method, method)}{_cited(method, cite)}"
+    text += "by " + " and ".join(f"{METHODS.get(method, method)}{_cited(method, cite)}" for method in methods)
     if "n_quenches" in counts:
         text += f": {counts['n_quenches']} relaxations gave {counts.get('n_minima', 'several')} distinct minima"
     if "seed" in settings:
-        text += f" (seed {settings['seed']}, islands {settings.get('islands', 1)}, "
+        text += f" (seed {settings['seed']}, {islands} island{'s' if islands > 1 else ''}, "
         text += f"largest force {settings.get('fmax', 0.005)} eV/Å)"
     text += "."
     if model is not None:
