@@ -12,9 +12,11 @@ from iia_calc.calculator import IIACalculator
 from iia_calc.isomers.files import write_uncertain
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
+from iia_calc.relax import lbfgs
 from iia_calc.relax.batch import PotentialRelaxer
 from iia_calc.relax.files import relax_file
 from iia_calc.relax.lbfgs import BatchedLBFGS
+from iia_calc.relax.model_hessian import inverse_model_hessian
 from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxer
 
@@ -106,6 +108,50 @@ def test_no_atom_moves_farther_than_the_cap(potential):
             now = batch.state["x"][0].numpy()
             assert np.linalg.norm(now - before, axis=1).max() < 0.1 + 1e-9
             before = now.copy()
+
+
+def test_model_hessian_is_sound_and_turns_with_the_cluster():
+    atoms, small = random_cluster(9, seed=1), random_cluster(5, seed=2)
+    turn = np.linalg.qr(np.random.default_rng(0).normal(size=(3, 3)))[0]
+    Z, x = torch.zeros((4, 9), dtype=torch.int64), torch.zeros((4, 9, 3), dtype=torch.float64)
+    Z[:] = torch.as_tensor(atoms.numbers)
+    x[0], x[1] = torch.as_tensor(atoms.positions), torch.as_tensor(atoms.positions @ turn)
+    Z[2] = 0
+    Z[2, :5], x[2, :5] = torch.as_tensor(small.numbers), torch.as_tensor(small.positions)
+    x[3] = torch.nan
+    W = inverse_model_hessian(Z, x)
+    assert torch.isfinite(W).all()
+    torch.testing.assert_close(W, W.transpose(1, 2))
+    assert (torch.linalg.eigvalsh(W) > 0).all()
+    whole = np.kron(np.eye(9), turn)
+    np.testing.assert_allclose(W[1], whole.T @ W[0].numpy() @ whole, atol=1e-9)
+    torch.testing.assert_close(W[2, :15, :15], inverse_model_hessian(Z[2:3, :5], x[2:3, :5])[0])  # padding does nothing
+    assert not W[2, :15, 15:].any()
+
+
+def test_a_model_hessian_saves_evaluations(potential, monkeypatch):
+    starts = [random_cluster(12, seed=seed) for seed in range(8)]
+    with_it = PotentialRelaxer(potential, fmax=0.01).relax(starts)
+    monkeypatch.setattr(lbfgs, "LARGEST", 0)
+    without = PotentialRelaxer(potential, fmax=0.01).relax(starts)
+    assert all(end.converged for end in [*with_it, *without])
+    assert sum(end.n_evaluations for end in with_it) < 0.8 * sum(end.n_evaluations for end in without)
+
+
+def test_clusters_too_large_for_a_model_hessian_go_with_small_ones(potential, clusters, relaxed, monkeypatch):
+    monkeypatch.setattr(lbfgs, "LARGEST", 8)
+    batch = BatchedLBFGS(potential, fmax=0.01, max_steps=500, max_step=0.2)
+    for k, atoms in enumerate(clusters):  # 4, 1, 7, 12, ... atoms: the matrices go and come back
+        batch.add([k], [atoms.numbers], [atoms.positions])
+        if k == 2:
+            assert batch.state["W"].shape == (3, 21, 21)
+    assert batch.state["W"].numel() == 0
+    ends = []
+    while len(batch):
+        ends += batch.step()
+        width = batch.state["x"].shape[1] if len(batch) else 0
+        assert not len(batch) or batch.state["W"].shape[1] == (3 * width if width <= 8 else 0)
+    assert [end.reason for end in ends] == ["converged"] * len(clusters)
 
 
 def test_step_limit_is_not_called_converged(potential, clusters):

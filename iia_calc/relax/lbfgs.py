@@ -1,7 +1,8 @@
 """L-BFGS over a batch of clusters of mixed sizes, as padded tensors.
 
 The optimiser's own state is float64 whatever the potential's type: near a minimum, differences of
-float32 positions would lose the curvature. Letters: B clusters, N atoms of the largest, m memory.
+float32 positions would lose the curvature. The first matrix is a model Hessian's inverse (`model_hessian`), made anew
+where a cluster has moved far. Letters: B clusters, N atoms of the largest, m memory.
 """
 
 from __future__ import annotations
@@ -13,8 +14,12 @@ import numpy as np
 import torch
 
 from iia_calc.model.potential import Surface
+from iia_calc.relax.model_hessian import inverse_model_hessian
 
-SOFTEST = 1.0 / 70.0  # Å²/eV, step per force before any curvature is known (as ASE's LBFGS)
+UNKNOWN = 1.0 / 70.0  # Å²/eV, step per force where there is no model Hessian (as ASE's LBFGS)
+LARGEST = 200  # atoms; the model Hessian of larger clusters would cost more than it saves
+FAR = 0.3  # Å that an atom moves before the model Hessian is made anew
+LEAST, MOST = 0.1, 10.0  # how much softer or stiffer than the model the last step may make it
 RISE = 1e-4  # eV, an energy rise below this is rounding
 CPU_SLOTS = 16 * 21**2  # atoms' neighbour slots evaluated at once on a CPU: temporaries stay in the cache
 GPU_SLOTS = 1024 * 24**2  # and on a GPU: some 10 GB
@@ -78,7 +83,9 @@ class BatchedLBFGS:
             "e": torch.full_like(zeros, torch.inf),  # [B] energy; inf before the first evaluation
             "slope": zeros,  # [B] g · d
             "t": torch.ones_like(zeros),  # [B] share of d that is tried
-            "gamma": torch.full_like(zeros, SOFTEST),  # [B] inverse curvature along the last step
+            "gamma": torch.ones_like(zeros),  # [B] inverse curvature along the last step, of what the model says
+            "W": self._model(torch.as_tensor(Z, device=self.device), start),  # [B, 3N, 3N] inverse model Hessian
+            "at": start.clone(),  # [B, N, 3] where it was made
             "S": start.new_zeros((b, m, n, 3)),
             "Y": start.new_zeros((b, m, n, 3)),
             "rho": start.new_zeros((b, m)),  # 1 / s·y; 0 marks an empty place
@@ -114,11 +121,16 @@ class BatchedLBFGS:
         spent = s["evaluations"] >= self.max_steps
         self._turn(accepted)
         self._shorten(~accepted & finite, energy)
+        far = (s["x"] - s["at"]).norm(dim=-1).amax(1) > FAR
         # one look at the device per step
-        done, code = torch.stack([converged | spent | ~finite, converged.long() + 2 * (~finite).long()]).tolist()
+        done, code, moved = torch.stack(
+            [converged | spent | ~finite, converged.long() + 2 * (~finite).long(), far]
+        ).tolist()
         ends = [self._end(row, code[row]) for row in range(len(self)) if done[row]]
+        left = [row for row in range(len(self)) if not done[row]]
         if ends:
-            self._keep([row for row in range(len(self)) if not done[row]])
+            self._keep(left)
+        self._renew([place for place, row in enumerate(left) if moved[row]])
         return ends
 
     def due(self, every: int) -> list[int]:
@@ -172,12 +184,13 @@ class BatchedLBFGS:
         sy = (step * change).flatten(1).sum(1)  # [B]
         yy = change.square().flatten(1).sum(1)
         ss = step.square().flatten(1).sum(1)
+        ywy = (change * self._times_model(change)).flatten(1).sum(1)
         good = (rows & (sy > 1e-6 * (ss * yy).sqrt())).nonzero()[:, 0]
         place = s["place"][good] % self.memory
         s["S"][good, place] = step[good]
         s["Y"][good, place] = change[good]
         s["rho"][good, place] = 1.0 / sy[good]
-        s["gamma"][good] = sy[good] / yy[good]
+        s["gamma"][good] = (sy[good] / ywy[good]).clamp(LEAST, MOST)
         s["place"][good] += 1
 
     def _turn(self, rows: torch.Tensor) -> None:
@@ -185,13 +198,13 @@ class BatchedLBFGS:
         s = self.state
         lost = s["backtracks"] >= MOST_BACKTRACKS
         s["rho"][lost] = 0.0
-        s["gamma"][lost] = SOFTEST
+        s["gamma"][lost] = 1.0
         d = -self._two_loops()
         slope = (s["g"] * d).flatten(1).sum(1)
         uphill = (rows | lost) & ~(slope < 0)
         s["rho"][uphill] = 0.0
-        s["gamma"][uphill] = SOFTEST
-        d = torch.where(uphill[:, None, None], -SOFTEST * s["g"], d)
+        s["gamma"][uphill] = 1.0
+        d = torch.where(uphill[:, None, None], -self._times_model(s["g"]), d)
         longest = d.norm(dim=-1).amax(1).clamp_min(1e-30)  # [B]
         d = d * (self.max_step / longest).clamp(max=1.0)[:, None, None]
         turned = rows | lost
@@ -220,11 +233,29 @@ class BatchedLBFGS:
             alpha = rho * (S * q).flatten(1).sum(1)
             q = q - alpha[:, None, None] * Y
             alphas.append((alpha, rho, S, Y))
-        r = s["gamma"][:, None, None] * q
+        r = s["gamma"][:, None, None] * self._times_model(q)
         for alpha, rho, S, Y in reversed(alphas):
             beta = rho * (Y * r).flatten(1).sum(1)
             r = r + (alpha - beta)[:, None, None] * S
         return r
+
+    def _times_model(self, q: torch.Tensor) -> torch.Tensor:
+        """The inverse model Hessian times q [B, N, 3]."""
+        W = self.state["W"]
+        return torch.bmm(W, q.flatten(1)[..., None]).view_as(q) if W.shape[1] else UNKNOWN * q
+
+    def _renew(self, rows: Sequence[int]) -> None:
+        """Make the model Hessians of these rows anew where they are now."""
+        s = self.state
+        if rows and s["W"].shape[1]:
+            index = torch.tensor(rows, dtype=torch.int64, device=self.device)
+            s["W"][index] = inverse_model_hessian(s["Z"][index], s["x"][index])
+            s["at"][index] = s["x"][index]
+
+    @staticmethod
+    def _model(Z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
+        """Inverse model Hessians [B, 3N, 3N], or [B, 0, 0] where the largest cluster is too large for one."""
+        return inverse_model_hessian(Z, x) if Z.shape[1] <= LARGEST else x.new_zeros((len(Z), 0, 0))
 
     def _end(self, row: int, code: int) -> End:
         s, n = self.state, self.sizes[row]
@@ -248,14 +279,23 @@ class BatchedLBFGS:
         if rows:
             self._widen(self.state, max(self.sizes))
 
-    @staticmethod
-    def _widen(state: dict[str, torch.Tensor], width: int) -> None:
+    def _widen(self, state: dict[str, torch.Tensor], width: int) -> None:
         """Bring the padded axis of every array to `width` atoms."""
-        for name, axis in (("Z", 1), ("x", 1), ("g", 1), ("d", 1), ("S", 2), ("Y", 2)):
-            value = state[name]
-            if value.shape[axis] > width:
-                state[name] = value.narrow(axis, 0, width).contiguous()
-            elif value.shape[axis] < width:
-                shape = list(value.shape)
-                shape[axis] = width - shape[axis]
-                state[name] = torch.cat([value, value.new_zeros(shape)], axis)
+        known = state["Z"].shape[1] <= LARGEST
+        for name, axis in (("Z", 1), ("x", 1), ("g", 1), ("d", 1), ("at", 1), ("S", 2), ("Y", 2)):
+            state[name] = _resized(state[name], axis, width)
+        if known and width <= LARGEST:
+            state["W"] = _resized(_resized(state["W"], 1, 3 * width), 2, 3 * width)
+        else:  # there was none, or there is to be none
+            state["W"], state["at"] = self._model(state["Z"], state["x"]), state["x"].clone()
+
+
+def _resized(value: torch.Tensor, axis: int, length: int) -> torch.Tensor:
+    """`value` cut, or filled up with zeros, to `length` along `axis`."""
+    if value.shape[axis] > length:
+        return value.narrow(axis, 0, length).contiguous()
+    if value.shape[axis] < length:
+        shape = list(value.shape)
+        shape[axis] = length - shape[axis]
+        return torch.cat([value, value.new_zeros(shape)], axis)
+    return value
