@@ -1,9 +1,9 @@
 """How stiff a cluster is before anything was computed: springs between all pairs, softer the longer.
 
-L-BFGS that begins with the inverse of this matrix needs about half of the evaluations of one that begins with a number
-(`benchmarks/relaxation.py`). The form follows Lindh et al., Chem. Phys. Lett. 1995, 241, 423, and the exponential
-preconditioner of Packwood et al., J. Chem. Phys. 2016, 144, 164109; the four numbers were fitted to second derivatives
-of the shipped potential, at minima of SeB20 and on the way to them.
+L-BFGS that begins with the inverse of this matrix needs a quarter to two fifths fewer evaluations than one that begins
+with a number (`benchmarks/relaxation.py`). The form follows Lindh et al., Chem. Phys. Lett. 1995, 241, 423, and the
+exponential preconditioner of Packwood et al., J. Chem. Phys. 2016, 144, 164109; the four numbers were fitted to second
+derivatives of the shipped potential, at minima of SeB20 and on the way to them.
 """
 
 from __future__ import annotations
