@@ -114,8 +114,8 @@ def _by_dft(source: Source, request: PropertiesRequest, sets: dict[str, Property
         if PHOTOELECTRON in request.what and not steps.stopped:
             from iia_calc.properties.dft_detachment import Detachments
 
-            basis, count = request.diffuse_basis, request.dft_lowest
-            Detachments(sets[DFT], steps, source.folder, basis, count, workers, threads).add()
+            basis, n_lowest = request.diffuse_basis, request.dft_lowest
+            Detachments(sets[DFT], steps, source.folder, basis, n_lowest, workers, threads).add()
         return ["interrupted; the same command goes on"] if steps.stopped else []
 
 
