@@ -3,9 +3,11 @@
 python benchmarks/lowest_minima.py SeB3 SeB4 SeB5 B5 B6 --quenches 600 --dft 3 --runs runs/lowest --out models/lowest
 python benchmarks/lowest_minima.py --runs runs/lowest --also runs/minima/*.db --out models/lowest    # gather only
 
+python benchmarks/lowest_minima.py SeB4 B6 --basis def2-TZVP --known --runs runs/tzvp --out models/lowest/def2-tzvp
+
 A stopped run goes on. OUT receives lowest.extxyz (of each formula the lowest, and the lowest of each other shape
-within half an eV, lowest first; PBE0/3-21G energies and forces on them) and lowest.md. With `--also`, converged
-structures of other label databases that are lower take the place of a search's.
+within half an eV, lowest first; energies and forces of PBE0 in the basis on them) and lowest.md. With `--also`,
+converged structures of other label databases that are lower take the place of a search's.
 """
 
 from __future__ import annotations
@@ -115,7 +117,7 @@ def search_and_confirm(formula: str, options: argparse.Namespace) -> str:
     done = confirm_search(
         found,
         options.dft,
-        dft_level(formula),
+        dft_level(formula, basis=options.basis),
         workers=options.workers,
         curvature=curvature,
         each_shape=options.shapes,
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument("--dft", type=int, default=3, help="isomers relaxed by DFT of each formula")
     parser.add_argument("--shapes", action="store_true", help="and the lowest of each shape that these lack")
     parser.add_argument("--model", default=None)
+    parser.add_argument("--basis", default="3-21G", help="of the relaxations; the table is of this level")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1, help="isomers relaxed side by side")
     parser.add_argument("--jobs", "-j", type=int, default=1, help="formulas side by side, on one GPU too")
@@ -143,7 +146,7 @@ def main() -> None:
             print(line, flush=True)
     paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]
     best = lowest_of(relaxed(paths))
-    level = dft_level(best[0].composition.formula)
+    level = dft_level(best[0].composition.formula, basis=options.basis)
     print(gather(best, {symbol: level.element_energy(symbol) for symbol in ("B", "Se")}, level.name, options.out))
 
 

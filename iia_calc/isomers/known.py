@@ -16,6 +16,7 @@ from ase import Atoms
 from ase.data import atomic_numbers
 from ase.io import read
 
+from iia_calc.labels.level import same_level
 from iia_calc.model.storage import models_folder
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.fingerprint import Fingerprint, Sameness, same
@@ -48,11 +49,19 @@ class KnownMinimum:
     level: str
 
 
-def known_minima(composition: Composition, source: str | Path | None = None) -> list[KnownMinimum]:
-    """The known DFT minima of `composition`, lowest first, atoms in the composition's order; empty where none are."""
-    path = _path(source)
-    frames = [f for f in _frames(path) if composition.matches(f)] if path.exists() else []
-    frames.sort(key=lambda f: float(f.get_potential_energy()))
+def known_minima(
+    composition: Composition, source: str | Path | None = None, level: str | None = None
+) -> list[KnownMinimum]:
+    """The known DFT minima of `composition`, lowest first, atoms in the composition's order; empty where none are.
+
+    source : of minima, anything ASE reads; None for the shipped tables in `models/lowest`.
+    level : the level of theory wanted. Where no table of that level has the formula, the first table is used; each
+        minimum says its level.
+    """
+    tables = [[f for f in _frames(path) if composition.matches(f)] for path in _paths(source)]
+    tables = [frames for frames in tables if frames]
+    wanted = [frames for frames in tables if level is not None and same_level(str(frames[0].info.get("level")), level)]
+    frames = sorted((wanted or tables or [[]])[0], key=lambda f: float(f.get_potential_energy()))
     found = []
     for frame in frames:
         (atoms,) = in_order([Atoms(frame.numbers, frame.positions)], composition)
@@ -78,10 +87,12 @@ def match_known(minima: Sequence[Atoms], known: Sequence[KnownMinimum]) -> dict[
 def known_starts(composition: Composition, source: str | Path | None = None) -> list[Atoms]:
     """Structures of `composition` from a file of low minima; empty where it holds neither formula nor neighbours.
 
-    source : of minima, anything ASE reads; None for the shipped `models/lowest`.
+    source : of minima, anything ASE reads; None for the shipped tables in `models/lowest`.
     """
-    path = _path(source)
-    return starts_from([Atoms(f.numbers, f.positions) for f in _frames(path)], composition) if path.exists() else []
+    minima: list[Atoms] = []
+    for path in _paths(source):  # what another level's table adds: minima that aren't those of the tables before it
+        minima += [Atoms(f.numbers, f.positions) for f in _frames(path) if not any(_alike(f, m) for m in minima)]
+    return starts_from(minima, composition)
 
 
 def starts_from(minima: Sequence[Atoms], composition: Composition) -> list[Atoms]:
@@ -107,8 +118,19 @@ def starts_from(minima: Sequence[Atoms], composition: Composition) -> list[Atoms
     return same + made
 
 
-def _path(source: str | Path | None) -> Path:
-    return models_folder() / "lowest" / "lowest.extxyz" if source is None else Path(source)
+def _paths(source: str | Path | None) -> list[Path]:
+    """The files to read: of the shipped tables that of PBE0/3-21G first, which has the most formulas."""
+    folder = models_folder() / "lowest"
+    shipped = [folder / "lowest.extxyz", *sorted(folder.glob("*/lowest.extxyz"))]
+    return [path for path in (shipped if source is None else [Path(source)]) if path.exists()]
+
+
+def _alike(one: Atoms, other: Atoms) -> bool:
+    """Whether two structures, atoms in one order, are the same minimum within `ALIKE`."""
+    if len(one) != len(other) or (one.numbers != other.numbers).any():
+        return False
+    mine, its = (Fingerprint(atoms.positions, atoms.numbers) for atoms in (one, other))
+    return bool(same(mine, its, float(bond_lengths(one.numbers[:1])[0, 0]), ALIKE))
 
 
 @cache

@@ -237,8 +237,10 @@ def write_search(
     committee : on which relative energies are compared; None without one.
     more : what else run.json says.
     """
-    isomers = rank_isomers(result.minima, committee, known_minima(request.composition))
-    found = IsomerSearch(isomers, result, request.folder, record.end(result, more))
+    run = record.end(result, more)
+    level = run.get("model", {}).get("level_of_theory")
+    isomers = rank_isomers(result.minima, committee, known_minima(request.composition, level=level))
+    found = IsomerSearch(isomers, result, request.folder, run)
     if isomers:
         write_isomers(isomers, request.folder / "isomers.extxyz", about=found.about)
         if request.picture:
@@ -283,7 +285,7 @@ def first_structure(
             f'or let DFT honour the charge: iia label "{source}" --level dft'
         )
     relaxer, _ = model_relaxer(composition, model, device, fmax=0.02)
-    known = [minimum.atoms for minimum in known_minima(composition)]
+    known = [minimum.atoms for minimum in known_minima(composition, level=card.level_of_theory)]
     rng = np.random.default_rng(seed)
     relaxed = [r for r in relaxer.relax(known or seed_structures(composition, starts, rng)) if sound(r)]
     if not relaxed:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
 from clusters import small_potential
 
 from iia_calc import IIACalculator
@@ -70,3 +71,17 @@ def test_one_structure_has_one_shape():
     first, second = minima(-4.0, -3.0)
     known = [KnownMinimum(second.copy(), -2677.9, 0.0, "compact", "PBE0/3-21G")]
     assert [isomer.shape for isomer in rank_isomers([first, second], known=known)] == ["planar", "compact"]
+
+
+def test_known_minima_are_of_the_level_that_is_wanted(tmp_path, monkeypatch):
+    composition = Composition.parse("B3")
+    side = 1.55 * np.array([[0, 0, 0], [1, 0, 0], [0.5, 0.75**0.5, 0]])
+    for folder, level, energy in ((".", "PBE0/3-21G", -2006.0), ("def2-tzvp", "PBE0/def2-TZVP", -2017.0)):
+        atoms = Atoms("B3", side, info={"level": level})
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
+        (tmp_path / "lowest" / folder).mkdir(parents=True, exist_ok=True)
+        write(tmp_path / "lowest" / folder / "lowest.extxyz", atoms, format="extxyz")
+    monkeypatch.setattr("iia_calc.isomers.known.models_folder", lambda: tmp_path)
+    assert [m.energy for m in known_minima(composition, level="PBE0/def2-TZVP")] == [-2017.0]
+    assert [m.energy for m in known_minima(composition, level="PBE0/3-21G")] == [-2006.0]
+    assert [m.energy for m in known_minima(composition, level="B3LYP/6-31G")] == [-2006.0]  # and says which it is
