@@ -129,7 +129,7 @@ LOOP = {
     "members": 2,
     "training": {"epochs": 2, "batch_size": 10, "validation_share": 0.2},
 }
-DFT = ("--dft", "2", "--basis", "3-21G", "--dft-basis", "none")
+DFT = ("--dft", "1", "--basis", "3-21G", "--dft-basis", "none", "--stability", "none")
 JOBS = {
     "search": searching("B5", "--quenches", "96", share=4),
     "bees": searching("B5", "--quenches", "96", "--method", "bee-colony", share=3),
