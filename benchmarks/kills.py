@@ -243,7 +243,8 @@ def main() -> None:
             done[row["job"]] += len(row["stops"])
         ends: dict[str, tuple[Found, float]] = {}
         if sum(done[name] for name in options.jobs) < options.kills:
-            prepare(place)
+            if set(options.jobs) != {"label"}:
+                prepare(place)
             for package in PACKAGES:
                 import_module(package)
         while sum(done[name] for name in options.jobs) < options.kills:
