@@ -22,11 +22,13 @@ class Frames:
             self.path.unlink(missing_ok=True)
 
     def add(self, atoms: Atoms) -> None:
+        """Append a frame."""
         if self._binary is not None:
             self._binary.write(atoms)
         elif self.path is not None:
             write(self.path, atoms, format="extxyz", append=True)
 
     def close(self) -> None:
+        """End the file; ASE's trajectory has one that stays open."""
         if self._binary is not None:
             self._binary.close()

@@ -37,6 +37,7 @@ class PairsToSlots(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, h: torch.Tensor, pairs: Slots) -> Any:
+        """Values of pairs [P, ...] at the slots [A K, ...]."""
         ctx.pairs = pairs
         if h.shape[0] == 0:
             return h.new_zeros(pairs.pair_of_slot.shape + h.shape[1:])
@@ -45,6 +46,7 @@ class PairsToSlots(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> Any:
+        """Gradients of slots, back at the pairs [P, ...]."""
         return SlotsToPairs.apply(g, ctx.pairs), None
 
 
@@ -53,11 +55,13 @@ class SlotsToPairs(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, g: torch.Tensor, pairs: Slots) -> Any:
+        """Values of slots [A K, ...], added at the pairs [P, ...]."""
         ctx.pairs = pairs
         return g.index_select(0, pairs.slot_forth).add_(g.index_select(0, pairs.slot_back))
 
     @staticmethod
     def backward(ctx: Any, gg: torch.Tensor) -> Any:
+        """Gradients of pairs, at the slots [A K, ...]."""
         return PairsToSlots.apply(gg, ctx.pairs), None
 
 
@@ -66,11 +70,13 @@ class PositionsToVectors(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, R: torch.Tensor, pairs: Slots) -> Any:
+        """Vectors of the pairs [P, 3] of positions R [n_atoms, 3]."""
         ctx.pairs = pairs
         return R.index_select(0, pairs.second).sub_(R.index_select(0, pairs.first))
 
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> Any:
+        """Gradients of vectors [P, 3], at the atoms [n_atoms, 3]."""
         return VectorsToPositions.apply(g, ctx.pairs), None
 
 
@@ -79,10 +85,12 @@ class VectorsToPositions(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, g: torch.Tensor, pairs: Slots) -> Any:
+        """Gradients of vectors [P, 3], at the atoms [n_atoms, 3]."""
         ctx.pairs = pairs
         slots = PairsToSlots.apply(g, pairs) * pairs.sign(g.dtype)[:, None]  # [A K, 3]
         return slots.view(-1, pairs.n_slots, 3).sum(1).index_select(0, pairs.atoms)
 
     @staticmethod
     def backward(ctx: Any, gg: torch.Tensor) -> Any:
+        """Gradients of positions, at the vectors [P, 3]."""
         return PositionsToVectors.apply(gg, ctx.pairs), None
