@@ -22,7 +22,7 @@ from search import find_minima
 from search.geometry.composition import Composition
 from search.geometry.seeds import random_cluster
 
-ON_THE_WAY = (20, 40, 80)
+ON_THE_WAY = (8, 16, 32)
 """Evaluations after which quenches of random starts are halted for a look at where they are."""
 FOREIGN = "foreign-minimum"
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -67,6 +68,7 @@ def test_table_and_going_on(searched, iia, model, tmp_path):
     calls = json.loads((tmp_path / "own/run.json").read_text())["calls"]
     assert [call["n_quenches"] for call in calls] == [48, 48]
     # Ended at 32 and gone on to 48 (whole batches) is the same search as 48 at once.
+    folder = shutil.copytree(folder, tmp_path / "longer")  # the first is of other tests, too
     longer = iia("search", "SeB4", "--quenches", 48, "--model", model, "--no-known", "--out", folder, "--json")
     energies = [atoms.get_potential_energy() for atoms in read(tmp_path / "own/isomers.extxyz", ":")]
     assert [isomer["energy"] for isomer in json.loads(longer.stdout)["isomers"]] == pytest.approx(energies, abs=1e-5)
