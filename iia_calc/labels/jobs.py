@@ -99,7 +99,7 @@ def run_starts(
                     waiting.add(submit(start), start.name)
             if not waiting:
                 break
-            waiting.collect()
+            waiting.collect(one=True)
             if on_progress:
                 on_progress(len(store))
     return len(store)
@@ -202,8 +202,11 @@ class _Waiting:
         """name : of a given structure, whose claim is its content."""
         self._names[future] = claim, name
 
-    def collect(self) -> None:
+    def collect(self, one: bool = False) -> None:
         """Wait for some to end and store them.
+
+        one : store only the first given of those that ended, so that the caller can stop at a number of labels: a
+            job of one process then ends with the same labels however fast it was.
 
         Raises
         ------
@@ -211,6 +214,8 @@ class _Waiting:
         """
         while not (ended := wait(self._names, timeout=BEAT, return_when=FIRST_COMPLETED).done):
             self.claims.beat()
+        if one:
+            ended = {next(future for future in self._names if future in ended)}
         with self.storing():
             errors = self._store(ended)
         for error in errors:
