@@ -5,6 +5,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+import pytest
 import torch
 
 from iia_calc.labels.dft.pyscf_import import import_pyscf
@@ -32,3 +33,13 @@ def pytest_collection_modifyitems(items):
     for item in items:
         slow[item.path] = slow.get(item.path, 0) + (item.get_closest_marker("slow") is not None)
     items.sort(key=lambda item: -slow[item.path])
+
+
+@pytest.fixture(scope="session")
+def hcn_search(tmp_path_factory):
+    """Folder of a search whose two isomers, HCN and HNC, DFT has relaxed and found to be minima."""
+    pytest.importorskip("pyscf")
+    pytest.importorskip("pymatgen")
+    from made_search import confirmed_search
+
+    return confirmed_search(tmp_path_factory.mktemp("hcn") / "HCN-search")

@@ -36,7 +36,7 @@ def paper(
     from iia_calc.cli.views.console import output, print_json, remarks, stdout_kept_clean
 
     with stdout_kept_clean(as_json):
-        from iia_calc.properties.paper.api import write_paper
+        from iia_calc.report.paper.api import write_paper
 
         done = write_paper(sources, out, tolerance)
     for line in done.remarks:

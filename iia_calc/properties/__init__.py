@@ -1,1 +1,1 @@
-"""Properties of isomers: symmetry, vibrations, free energies, spectra, and what a paper says of them."""
+"""Properties of isomers: symmetry, vibrations, free energies and spectra."""

@@ -1,1 +1,1 @@
-"""What a result looks like: pictures and pages."""
+"""What a result looks like: pictures, pages and the supporting information of a paper."""

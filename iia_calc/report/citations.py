@@ -9,31 +9,12 @@ from typing import Any
 
 from iia_calc.isomers.request import SearchRequest
 from iia_calc.report.findings import Findings
+from iia_calc.report.paper.citations import works, works_of_level
 from iia_calc.report.words import short_level
 
-METHOD = """@article{SchNetIIA2025,
-  author  = {Jiang, Kai-Le and Wang, Huai-Qian and Li, Hui-Fang and Pan, Shu-Wan and Zheng, Hao and Zhang, Yong-Hang
-             and Zhang, Jia-Ming},
-  title   = {{SchNet-IIA}: Potential Energy Surface Fitting by Interatomic Interactions Attention Based on Transfer
-             Learning Analysis},
-  journal = {J. Chem. Inf. Model.},
-  year = {2025}, volume = {65}, pages = {92--100}, doi = {10.1021/acs.jcim.4c01473}
-}"""
 SOFTWARE = """@software{{SchNetIIAcode,
   author = {{{{The SchNet-IIA developers}}}}, title = {{{{SchNet-IIA}}}}, version = {{{version}}}
 }}"""
-ASE = """@article{ASE2017,
-  author  = {Larsen, Ask Hjorth and others},
-  title   = {The atomic simulation environment -- a {Python} library for working with atoms},
-  journal = {J. Phys.: Condens. Matter},
-  year = {2017}, volume = {29}, pages = {273002}, doi = {10.1088/1361-648X/aa680e}
-}"""
-PYSCF = """@article{PySCF2020,
-  author  = {Sun, Qiming and others},
-  title   = {Recent developments in the {PySCF} program package},
-  journal = {J. Chem. Phys.},
-  year = {2020}, volume = {153}, pages = {024109}, doi = {10.1063/5.0006074}
-}"""
 OPTIONS = {"quenches": "-n", "time_limit": "--time", "known": "--no-known", "extrapolate": "--extrapolate"}
 """Fields of a search's settings whose options are called otherwise, or are switches."""
 NOT_ASKED = ("formula", "starts", "picture", "out")
@@ -41,10 +22,11 @@ DFT_OPTIONS = {"frequencies": "--frequencies", "descend": "--descend"}
 
 
 def references(findings: Findings) -> list[str]:
-    """BibTeX entries of the method, this software and the programs behind the numbers."""
+    """BibTeX entries of this software, the method, and the programs and levels of theory behind the numbers."""
     version = (findings.run.get("versions") or {}).get("schnet-iia", "")
-    found = [METHOD, SOFTWARE.format(version=version), ASE]
-    return [*found, PYSCF] if findings.dft else found
+    levels = [findings.dft[name] for name in ("level_of_theory", "ranked_by") if findings.dft.get(name)]
+    keys = dict.fromkeys(["schnet-iia", "ase", *(key for level in levels for key in works_of_level(level))])
+    return [SOFTWARE.format(version=version), *(works()[key] for key in keys)]
 
 
 def methods_sentence(findings: Findings) -> str:

@@ -93,7 +93,7 @@ def test_dft_stands_beside_the_potential(confirmed):
     assert "all frequencies are real, the lowest 211 cm⁻¹" in text
     assert "a saddle, no isomer: 212i cm⁻¹" in text
     assert "212i" in text
-    assert "PySCF2020" in text
+    assert "10.1063/5.0006074" in text
 
 
 def test_how_sure(confirmed):

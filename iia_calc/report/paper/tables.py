@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from iia_calc.properties.paper.content import PaperIsomer, PaperSystem
+from iia_calc.report.paper.content import PaperIsomer, PaperSystem
 
 HEADINGS = ("isomer", "PG", "state", "E / Eh", "ΔE / eV", "ΔE + ZPE / eV", "ZPE / eV", "lowest ν / cm⁻¹", "⟨S²⟩")
 LATEX_HEADINGS = (

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from iia_calc.common.files import write_text
 from iia_calc.properties.figures import draw_populations
-from iia_calc.properties.paper.citations import bibliography
-from iia_calc.properties.paper.content import PaperSystem, read_system
-from iia_calc.properties.paper.methods import Cite, methods_paragraphs
-from iia_calc.properties.paper.tables import caption, latex, latex_table, markdown_table, notes, xyz_block
 from iia_calc.properties.symmetry import TOLERANCE
+from iia_calc.report.paper.citations import bibliography
+from iia_calc.report.paper.content import PaperSystem, read_system
+from iia_calc.report.paper.methods import Cite, methods_paragraphs
+from iia_calc.report.paper.tables import caption, latex, latex_table, markdown_table, notes, xyz_block
 from iia_calc.report.picture import draw_isomers
 from search.errors import InputError
 

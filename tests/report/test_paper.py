@@ -12,9 +12,9 @@ from ase.io import read
 from ase.units import Hartree
 
 from iia_calc.common.files import read_json
-from iia_calc.properties.paper.api import write_paper
-from iia_calc.properties.paper.citations import bibliography, unlisted, works, works_of_level
-from iia_calc.properties.paper.tables import latex
+from iia_calc.report.paper.api import write_paper
+from iia_calc.report.paper.citations import bibliography, unlisted, works, works_of_level
+from iia_calc.report.paper.tables import latex
 from search.errors import InputError
 
 
@@ -117,7 +117,7 @@ def test_what_makes_no_sense_is_refused(hcn_search, tmp_path, monkeypatch):
 def test_islands_are_told_as_both_methods():
     from types import SimpleNamespace
 
-    from iia_calc.properties.paper.methods import _search
+    from iia_calc.report.paper.methods import _search
 
     settings = {"method": None, "islands": 4, "seed": 7, "fmax": 0.005, "starts": 2}
     run = {"settings": settings, "counts": {"n_quenches": 800, "n_minima": 40}, "versions": {"schnet-iia": "0.1.0"}}

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from iia_calc.properties.paper.citations import unlisted, works_of_level
-from iia_calc.properties.paper.content import PaperSystem
 from iia_calc.properties.thermochemistry import IMAGINARY
+from iia_calc.report.paper.citations import unlisted, works_of_level
+from iia_calc.report.paper.content import PaperSystem
 
 Cite = Callable[[str], str]
 """A citation of a key of `citations.works()`, in the form that the document wants."""
