@@ -1,6 +1,6 @@
 """How smooth a potential is along six dissociations, beside GFN-xTB and, if wanted, DFT.
 
-python benchmarks/smoothness.py --models seb-10 --xtb GFN1-xTB
+python benchmarks/smoothness.py --models seb-def2-tzvp seb-10 --xtb GFN1-xTB
 
 B-B, B-Se and Se-Se from inside their bond; a B atom pulled out of B12, the Se of SeB8, a B atom out of the double
 ring of B16 (models/lowest), each along the line from the others' centre, until the nearest atom is at the cutoff.
@@ -141,7 +141,7 @@ def judges(options: argparse.Namespace) -> Iterable[tuple[str, float, Callable[[
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", nargs="+", default=["seb-10"], help="names or folders of models")
+    parser.add_argument("--models", nargs="+", default=["seb-def2-tzvp"], help="names or folders of models")
     parser.add_argument("--step", type=float, default=0.01, help="Å, of the models' scans")
     parser.add_argument("--xtb", nargs="*", choices=["GFN1-xTB", "GFN2-xTB"], default=[], help="beside them")
     parser.add_argument("--level-step", type=float, default=0.05, help="Å, of xTB's scans")

@@ -36,6 +36,15 @@ def replacing(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
         raise
 
 
+def check_file_place(path: str | Path) -> None:
+    """Raise an InputError where no file can be at `path`: a folder is there, or there is no folder to hold it."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file")
+    if not path.parent.is_dir():
+        raise InputError(f"{path} can't be written: there is no folder {path.parent}")
+
+
 def write_text(path: str | Path, text: str) -> None:
     """`text` as UTF-8, whole or not at all."""
     with replacing(path) as part:

@@ -11,7 +11,7 @@ from typing import Any
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from iia_calc.common.device import checked_device
-from iia_calc.common.files import write_frames
+from iia_calc.common.files import check_file_place, write_frames
 from iia_calc.common.structures import Accepts, read_clusters
 from search.errors import InputError
 from search.geometry.composition import Composition
@@ -76,8 +76,7 @@ def relax_file(
     clusters = read_clusters(source, Accepts.of_card(card))
     if target.exists() and target.resolve() == source.resolve():
         raise InputError(f"{target} is the input itself; give another file with --out")
-    if target.is_dir() or not target.parent.is_dir():
-        raise InputError(f"{target} can't be written: {'it' if target.is_dir() else target.parent} is no file's place")
+    check_file_place(target)
     potential = load(path, device=checked_device(device))
     relaxer = PotentialRelaxer(potential, fmax=fmax, max_steps=max_steps, batch_size=batch_size)
     # judged at the end alone: a start of one's own may well lie in what is unknown, and end in what is known

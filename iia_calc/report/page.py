@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from iia_calc.common.files import write_text
+from iia_calc.common.files import check_file_place, write_text
 from iia_calc.report import words
 from iia_calc.report.findings import Findings, read_findings
 from iia_calc.report.sections import SECTIONS
@@ -26,8 +26,10 @@ def write_report(source: str | Path, out: Path | None = None, *, live: bool = Fa
 
     Raises
     ------
-    FileNotFoundError, InputError : as `iia_calc.report.findings.read_findings`.
+    FileNotFoundError, InputError : as `iia_calc.report.findings.read_findings`; `out` is no place for a file.
     """
+    if out is not None:
+        check_file_place(out)
     findings = read_findings(source)
     path = page_path(Path(source)) if out is None else out
     write_text(path, page(findings, reload=RELOADED_EVERY if live else None))

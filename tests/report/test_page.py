@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,3 +239,12 @@ def test_the_command_that_repeats_a_search(tmp_path):
     more = command(Findings(tmp_path, "SeB5", [entry(1, 0.0)], {"settings": settings | asked}))
     assert "--calculator tblite.ase:TBLite --set method=GFN1-xTB" in more
     assert "--time 90s" in more
+
+
+@pytest.mark.parametrize(("out", "says"), [(".", "is a folder; name a file"), ("none/page.html", "no folder none")])
+def test_a_place_where_no_file_can_be_is_refused(tmp_path, monkeypatch, out, says):
+    monkeypatch.chdir(tmp_path)
+    write("water.xyz", Atoms("OH2", [(0, 0, 0), (0.96, 0, 0), (-0.24, 0.93, 0)]))
+    with pytest.raises(InputError, match=says):
+        write_report("water.xyz", Path(out))
+    assert [path.name for path in tmp_path.iterdir()] == ["water.xyz"]
