@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext, SpawnProcess
 from types import MappingProxyType
 from typing import Protocol
 
@@ -29,6 +30,23 @@ class Flag(Protocol):
     """Shared with the workers: a `RawValue("b", 0)` of a multiprocessing context."""
 
     value: int
+
+
+class Worker(SpawnProcess):
+    """A process of a pool. It ignores SIGTERM (see `end_with_parent`), so what means to end it kills it.
+
+    A pool that lost one process ends the others by `terminate` and holds its lock until they are gone.
+    """
+
+    def terminate(self) -> None:
+        """End at once."""
+        self.kill()
+
+
+class WorkerContext(SpawnContext):
+    """Starts `Worker` processes."""
+
+    Process = Worker
 
 
 class WorkerPool(ProcessPoolExecutor):
@@ -57,7 +75,7 @@ def worker_pool(workers: int, variables: Mapping[str, str] = ONE_THREAD, over: F
     leave_if_starting()
     if workers < 1:
         raise InputError(f"workers is {workers}; it must be at least 1")
-    context = multiprocessing.get_context("spawn")
+    context = WorkerContext()
     resource_tracker.ensure_running()  # a process of multiprocessing's own, which sets the mask of signals itself
     pool = WorkerPool(workers, context, initializer=end_with_parent, initargs=(os.getpid(), over))
     # each submission starts one process, which reads its variables and takes over the blocked signals then
