@@ -28,6 +28,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 autodoc_inherit_docstrings = False
+autodoc_mock_imports = ["torch_sim"]  # a large package, for the name of one base class
 autodoc_default_options = {"members": True, "show-inheritance": False}
 python_use_unqualified_type_names = True
 napoleon_numpy_docstring, napoleon_google_docstring = True, False

@@ -1,0 +1,1 @@
+"""The potential in other people's programs: torch-sim and SchNetPack."""
