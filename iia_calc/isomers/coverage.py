@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from iia_calc.isomers.calculator import EXAMPLE
 from search.errors import InputError
@@ -38,31 +39,53 @@ def check_elements(composition: Composition, model: str, elements: Collection[st
         )
 
 
-def coverage(composition: Composition, model: str, label_counts: Mapping[str, int]) -> Coverage | None:
-    """What `label_counts`, labels by formula, say about `composition`; None where the card has none."""
-    labelled = [(Composition.parse(formula), count) for formula, count in label_counts.items() if count]
+def coverage(
+    composition: Composition,
+    model: str,
+    label_counts: Mapping[str, int],
+    fitted_together: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
+) -> Coverage | None:
+    """What a card's labels by formula say about `composition`; None where the card has none.
+
+    fitted_together : of other levels of theory. What they alone reach is searched, with a warning.
+    """
+    labelled, others = _parsed(label_counts), {level: _parsed(counts) for level, counts in fitted_together.items()}
     if not labelled:
         return None
     largest = max((c for c, _ in labelled), key=lambda c: c.n_atoms)
     smallest = min((c for c, _ in labelled), key=lambda c: c.n_atoms)
-    own = sum(count for c, count in labelled if c == composition)
-    total = sum(count for _, count in labelled)
+    own, total = _count(labelled, composition), _count(labelled)
     text = (
         f"{model} was fitted to {own or 'no'} label{'' if own == 1 else 's'} of {composition} itself "
         f"({total} of {smallest.n_atoms} to {largest.n_atoms} atoms in all)"
     )
+    for level, counts in others.items():
+        text += f", with {_count(counts, composition)} of {_count(counts)} of {level.split(',')[0]}"
     refusal, warnings = _by_size(composition, smallest, largest)
+    everywhere = [c for counts in (labelled, *others.values()) for c, _ in counts]
+    if refusal and composition.n_atoms <= BEYOND * max(c.n_atoms for c in everywhere):
+        refusal, warnings = None, [f"{refusal}; labels of other levels of theory reach farther"]
     for symbol, count in composition.counts:
         shares = [dict(c.counts).get(symbol, 0) / c.n_atoms for c, _ in labelled]
         most = max(dict(c.counts).get(symbol, 0) for c, _ in labelled)
         share = count / composition.n_atoms
-        if share > BEYOND * max(shares) + 1e-9:
+        greatest = max(dict(c.counts).get(symbol, 0) / c.n_atoms for c in everywhere)
+        if share > BEYOND * greatest + 1e-9:
             refusal = refusal or (
-                f"{share:.0%} of {composition} are {symbol}, and of no label more than {max(shares):.0%}"
+                f"{share:.0%} of {composition} are {symbol}, and of no label more than {greatest:.0%}"
             )
         elif share > max(shares) + 1e-9 or (symbol != composition.host and count > most):
             warnings.append(f"no label has as much {symbol} as {composition}")
     return Coverage(text, tuple(warnings), refusal)
+
+
+def _parsed(counts: Mapping[str, int]) -> list[tuple[Composition, int]]:
+    return [(Composition.parse(formula), count) for formula, count in counts.items() if count]
+
+
+def _count(labelled: list[tuple[Composition, int]], composition: Composition | None = None) -> int:
+    """How many labels, of one composition or of all."""
+    return sum(count for c, count in labelled if composition is None or c == composition)
 
 
 def _by_size(composition: Composition, smallest: Composition, largest: Composition) -> tuple[str | None, list[str]]:
@@ -81,7 +104,11 @@ def _by_size(composition: Composition, smallest: Composition, largest: Compositi
 
 
 def check_coverage(
-    composition: Composition, model: str, label_counts: Mapping[str, int], extrapolate: bool
+    composition: Composition,
+    model: str,
+    label_counts: Mapping[str, int],
+    extrapolate: bool,
+    fitted_together: Mapping[str, Mapping[str, int]] = MappingProxyType({}),
 ) -> Coverage | None:
     """As `coverage`.
 
@@ -89,7 +116,7 @@ def check_coverage(
     ------
     InputError : a search would make no sense, and `extrapolate` doesn't ask for it all the same.
     """
-    found = coverage(composition, model, label_counts)
+    found = coverage(composition, model, label_counts, fitted_together)
     if found is not None and found.refusal is not None and not extrapolate:
         raise InputError(
             f"{model} knows nothing of {composition}: {found.refusal}. Label such clusters (iia label, iia improve), "

@@ -156,7 +156,7 @@ def describe_coverage(request: SearchRequest, say: Callable[[str], object] | Non
 
     card = read_card(find(request.model))
     check_elements(request.composition, card.name, card.elements)
-    found = check_coverage(request.composition, card.name, card.label_counts, request.extrapolate)
+    found = check_coverage(request.composition, card.name, card.label_counts, request.extrapolate, card.fitted_together)
     if found is None:
         return {}
     if say is not None:

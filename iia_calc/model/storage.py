@@ -46,7 +46,8 @@ class Card:
     level_of_theory : of the labels, in full.
     charge : of every label, e.
     spin : "lowest" (singlet, or doublet for odd electron counts), or a multiplicity.
-    label_counts : labels by formula.
+    label_counts : labels of this level of theory by formula.
+    fitted_together : labels by formula of each further level of theory that was fitted in the same fit.
     data_hash : sha256 of the labels.
     held_out_errors : by formula, e.g. {"SeB16": {"energy_mae_meV_per_atom": 31.0, ...}}.
     calibration : of a committee, what its spread is worth (`model.calibration.Calibration`).
@@ -64,6 +65,7 @@ class Card:
     charge: int = 0
     spin: str | int = "lowest"
     label_counts: dict[str, int] = field(default_factory=dict)
+    fitted_together: dict[str, dict[str, int]] = field(default_factory=dict)
     data_hash: str = ""
     held_out_errors: dict[str, dict[str, float]] = field(default_factory=dict)
     calibration: dict[str, Any] = field(default_factory=dict)
@@ -121,6 +123,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "charge": (int,),
     "spin": (str, int),
     "label_counts": (dict,),
+    "fitted_together": (dict,),
     "data_hash": (str,),
     "held_out_errors": (dict,),
     "calibration": (dict,),
@@ -133,6 +136,7 @@ TRAINERS = (
     "charge",
     "spin",
     "label_counts",
+    "fitted_together",
     "data_hash",
     "held_out_errors",
     "calibration",

@@ -96,18 +96,18 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     members.insert(0, members.pop(request.leader))
     errors = held_out_errors(members[0], held_out) if held_out else {}
     labelled = known[target].labelled
-    others = [f"{len(level.labelled)} labels of {level.name}" for level in known.values() if level.name != target]
-    together = [f"Fitted together with {' and '.join(others)}."] if others else []
+    others = {name: count_by_formula(level.labelled) for name, level in known.items() if name != target}
     storage.save(
         request.out,
         members,
         {
             "level_of_theory": target,
             "label_counts": count_by_formula(labelled),
+            "fitted_together": others,
             "data_hash": _data_hash(labelled),
             "held_out_errors": {formula: error.as_dict() for formula, error in errors.items()},
             "calibration": _calibration(members, held_out),
-            "notes": " ".join([*([request.notes] if request.notes else []), *together]),
+            "notes": request.notes,
         },
     )
     return errors

@@ -139,7 +139,9 @@ def test_a_model_of_one_level_from_labels_of_two(tmp_path):
     assert model.card.level_of_theory == "level 1, charge 0"
     assert model.element_energies == OTHER
     assert sum(model.card.label_counts.values()) == 30
-    assert "together with 30 labels of level 0" in model.card.notes
+    assert {level: sum(counts.values()) for level, counts in model.card.fitted_together.items()} == {
+        "level 0, charge 0": 30
+    }
     assert held_out_errors(model, _labelled(1, 8)) == errors
     with pytest.raises(ValueError, match="'level' names 2 of the levels"):
         build_potential(replace(request, target_level="level"), progress=False)

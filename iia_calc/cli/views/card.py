@@ -35,6 +35,9 @@ def describe(card: Card) -> list[Table]:
         "members": f"{len(card.members)}" + (" (a committee; the first leads)" if len(card.members) > 1 else ""),
         "weights": ", ".join(member["sha256"][:12] for member in card.members),
         "labels": f"{sum(card.label_counts.values())}, hash {card.data_hash[:12] or 'not given'}",
+        "fitted together with": ", ".join(
+            f"{sum(counts.values())} labels of {level}" for level, counts in card.fitted_together.items()
+        ),
         "element energies": ", ".join(f"{symbol} {energy:.4f} eV" for symbol, energy in card.element_energies.items()),
         "calibration": _calibration(card.calibration),
         "code version": card.code_version,
@@ -86,14 +89,18 @@ def _by_formula(card: Card) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     table.add_column("\nformula")
     table.add_column("\nlabels", justify="right")
+    for level in card.fitted_together:
+        table.add_column(f"labels of\n{level.split(',')[0]}", justify="right")
     for column in columns:
         table.add_column(f"held out\n{column}", justify="right")
     formulas = list(dict.fromkeys([*card.label_counts, *card.held_out_errors]))
+    together = list(card.fitted_together.values())
     for formula in formulas:
         errors = card.held_out_errors.get(formula, {})
         table.add_row(
             formula,
             str(card.label_counts.get(formula, "")),
+            *(str(counts.get(formula, "")) for counts in together),
             *(f"{errors[column]:.4g}" if column in errors else "" for column in columns),
         )
     return table
