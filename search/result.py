@@ -151,7 +151,7 @@ class FailureCount:
     """Quenches that failed one after another, up to now."""
 
     def __init__(self) -> None:
-        self.in_a_row = 0
+        self.in_a_row, self.last = 0, ""
 
     def check(self, results: Sequence[Relaxed], n_quenches: int) -> None:
         """Take in a batch, up to quench `n_quenches` of the search.
@@ -161,11 +161,21 @@ class FailureCount:
         JobFailed : all of the first ten, or fifty in a row, have failed.
         """
         for relaxed in results:
-            self.in_a_row = self.in_a_row + 1 if relaxed.failed else 0
+            self.in_a_row, self.last = (self.in_a_row + 1, relaxed.reason) if relaxed.failed else (0, "")
         first = self.in_a_row == n_quenches
         if self.in_a_row >= (FAILED_AT_FIRST if first else FAILED_IN_A_ROW):
             which = "first" if first else "last"
             raise JobFailed(
                 f"the relaxer failed for each of the {which} {self.in_a_row} structures; "
-                f"the last: {results[-1].reason}. What was found before is kept, and the same call goes on from there"
+                f"the last: {self.last}. What was found before is kept, and the same call goes on from there"
             )
+
+    def check_end(self, n_quenches: int) -> None:
+        """A search of `n_quenches` has ended.
+
+        Raises
+        ------
+        JobFailed : all of them have failed, however few there were.
+        """
+        if n_quenches and self.in_a_row == n_quenches:
+            raise JobFailed(f"the relaxer failed for each of the {n_quenches} structures; the last: {self.last}")

@@ -74,7 +74,8 @@ def find_minima(
     ------
     ValueError, TypeError : something asked for makes no sense; found before anything is computed.
     BlockingIOError : another process searches in that folder.
-    RuntimeError : the relaxer failed for each of the first structures, or for fifty in a row. The archive is left as
+    RuntimeError : the relaxer failed for all of the first ten structures, for fifty in a row, or for all of a
+        shorter search. The archive is left as
         it was before these; the same call goes on from there.
     """
     plan = _Plan.of(
@@ -190,6 +191,8 @@ class _Campaign:
                     with interrupts.held():
                         self._store()
                 self.seconds = time.perf_counter() - self._start
+        if stopped_by != "interrupted":
+            self.failures.check_end(self.tally.n_quenches)
         return self._result(stopped_by)
 
     def _limit_reached(self) -> str:

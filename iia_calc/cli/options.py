@@ -36,7 +36,14 @@ Quenches = Annotated[
 ]
 UntilFound = Annotated[int | None, typer.Option(help="Stop when the lowest was found from so many independent starts.")]
 Method = Annotated[
-    str | None, typer.Option(help="basin-hopping or bee-colony. [default: basin-hopping; of islands, a mixture]")
+    str | None,
+    typer.Option(
+        help="basin-hopping, bee-colony, or MODULE:CLASS of your own. [default: basin-hopping; of islands, a mixture]"
+    ),
+]
+Moves = Annotated[
+    list[str] | None,
+    typer.Option("--move", help="NAME=SHARE of a move, 0 for none, or MODULE:NAME=SHARE of your own; once for each."),
 ]
 Starts = Annotated[Path | None, typer.Option(help="Structures of FORMULA to begin with; any file that ASE reads.")]
 AseCalculator = Annotated[

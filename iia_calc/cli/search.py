@@ -32,6 +32,7 @@ iia search "SeB10-" --dft 8             # the neutral's isomers, relaxed as anio
 iia search SeB16 --islands 4 -j 2       # four islands on two processes
 iia search SeB16 --islands 8 --dask tcp://host:8786 --time 1h
 iia search B12 --json | jq '.isomers[0].relative_energy'
+iia search SeB16 --move symmetrise=0    # without this move; or your own: docs/extending
 iia search Al13 --calculator ase.calculators.emt:EMT
 iia search AlC4 --calculator tblite.ase:TBLite --set method=GFN2-xTB --islands 2
 iia search --config SeB16-search/config.yml --seed 1 --out again
@@ -63,6 +64,7 @@ def search(
     quenches: o.Quenches = None,
     until_found: o.UntilFound = None,
     method: o.Method = None,
+    moves: o.Moves = None,
     seed: o.Seed = 0,
     starts: o.Starts = None,
     known: o.Known = True,
@@ -123,6 +125,7 @@ def _run(options: Mapping[str, Any]) -> tuple[IsomerSearch, list[Confirmed] | No
     from iia_calc.confirm.api import confirm_isomers
     from iia_calc.confirm.plan import plan_confirmation
     from iia_calc.isomers.calculator import read_settings
+    from iia_calc.isomers.method import read_moves
     from iia_calc.isomers.request import SearchRequest
     from iia_calc.isomers.search import search_isomers
     from iia_calc.model.storage import find, read_card
@@ -133,7 +136,10 @@ def _run(options: Mapping[str, Any]) -> tuple[IsomerSearch, list[Confirmed] | No
     confirmation = _confirmation(options, charge)
     limit = None if options["time"] is None else parse_time(options["time"])
     keywords = read_settings(options["settings"] or ())
-    request = build(SearchRequest, options, formula=formula, time_limit=limit, calculator_settings=keywords)
+    moves = read_moves(options["moves"] or ())
+    request = build(
+        SearchRequest, options, formula=formula, time_limit=limit, calculator_settings=keywords, moves=moves
+    )
     if confirmation is not None:  # what can't be done is said before the search
         level = None if request.calculator else read_card(find(request.model)).level_of_theory
         plan_confirmation(formula, level, confirmation)

@@ -30,7 +30,7 @@ from iia_calc.isomers.files import write_isomers
 from iia_calc.isomers.ranking import Isomer
 from iia_calc.isomers.search import IsomerSearch
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.level import LevelOfTheory, multiplicity_of, same_level
+from iia_calc.labels.level import LevelOfTheory, checked_level, multiplicity_of, same_level
 from iia_calc.labels.store import LabelStore
 from search.errors import InputError, InputTypeError
 
@@ -146,9 +146,16 @@ def confirm(
         raise InputError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
     # the one place that tells a DFT level, with its electronic states, from any other level of theory
     dft = level if isinstance(level, DFTLevel) else None
+    if dft is None:
+        level = checked_level(level)
     if checks is not None and dft is None:
         raise InputError(f"checks of the electronic state need a DFT level, not {level.name}")
     for atoms in isomers:
+        if not isinstance(atoms, Atoms):
+            raise InputTypeError(
+                f"an isomer is a {type(atoms).__name__}; give Atoms ([isomer.atoms for isomer in found.isomers]), or "
+                "the search itself to confirm_search"
+            )
         multiplicity_of(atoms, level.charge, level.multiplicity)
     if dft is not None and workers > 1:
         level = dft = dft.but(threads=max(1, cores() // workers))

@@ -10,14 +10,15 @@ from ase import Atoms
 from iia_calc.common.device import checked_device, cores
 from iia_calc.isomers.dask import executor_at
 from iia_calc.isomers.files import write_uncertain
+from iia_calc.isomers.method import WithMoves, islands_of, modules_of
 from iia_calc.isomers.relaxer import RequestRelaxer, relaxer_maker
 from iia_calc.isomers.request import SearchRequest
 from iia_calc.isomers.search import IsomerSearch, describe_model, run_record, write_search
 from search.geometry.shape import shape_of
-from search.islands.kinds import default_islands
 from search.islands.run import find_minima_on_islands
 from search.islands.scheduler import IslandProgress
-from search.relaxers.base import Relaxed
+from search.relaxers.ase import ASECalculator
+from search.relaxers.base import Relaxed, Relaxer
 
 
 def search_islands(
@@ -37,7 +38,7 @@ def search_islands(
     ------
     As `search_isomers` and `search.islands.run.find_minima_on_islands`.
     """
-    islands = default_islands(request.islands, request.method)
+    islands = islands_of(request.islands, request.method, request.moves)
     # here it only says what it is and compares what was found
     here = RequestRelaxer.of(request, device="cpu")
     if request.calculator is None:
@@ -53,10 +54,13 @@ def search_islands(
     def keep_uncertain(uncertain: Sequence[Relaxed]) -> None:
         write_uncertain(uncertain, request.folder / "uncertain.extxyz", describe_model(record.described))
 
+    maker: Callable[[], Relaxer | ASECalculator] = relaxer_maker(request)
+    if modules := modules_of(request.moves):
+        maker = WithMoves(maker, modules)
     with executor_at(request.dask) as (executor, slots):
         result = find_minima_on_islands(
             request.composition,
-            relaxer_maker(request),
+            maker,
             islands,
             quenches=request.quenches,
             time_limit=request.time_limit,

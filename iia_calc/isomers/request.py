@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from iia_calc.isomers.calculator import CalculatorChoice
+from iia_calc.isomers.method import check_method, plain_shares
 from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
-from search.searchers.methods import METHODS
 from search.stopping import whole
 
 DEFAULT_TIME = 120.0
@@ -33,7 +33,10 @@ class SearchRequest:
     quenches, time_limit, until_found : when to stop, whichever comes first. Relaxations in total, those of earlier
         calls in the same folder included; seconds of this call; independent starts that reached the lowest minimum.
         Two minutes where none is given.
-    method : "basin-hopping" or "bee-colony". None is basin hopping, and a mixture of both on several islands.
+    method : "basin-hopping", "bee-colony", or MODULE:CLASS of a searcher of one's own. None is basin hopping, and a
+        mixture of both on several islands.
+    moves : shares of moves in place of the method's: {"symmetrise": 0.1}; 0 leaves one out. "MODULE:NAME" is a move
+        that MODULE registers.
     seed : the same seed gives the same search on one machine.
     known : begin with the known lowest minima of the formula and of its neighbours.
     starts : file of further structures to begin with.
@@ -63,6 +66,7 @@ class SearchRequest:
     time_limit: float | None = None
     until_found: int | None = None
     method: str | None = None
+    moves: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
     known: bool = True
     starts: Path | None = None
@@ -93,6 +97,7 @@ class SearchRequest:
             value = getattr(self, name)
             self._set(name, None if value is None else Path(value))
         self._set("model", None if self.model is None else str(self.model))
+        self._set("moves", plain_shares(self.moves))
         self._set("calculator_settings", dict(self.calculator_settings))
         self._check()
         self._check_calculator()
@@ -102,8 +107,8 @@ class SearchRequest:
             self._set("method", "basin-hopping")
 
     def _check(self) -> None:
-        if self.method is not None and self.method not in METHODS:
-            raise InputError(f"method {self.method!r} is not known; choose one of {', '.join(METHODS)}")
+        if self.method is not None:
+            check_method(self.method)
         if self.islands == 1 and (self.workers is not None or self.dask is not None or self.asynchronous):
             raise InputError("workers, dask and asynchronous spread islands: ask for more than 1 island (--islands N)")
         if self.dask is not None and self.workers is not None:

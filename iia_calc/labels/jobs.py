@@ -12,7 +12,7 @@ from ase import Atoms
 from iia_calc.common.electrons import multiplicity_of
 from iia_calc.labels.claims import BEAT, Claims
 from iia_calc.labels.identity import KnownStructures, content_name
-from iia_calc.labels.level import LabelFailed, LevelOfTheory
+from iia_calc.labels.level import LabelFailed, LevelOfTheory, checked_level
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelledStructure, LabelStore
 from search.errors import InputError, JobFailed, MissingPackage
@@ -76,6 +76,7 @@ def run_starts(
     ------
     JobFailed : a worker process was lost; what was made is stored.
     """
+    level = checked_level(level)
     if walls and guide is None:
         raise InputError("walls are made from relaxed structures: give a guide")
 
@@ -129,6 +130,7 @@ def run_structures(
     JobFailed : a worker process was lost; what was made is stored.
     InputError : the electrons of a structure don't allow the level's charge and multiplicity.
     """
+    level = checked_level(level)
     todo = iter([(name, atoms, content_name(atoms)) for name, atoms in unlabelled(store, structures, level)])
     with Claims(store.path) as claims, _Waiting(store, claims, storing) as waiting:
         while True:

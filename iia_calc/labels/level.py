@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 
 from iia_calc.common.electrons import multiplicity_of as multiplicity_of
-from search.errors import JobFailed
+from search.errors import InputTypeError, JobFailed
 
 STABLE, FOLLOWED, UNSTABLE = "stable", "instability followed", "unstable"
 """SCF solutions that were tested: a minimum; the minimum that instabilities led to; not one, and none lower found."""
@@ -47,6 +48,7 @@ class HessianUnavailable(JobFailed):
     """The method has no analytic second derivatives; differences of forces do instead."""
 
 
+@runtime_checkable
 class LevelOfTheory(Protocol):
     """A method that labels structures; this is all that a level of your own has to provide.
 
@@ -72,6 +74,89 @@ class LevelOfTheory(Protocol):
 
     def element_energy(self, symbol: str) -> float:
         """Energy of the free atom in its ground state, eV. Raises InputError for elements it can't treat."""
+
+
+@dataclass(frozen=True)
+class CheckedLevel:
+    """A level of somebody else's making, whose answers are checked: plain finite numbers of the right shape."""
+
+    level: LevelOfTheory
+
+    @property
+    def charge(self) -> int:
+        """Total charge, e."""
+        return self.level.charge
+
+    @property
+    def multiplicity(self) -> int | None:
+        """2S+1; None for the lowest that the electrons allow."""
+        return self.level.multiplicity
+
+    @property
+    def name(self) -> str:
+        """As `LevelOfTheory.name`."""
+        return self.level.name
+
+    def label(self, atoms: Atoms) -> Label:
+        """Energy and forces of `atoms`.
+
+        Raises
+        ------
+        LabelFailed : the level gave something else than one finite energy and finite forces [n_atoms, 3].
+        """
+        given = self.level.label(atoms.copy())  # whatever it does to the structure
+        if not isinstance(given, Label):
+            raise LabelFailed(
+                f"{self.name}: label() gave a {type(given).__name__}; it must give a Label(energy, forces)"
+            )
+        try:
+            energy, forces = np.asarray(given.energy, dtype=float), np.asarray(given.forces, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise LabelFailed(f"{self.name}: energy or forces are not numbers: {error}") from error
+        if energy.size != 1 or forces.shape != (len(atoms), 3):
+            shapes = f"an energy of shape {list(energy.shape)} and forces of shape {list(forces.shape)}"
+            raise LabelFailed(f"{self.name}: {shapes}; for {len(atoms)} atoms they must be [] and [{len(atoms)}, 3]")
+        if not (np.isfinite(energy).all() and np.isfinite(forces).all()):
+            raise LabelFailed(f"{self.name}: energy or forces are not finite")
+        return Label(float(energy.item()), forces, given.stability)
+
+    def element_energy(self, symbol: str) -> float:
+        """Energy of the free atom, eV.
+
+        Raises
+        ------
+        LabelFailed : it isn't one finite number.
+        """
+        energy = np.asarray(self.level.element_energy(symbol), dtype=float)
+        if energy.size != 1 or not np.isfinite(energy).all():
+            raise LabelFailed(f"{self.name}: the energy of a free {symbol} atom is {energy}, not one finite number")
+        return float(energy.item())
+
+
+def checked_level(level: LevelOfTheory, called: str = "the level") -> CheckedLevel:
+    """`level` with its answers checked.
+
+    called : how errors call it.
+
+    Raises
+    ------
+    InputTypeError : something of `LevelOfTheory` is missing, or the name is no text; it is said what.
+    """
+    if isinstance(level, CheckedLevel):
+        return level
+    if not isinstance(level, LevelOfTheory):
+        lacking = [
+            name for name in ("charge", "multiplicity", "name", "label", "element_energy") if not hasattr(level, name)
+        ]
+        hint = (
+            "; an ASE calculator becomes one by a short class (docs/extending/level.md)"
+            if callable(getattr(level, "get_potential_energy", None))
+            else ""
+        )
+        raise InputTypeError(f"{called} is no level of theory: it lacks {', '.join(lacking)}{hint}")
+    if not isinstance(level.name, str) or not level.name.strip():
+        raise InputTypeError(f"{called} has the name {level.name!r}; it must be a text with all that changes a number")
+    return CheckedLevel(level)
 
 
 def level_key(name: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from iia_calc.common.imports import import_class, is_class_path
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.level import LevelOfTheory
+from iia_calc.labels.level import LevelOfTheory, checked_level
 from iia_calc.labels.xtb import XTBLevel
 from search.errors import InputError
 
@@ -69,4 +69,8 @@ def make_level(name: str, options: LevelOptions = LevelOptions()) -> LevelOfTheo
         level: LevelOfTheory = make(charge=options.charge, multiplicity=options.multiplicity)
     except TypeError as error:
         raise InputError(f"level {name!r} must be called with charge and multiplicity: {error}") from error
-    return level
+    checked = checked_level(level, f"level {name!r}")
+    for field, asked in (("charge", options.charge), ("multiplicity", options.multiplicity)):
+        if (has := getattr(checked, field)) != asked:
+            raise InputError(f"level {name!r} was made with {field} {asked} and says that its {field} is {has}")
+    return checked

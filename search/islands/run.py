@@ -123,6 +123,8 @@ def find_minima_on_islands(
         archipelago = Archipelago(store, len(plan.islands), plan.epoch, in_step, plan.limits.target_energy, uncertain)
         dispatch = Dispatch(archipelago, plan.tasks(archipelago), executor, workers, callback)
         stopped_by = dispatch.run(plan.limits)
+        if stopped_by != "interrupted":
+            archipelago.failures.check_end(archipelago.tally.n_quenches)
         return _result(archipelago, dispatch, plan, stopped_by)
 
 

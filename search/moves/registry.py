@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
-from search.errors import InputError
+from search.errors import InputError, InputTypeError, JobFailed
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.moves.deform import mix, rattle, splice, swap, twist
@@ -69,7 +70,8 @@ class Move:
 
     Raises
     ------
-    ValueError : neither `change` nor `combine` is given, or both are; a size that makes no sense.
+    ValueError : neither `change` nor `combine` is given, or both are; a size that makes no sense. TypeError : the
+        function takes other arguments.
     """
 
     name: str
@@ -82,6 +84,11 @@ class Move:
     def __post_init__(self) -> None:
         if (self.change is None) == (self.combine is None):
             raise InputError(f"move {self.name!r} needs either change or combine")
+        arguments = "(positions, scale, rng, step)" if self.combine is None else "(positions, mate, scale, rng)"
+        try:
+            signature(self.change or self.combine or print).bind(None, None, None, None)
+        except TypeError as error:
+            raise InputTypeError(f"the function of move {self.name!r} must take {arguments}: {error}") from error
         if self.step is not None and not self.step > 0:
             raise InputError(f"move {self.name!r} has step {self.step!r}; it must be above 0, or None")
 
@@ -97,16 +104,27 @@ class Move:
         step: float | None = None,
         mate: np.ndarray | None = None,
     ) -> np.ndarray:
-        """New positions [n_atoms, 3] without overlaps; without a mate the structure is its own."""
-        if self.combine is not None:
-            moved = self.combine(positions.copy(), positions if mate is None else mate, scale, rng)
-        else:
-            assert self.change is not None  # checked when it was made
-            moved = self.change(positions.copy(), scale, rng, (self.step or 0.0) if step is None else step)
+        """New positions [n_atoms, 3] without overlaps; without a mate the structure is its own.
+
+        Raises
+        ------
+        RuntimeError : the move's function failed. ValueError : it gave something else than finite positions.
+        """
+        try:
+            if self.combine is not None:
+                given = self.combine(positions.copy(), positions if mate is None else mate, scale, rng)
+            else:
+                assert self.change is not None  # checked when it was made
+                given = self.change(positions.copy(), scale, rng, (self.step or 0.0) if step is None else step)
+            moved = np.asarray(given, dtype=float)
+        except Exception as error:
+            raise JobFailed(f"move {self.name!r} failed: {type(error).__name__}: {error}") from error
         if moved.shape != positions.shape:
             raise InputError(
                 f"move {self.name!r} gives positions of shape {list(moved.shape)} for {len(positions)} atoms"
             )
+        if not np.isfinite(moved).all():
+            raise InputError(f"move {self.name!r} gives positions that are not finite")
         return scale.push_apart(moved)
 
 

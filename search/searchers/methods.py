@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.errors import InputError
+from search.errors import InputError, InputTypeError
 from search.searchers.base import Searcher
 from search.searchers.basin_hopping import BasinHopping
 from search.searchers.bee_colony import BeeColony
@@ -15,10 +15,13 @@ def find_method(method: str | type[Searcher]) -> type[Searcher]:
 
     Raises
     ------
-    ValueError : an unknown name; the known ones are listed.
+    ValueError : an unknown name; the known ones are listed. TypeError : neither a name nor a class of `Searcher`.
     """
-    if not isinstance(method, str):
+    if isinstance(method, type) and issubclass(method, Searcher):
         return method
+    if not isinstance(method, str):
+        hint = f"; give the class itself, {type(method).__name__}" if isinstance(method, Searcher) else ""
+        raise InputTypeError(f"method is {method!r}, neither a name nor a class derived from search.Searcher{hint}")
     if method not in METHODS:
         raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     return METHODS[method]

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from ase import Atoms
 from ase.units import Hartree
 
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.level import LabelFailed, LevelCalculator, level_key, multiplicity_of, same_level
+from iia_calc.labels.level import (
+    Label,
+    LabelFailed,
+    LevelCalculator,
+    checked_level,
+    level_key,
+    multiplicity_of,
+    same_level,
+)
+from iia_calc.labels.levels import make_level
 from iia_calc.labels.xtb import XTBLevel
+from search.errors import InputTypeError
 
 TRIANGLE = Atoms("B2Se", [[0.0, 0.0, 0.0], [1.65, 0.0, 0.1], [0.7, 1.75, 0.0]])
 ODD = Atoms("B3", [[0.0, 0.0, 0.0], [1.6, 0.0, 0.0], [0.8, 1.4, 0.1]])
@@ -132,3 +144,56 @@ def test_level_calculator_keeps_its_frames():
     second = atoms.get_potential_energy()
     assert [label.energy for _, label in calculator.frames] == [first, second]
     assert np.allclose(calculator.frames[0][0].positions, TRIANGLE.positions)
+
+
+@dataclass
+class Odd:
+    """A level of theory that answers whatever it is given to answer."""
+
+    answer: object = None
+    atom: object = np.float32(-1.5)
+    charge: int = 0
+    multiplicity: int | None = None
+    name: str = "odd"
+
+    def label(self, atoms):
+        atoms.positions += 1.0  # a level should leave it alone
+        return self.answer
+
+    def element_energy(self, symbol):
+        return self.atom
+
+
+def test_answers_of_a_level_of_ones_own_are_plain_numbers():
+    pair = Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])
+    level = checked_level(Odd(Label(np.array([-3]), [[0, 0, 1], [0, 0, -1]]), np.int64(0)))
+    label = level.label(pair)
+    assert (type(label.energy), label.energy, label.forces.dtype, label.forces.shape) == (float, -3.0, float, (2, 3))
+    assert type(level.element_energy("B")) is float
+    assert pair.positions[1].tolist() == [0, 0, 1.6]
+
+
+@pytest.mark.parametrize(
+    ("answer", "says"),
+    [
+        ((-3.0, np.zeros((2, 3))), "must give a Label"),
+        (None, "must give a Label"),
+        (Label(None, np.zeros((2, 3))), "not numbers|not finite"),
+        (Label("low", np.zeros((2, 3))), "not numbers"),
+        (Label(np.zeros(2), np.zeros((2, 3))), r"energy of shape \[2\]"),
+        (Label(-3.0, np.zeros(6)), r"forces of shape \[6\]; for 2 atoms they must be \[\] and \[2, 3\]"),
+        (Label(-3.0, np.full((2, 3), np.nan)), "not finite"),
+    ],
+)
+def test_an_answer_that_is_none_is_a_failure(answer, says):
+    with pytest.raises(LabelFailed, match=says):
+        checked_level(Odd(answer)).label(Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]))
+
+
+def test_what_is_no_level_is_told_what_it_lacks():
+    with pytest.raises(InputTypeError, match=r"it lacks .*element_energy; an ASE calculator becomes one"):
+        make_level("ase.calculators.lj:LennardJones")
+    with pytest.raises(InputTypeError, match="has the name ''"):
+        checked_level(Odd(name=""))
+    with pytest.raises(LabelFailed, match="free B atom"):
+        checked_level(Odd(atom=np.nan)).element_energy("B")

@@ -188,3 +188,52 @@ def test_a_relaxer_that_lacks_something_is_told_what():
 
     with pytest.raises(TypeError, match=r"a Unsigned; give something with relax.* it lacks signature\)"):
         find_minima("Ar5", Unsigned(), quenches=12)
+
+
+class Unfinished:
+    """A relaxer with a mistake in it."""
+
+    signature, bond_length = "unfinished", 1.0
+
+    def relax(self, structures):
+        return [Relaxed(atoms, 0.0, 0.0, True) for atoms in structures]
+
+
+@pytest.mark.parametrize("quenches", [1, 8])
+def test_a_search_of_which_everything_fails_says_why_however_short(quenches):
+    with pytest.raises(
+        RuntimeError, match=rf"for each of the {quenches} structures; the last: failed: TypeError: .*n_st"
+    ):
+        find_minima("Ar5", Unfinished(), quenches=quenches)
+    with ThreadPoolExecutor(1) as executor, pytest.raises(RuntimeError, match="TypeError"):
+        find_minima_on_islands("Ar5", Unfinished, 1, quenches=quenches, executor=executor)
+
+
+@pytest.mark.parametrize("method", [Shaken("Ar5"), 5, Harmonic, Shaken("Ar5").propose])
+def test_a_method_that_is_no_searcher_class_is_refused(method):
+    with pytest.raises(TypeError, match=r"neither a name nor a class derived from search\.Searcher"):
+        find_minima("Ar5", LennardJones(), method, quenches=4)
+
+
+def test_a_move_with_other_arguments_is_refused_where_it_is_made():
+    with pytest.raises(TypeError, match=r"move 'short' must take \(positions, scale, rng, step\): too many positional"):
+        Move("short", lambda positions, scale, rng: positions)
+    with pytest.raises(TypeError, match=r"move 'two' must take \(positions, mate, scale, rng\)"):
+        Move("two", combine=lambda positions, mate, scale, rng, step: positions)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda positions, scale, rng, step: positions * np.nan, ValueError, "not finite"),
+        (lambda positions, scale, rng, step: positions[0, 7], RuntimeError, "failed: IndexError"),
+        (lambda positions, scale, rng, step: None, RuntimeError, "failed: TypeError|shape"),
+    ],
+)
+def test_a_move_that_fails_is_named(change, error, message):
+    register_move(Move("poor", change))
+    try:
+        with pytest.raises((error, ValueError), match=rf"move 'poor' .*({message}|shape)"):
+            find_minima("Ar7", LennardJones(), quenches=80, settings={"moves": {"rattle": 0.1, "poor": 1.0}})
+    finally:
+        del MOVES["poor"]
