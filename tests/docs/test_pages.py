@@ -1,9 +1,8 @@
 """The code on the documentation's pages and in the README runs as it is printed.
 
-The `python` and `shell` blocks of a page run in order, in one empty folder; the Python ones share their names.
-HTML comments, which readers don't see, steer it: `<!-- slow -->` and `<!-- needs: pyscf -->` anywhere on a page;
-`<!-- not run: why -->` right above a block; `<!-- in tests: long -> short -->` above a block, for smaller numbers;
-`<!-- file: NAME -->` above a block that a reader saves under that name.
+The `python` and `shell` blocks of a page run in order, in one empty folder; the Python ones share their names, and
+`yaml` blocks are files for them. HTML comments steer it (page_blocks.py); `<!-- slow -->` and `<!-- needs: pyscf -->`
+stand anywhere on a page.
 """
 
 from __future__ import annotations
@@ -12,47 +11,19 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import cli_process
 import pytest
+from page_blocks import blocks_of
 
 ROOT = Path(__file__).parents[2]
-FENCE = re.compile(r"((?:^<!--[^\n]*-->\n)*)^```(python|shell)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE = re.compile(r"<!-- file: (\S+) -->")
-SHORTER = re.compile(r"<!-- in tests: (.+?) -> (.*?) -->")
 ENVIRONMENT = {
     **cli_process.ENVIRONMENT,
     "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
     "PYTHONPATH": str(ROOT),
 }
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced piece of code: its language, its text, the page's line where it begins, and the file it belongs in."""
-
-    language: str
-    code: str
-    line: int
-    file: str | None = None
-
-
-def blocks_of(text: str) -> list[Block]:
-    """The blocks of a page that are run, with the numbers that tests use."""
-    found = []
-    for fence in FENCE.finditer(text):
-        comments, language, code = fence.groups()
-        if "<!-- not run:" in comments:
-            continue
-        for long, short in SHORTER.findall(comments):
-            assert long in code, f"{long!r} isn't in the block it is to be replaced in"
-            code = code.replace(long, short)
-        file = FILE.search(comments)
-        found.append(Block(language, code, text.count("\n", 0, fence.start(3)) + 1, file and file[1]))
-    return found
 
 
 def pages() -> list:
@@ -78,6 +49,7 @@ def test_page(page, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "page", module)
     for block in blocks_of(text):
         if block.file is not None:
+            (tmp_path / block.file).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / block.file).write_text(block.code, encoding="utf-8")
         elif block.language == "python":
             source = "\n" * (block.line - 1) + block.code  # a traceback then shows the page's own lines

@@ -27,10 +27,10 @@ from iia_calc.model.network.radial import ExponentialGaussians, polynomial_cutof
 from iia_calc.model.network.schnet import dense
 from iia_calc.model.network.settings import NetworkSettings
 from iia_calc.model.pairs.clusters import ClusterPairs
-from iia_calc.model.pairs.neighbour_list import NeighbourPairs
+from iia_calc.model.pairs.neighbour_list import ListedPairs
 from search.errors import InputError
 
-Layout = ClusterPairs | NeighbourPairs
+Layout = ClusterPairs | ListedPairs
 Parts = Sequence[torch.Tensor]
 """One tensor of each degree."""
 

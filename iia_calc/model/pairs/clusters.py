@@ -4,7 +4,8 @@ Two layouts with one interface:
 
 ClusterPairs    every pair of every cluster, padded to [B, N, N]: no list to build, nothing that
                 depends on the positions, sums over neighbours are sums over an axis.
-NeighbourPairs  (neighbour_list.py) matscipy's list within a cutoff, for one large or a periodic structure.
+ListedPairs     (neighbour_list.py) pairs of a list: matscipy's within a cutoff, for one large or a periodic structure,
+                or another program's.
 
 A distance is the same for ij and ji, so everything that depends on distances alone lives on the
 pairs i < j ([P, ...]) and is spread over the slots ([A, K, ...]) when atoms meet it (gathers.py).

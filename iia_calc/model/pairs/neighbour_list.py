@@ -1,4 +1,4 @@
-"""The pair layout of one large or periodic structure: matscipy's cell list, as gathers only.
+"""The pair layout of a list of pairs, and of one large or periodic structure by matscipy's cell list, as gathers only.
 
 Letters in the shape comments: A atoms, K slots per atom, P pairs, H heads, D and C features.
 """
@@ -21,7 +21,7 @@ class _Neighbour(torch.autograd.Function):
     """Atoms [A, C] -> slots [A K, C]; an empty slot holds its own atom."""
 
     @staticmethod
-    def forward(ctx: Any, x: torch.Tensor, pairs: NeighbourPairs) -> Any:
+    def forward(ctx: Any, x: torch.Tensor, pairs: ListedPairs) -> Any:
         ctx.pairs = pairs
         return x.index_select(0, pairs.atom_of_slot)
 
@@ -32,7 +32,7 @@ class _Neighbour(torch.autograd.Function):
 
 class _FromNeighbour(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, g: torch.Tensor, pairs: NeighbourPairs) -> Any:
+    def forward(ctx: Any, g: torch.Tensor, pairs: ListedPairs) -> Any:
         ctx.pairs = pairs
         return g.index_select(0, pairs.opposite_slot).view(-1, pairs.n_slots, g.shape[-1]).sum(1)
 
@@ -60,37 +60,22 @@ def enclosing_cell(
     return vectors, origin
 
 
-class NeighbourPairs(Pairs):
-    """Pairs within `cutoff` Å of one structure, periodic or not, by matscipy's cell list.
+class ListedPairs(Pairs):
+    """Pairs that are given, each once, by the numbers `i` and `j` [P] of their atoms; `n_atoms` in all.
 
-    The list belongs to the positions it was made from: make a new one when atoms move.
+    To a network it makes no difference whether these atoms are one structure or several.
+
+    shifts : [P, 3] Å added to r_j - r_i, or None.
     """
 
     def __init__(
         self,
-        positions: np.ndarray,
-        cutoff: float,
-        cell: np.ndarray | None = None,
-        pbc: Sequence[bool] = (False, False, False),
+        i: np.ndarray,
+        j: np.ndarray,
+        n_atoms: int,
+        shifts: np.ndarray | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        positions = np.ascontiguousarray(positions, dtype=np.float64)
-        n_atoms = len(positions)
-        if not np.isfinite(positions).all():
-            raise InputError("positions hold NaN or infinity; no neighbour list can be made of them")
-        cell, origin = enclosing_cell(positions, cell, pbc, cutoff)
-        i, j, S = neighbour_list(
-            "ijS",
-            positions=positions - origin,
-            cell=cell,
-            pbc=np.asarray(pbc, bool),
-            cutoff=float(cutoff),
-            numbers=np.ones(n_atoms, dtype=np.int32),
-        )
-        # one of the two directions; a pair of an atom with its own image goes by the first shift that differs
-        lead = np.where(S[:, 0] != 0, S[:, 0], np.where(S[:, 1] != 0, S[:, 1], S[:, 2]))
-        half = (i < j) | ((i == j) & (lead > 0))
-        i, j, S = i[half], j[half], S[half]
         ends = np.concatenate([i, j])  # [2 P] the atom each direction belongs to
         order = np.argsort(ends, kind="stable")
         degree = np.bincount(ends, minlength=n_atoms)
@@ -114,7 +99,7 @@ class NeighbourPairs(Pairs):
             structure=torch.zeros(n_atoms, dtype=torch.int64, device=device),
             sizes=(n_atoms,),
             own_slot=torch.arange(n_atoms, device=device) * n_slots,
-            shifts=torch.as_tensor(S @ cell, dtype=torch.float64, device=device) if np.any(pbc) else None,
+            shifts=None if shifts is None else torch.as_tensor(shifts, dtype=torch.float64, device=device),
         )
         own = torch.arange(n_atoms * n_slots, device=device)
         self.atom_of_slot = own // n_slots  # [A K]
@@ -152,3 +137,44 @@ class NeighbourPairs(Pairs):
         n_heads, n_atoms, width = h.shape
         h_j = self.neighbour(h.transpose(0, 1).reshape(n_atoms, -1)).view(n_atoms, self.n_slots, n_heads, width)
         return torch.einsum("hak,akc,akhd->cahd", weights, harmonics, h_j).reshape(-1, n_atoms, n_heads * width)
+
+
+class NeighbourPairs(ListedPairs):
+    """Pairs within `cutoff` Å of one structure, periodic or not, by matscipy's cell list.
+
+    The list belongs to the positions it was made from: make a new one when atoms move.
+    """
+
+    def __init__(
+        self,
+        positions: np.ndarray,
+        cutoff: float,
+        cell: np.ndarray | None = None,
+        pbc: Sequence[bool] = (False, False, False),
+        device: torch.device | str | None = None,
+    ) -> None:
+        positions = np.ascontiguousarray(positions, dtype=np.float64)
+        if not np.isfinite(positions).all():
+            raise InputError("positions hold NaN or infinity; no neighbour list can be made of them")
+        cell, origin = enclosing_cell(positions, cell, pbc, cutoff)
+        i, j, S = neighbour_list(
+            "ijS",
+            positions=positions - origin,
+            cell=cell,
+            pbc=np.asarray(pbc, bool),
+            cutoff=float(cutoff),
+            numbers=np.ones(len(positions), dtype=np.int32),
+        )
+        half = one_direction(i, j, S)
+        shifts = S[half] @ cell if np.any(pbc) else None
+        super().__init__(i[half], j[half], len(positions), shifts, device)
+
+
+def one_direction(i: np.ndarray, j: np.ndarray, apart: np.ndarray) -> np.ndarray:
+    """Which of the pairs [2 P], listed in both directions, to take so that each comes once.
+
+    apart : [2 P, 3] what is opposite in the two directions; a pair of an atom with its own image goes by it.
+    """
+    lead = np.where(apart[:, 0] != 0, apart[:, 0], np.where(apart[:, 1] != 0, apart[:, 1], apart[:, 2]))
+    once: np.ndarray = (i < j) | ((i == j) & (lead > 0))
+    return once
