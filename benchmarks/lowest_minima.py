@@ -7,13 +7,14 @@ python benchmarks/lowest_minima.py SeB4 B6 --basis def2-TZVP --known --runs runs
 
 A stopped run goes on. OUT receives lowest.extxyz (of each formula the lowest, and the lowest of each other shape
 within half an eV, lowest first; energies and forces of PBE0 in the basis on them) and lowest.md. With `--also`,
-converged structures of other label databases that are lower take the place of a search's.
+converged structures of other label databases that are lower take the place of a search's. What OUT holds already stays
+unless something lower was found; structures that `lowest_checks.py` found to be saddles are left out.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import repeat
@@ -22,11 +23,13 @@ from pathlib import Path
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.io import write
+from ase.io import read, write
 
 from iia_calc.confirm.api import confirm_search, dft_level
-from iia_calc.confirm.relaxation import largest_force
+from iia_calc.confirm.relaxation import largest_force, start_name
+from iia_calc.isomers.checked import TABLE, read_checks
 from iia_calc.isomers.search import search_isomers
+from iia_calc.labels.level import Label
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
 from iia_calc.model.hessian import second_derivatives
@@ -66,10 +69,25 @@ def relaxed(paths: Iterable[Path]) -> Iterator[Lowest]:
                 yield Lowest(item, path.parent.name if path.name.startswith("dft") else item.batch or path.stem)
 
 
-def lowest_of(candidates: Iterable[Lowest]) -> list[Lowest]:
-    """Of each formula the lowest of each shape that is within `WITHIN`; undoped ones first, by size, then energy."""
+def read_table(path: Path) -> list[Lowest]:
+    """The minima that a lowest.extxyz holds; none where there is no such file."""
+    found = []
+    for frame in read(path, ":") if path.exists() else []:
+        label = Label(frame.get_potential_energy(), frame.get_forces())
+        item = LabelledStructure(Atoms(frame.numbers, frame.positions), label, "", "minimum")
+        found.append(Lowest(item, str(frame.info.get("origin", ""))))
+    return found
+
+
+def lowest_of(candidates: Iterable[Lowest], saddles: Set[str] = frozenset()) -> list[Lowest]:
+    """Of each formula the lowest of each shape that is within `WITHIN`; undoped ones first, by size, then energy.
+
+    saddles : names of structures to leave out.
+    """
     best: dict[tuple[str, str], Lowest] = {}
     for found in candidates:
+        if saddles and start_name(found.item.atoms) in saddles:
+            continue
         kind = found.composition.formula, found.shape
         if kind not in best or found.item.label.energy < best[kind].item.label.energy - 1e-4:
             best[kind] = found
@@ -92,7 +110,7 @@ def gather(best: list[Lowest], element_energies: dict[str, float], level: str, o
         above = label.energy - lowest.setdefault(formula, label.energy)
         frame = Atoms(atoms.numbers, atoms.positions)
         frame.calc = SinglePointCalculator(frame, energy=label.energy, forces=label.forces)
-        frame.info.update(formula=formula, level=level, shape=shape)
+        frame.info.update(formula=formula, level=level, shape=shape, origin=found.origin)
         frames.append(frame)
         binding = (free - label.energy) / len(atoms)
         lines.append(f"| {formula} | {label.energy:.4f} | {above:.2f} | {binding:.3f} | {shape} | {found.origin} |")
@@ -145,7 +163,8 @@ def main() -> None:
         for line in pool.map(search_and_confirm, options.formulas, repeat(options)):
             print(line, flush=True)
     paths = [*sorted(options.runs.glob("*/dft*.db")), *options.also]
-    best = lowest_of(relaxed(paths))
+    saddles = {name for name, checked in read_checks(options.out).items() if checked.n_imaginary}
+    best = lowest_of([*read_table(options.out / TABLE), *relaxed(paths)], saddles)
     level = dft_level(best[0].composition.formula, basis=options.basis)
     print(gather(best, {symbol: level.element_energy(symbol) for symbol in ("B", "Se")}, level.name, options.out))
 

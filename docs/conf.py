@@ -96,6 +96,15 @@ def write_command_pages(app) -> None:
     )
 
 
+def write_atlas(app, error) -> None:
+    """The atlas of known minima beside the pages, in atlas/."""
+    if error is None and app.builder.name == "html":
+        from iia_calc.report.atlas.site import write_atlas
+
+        write_atlas(Path(app.outdir) / "atlas")
+
+
 def setup(app) -> None:
     app.connect("builder-inited", write_command_pages)
+    app.connect("build-finished", write_atlas)
     app.connect("autodoc-process-docstring", one_line_fields, priority=100)  # before napoleon's 500

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli import (
+    atlas,
     audit,
     bench,
     evaluate,
@@ -39,7 +40,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # at 80 columns Rich cuts the names of options and hides their defaults
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-for command in (search, report, view, export, properties, paper, relax, md, label, join):
+for command in (search, report, view, export, properties, paper, atlas, relax, md, label, join):
     command.register(app)
 for command in (train, evaluate, improve, info, audit, reproduce, bench):
     command.register(app)
@@ -68,6 +69,7 @@ def iia(
       iia view SeB16-search           # look at it: every isomer in 3-D, how sure, how to cite
       iia properties SeB16-search     # point groups, free energies, populations
       iia paper SeB16                 # supporting information of a confirmed search
+      iia atlas                       # the minima known already, as a small site
       iia relax clusters.xyz          # relax any structures
       iia md SeB16 --temperature 500  # molecular dynamics
       iia improve SeB8 --from seb-3-21g --rounds 2   # search, label by DFT, train, again

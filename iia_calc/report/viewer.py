@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ MISSING = "chemiscope isn't installed; pip install '.[report]' in the folder of 
 """Said where it isn't installed; the page then has drawings in their place."""
 SCRIPT = Path("sphinx", "static", "chemiscope.min.js")
 """Of chemiscope's wheel: the whole viewer, which fetches nothing."""
+_STYLE = {"bonds": True, "spaceFilling": False, "keepOrientation": False}
 
 
 def viewer_script() -> str | None:
@@ -59,7 +60,20 @@ def viewer_data(findings: Findings) -> str:
         metadata={"name": f"isomers of {findings.formula}"},
         settings=_settings(properties),
     )
-    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
+    return _as_script(data)
+
+
+def structures_data(structures: Sequence[Atoms], name: str) -> str:
+    """Structures alone as chemiscope reads them, as JSON for a script element."""
+    import chemiscope
+
+    frames = [_bare(atoms) for atoms in structures]
+    numbers = _property(list(range(1, len(frames) + 1)), "on the page")
+    settings = {"target": "structure", "structure": [_STYLE]}
+    data = chemiscope.create_input(
+        structures=frames, properties={"isomer": numbers}, metadata={"name": name}, settings=settings
+    )
+    return _as_script(data)
 
 
 def dft_places(entries: Sequence[Entry]) -> dict[int, int]:
@@ -77,8 +91,13 @@ def _settings(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "target": "structure",
         "map": {**found, "palette": "viridis", "size": {"factor": 45}},
-        "structure": [{"bonds": True, "spaceFilling": False, "keepOrientation": False}],
+        "structure": [_STYLE],
     }
+
+
+def _as_script(data: Mapping[str, Any]) -> str:
+    """JSON that ends no script element."""
+    return json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def _property(values: Sequence[Any], description: str, units: str | None = None) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import time
 import pytest
 from PIL import Image
 
+from iia_calc.report.atlas.site import write_atlas
 from iia_calc.report.findings import read_findings
 from iia_calc.report.page import write_report
 
@@ -145,3 +146,18 @@ def test_fits_a_phone(browser, confirmed):
         assert orange(drawing(browser)) > 100
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_the_atlas_works_offline(browser, tmp_path):
+    pytest.importorskip("pymatgen")
+    site = write_atlas(tmp_path / "atlas", formulas=["SeB6", "SeB16"])
+    opened(browser, site.index)
+    assert [row.text for row in browser.find_elements("css selector", "#isomers td a")][1::2] == ["SeB₆", "SeB₁₆"]
+    browser.find_element("link text", "SeB₁₆").click()
+    until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "yes")
+    before = drawing(browser)
+    assert orange(before) > 200
+    browser.execute_script("document.querySelector('#isomers tr[data-rank=\"2\"]').click()")
+    assert browser.find_element("id", "caption").text.startswith("no. 2 ")
+    until(lambda: drawing(browser).tobytes() != before.tobytes())
+    assert errors(browser) == []

@@ -17,6 +17,13 @@ def works() -> dict[str, str]:
     return {entry[1]: entry[0] for entry in _ENTRY.finditer(text)}
 
 
+def in_one_line(key: str) -> str:
+    """A work as text: first author, journal, year, volume, pages."""
+    field = dict(re.findall(r"^  (\w+) = \{+(.*?)\}+,?$", works()[key], re.MULTILINE))
+    first, pages = field["author"].split(",")[0], field["pages"].replace("--", "–")
+    return f"{first} et al., {field['journal']} {field['year']}, {field['volume']}, {pages}"
+
+
 def works_of_level(name: str) -> list[str]:
     """Keys of what a level of theory's name asks to cite; a functional or basis that isn't listed gives none."""
     method = name.split(",")[0].lower().replace(" ", "")

@@ -9,6 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from iia_calc.report.paper.citations import in_one_line
 from iia_calc.report.picture import with_subscripts
 
 
@@ -33,6 +34,7 @@ def _environment() -> Environment:
     )
     environment.filters["subscripts"] = with_subscripts
     environment.filters["ev"] = decimals
+    environment.filters["cited"] = in_one_line
     environment.filters["value"] = lambda value: decimals(value) if isinstance(value, float) else value
     return environment
 

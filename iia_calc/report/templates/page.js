@@ -2,7 +2,7 @@
 (() => {
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const byId = (id) => document.getElementById(id);
-  const rows = all("#isomers tr[data-rank]");
+  const rows = all("#isomers tbody tr");
   const rowOf = new Map(rows.map((row) => [row.dataset.rank, row]));
   const seconds = Number(document.documentElement.dataset.reload); // of a live page; else not a number
   let viewer = null, chosen = null, geometry = "dft";
@@ -95,7 +95,8 @@
     const data = byId("viewer-data");
     if (data) {
       const parts = { meta: "viewer-meta", map: "viewer-map", info: "viewer-info", structure: "viewer-structure" };
-      viewer = await Chemiscope.DefaultVisualizer.load(parts, JSON.parse(data.textContent));
+      const kind = byId("viewer-map") ? Chemiscope.DefaultVisualizer : Chemiscope.StructureVisualizer;
+      viewer = await kind.load(parts, JSON.parse(data.textContent));
       const told = viewer.info.show.bind(viewer.info);
       viewer.info.show = (indexes) => { told(indexes); followMap(indexes.structure); };
     }
