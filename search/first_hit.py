@@ -61,7 +61,12 @@ class Run:
 
 
 def lennard_jones_run(n_atoms: int, seed: int, method: str, max_quenches: int, settings: Any = None) -> Run:
-    """From a random start to the lowest known minimum of n_atoms, or to `max_quenches`."""
+    """From a random start to the lowest known minimum of n_atoms, or to `max_quenches`.
+
+    Raises
+    ------
+    KeyboardInterrupt : a signal ended it before.
+    """
     result = find_minima(
         f"Ar{n_atoms}",
         LennardJones(),
@@ -71,6 +76,8 @@ def lennard_jones_run(n_atoms: int, seed: int, method: str, max_quenches: int, s
         settings=settings,
         target_energy=lennard_jones_energies()[n_atoms],
     )
+    if result.stopped_by == "interrupted":  # such a run says nothing, and is done again
+        raise KeyboardInterrupt
     return Run(
         n_atoms,
         seed,

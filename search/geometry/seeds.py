@@ -8,7 +8,9 @@ face, inside, or in place of a host atom.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 from ase import Atoms
@@ -19,6 +21,8 @@ from search.geometry.composition import Composition, bond_lengths
 from search.geometry.sites import squared_distances
 
 KINDS = ("compact", "planar", "tubular", "cage")
+TRIED = 12
+"""Places that are tried for each atom of a compact start."""
 
 
 def random_cluster(composition: Composition, rng: np.random.Generator, kind: str | None = None) -> Atoms:
@@ -94,48 +98,54 @@ def _host_first(placed: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 def _compact(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     """Atoms added one by one, each bonded to one that stands; `tightness` decides how compact it gets."""
-    positions, placed = np.zeros((n, 3)), 1
-    tightness = rng.uniform(0.0, 1.0)
+    positions, placed, attempt = np.zeros((n, 3)), 1, 0
+    tightness, total = rng.uniform(0.0, 1.0), np.zeros(3)
     while placed < n:
-        anchors, steps = positions[rng.integers(placed, size=12)], rng.normal(size=(12, 3))
-        trial = anchors + (bond / np.sqrt(np.vecdot(steps, steps)))[:, None] * steps
-        trial = trial[squared_distances(positions[:placed], trial).min(0) > (0.85 * bond) ** 2]
-        if not len(trial):
+        if attempt % n == 0:  # numbers for n attempts at once: NumPy takes as long for one
+            steps = rng.normal(size=(n, TRIED, 3))
+            steps *= (bond / np.sqrt(np.vecdot(steps, steps)))[:, :, None]
+            anchors, (choice, ticket) = rng.random((n, TRIED)), rng.random((2, n)).tolist()
+        k, attempt = attempt % n, attempt + 1
+        trial = positions.take((placed * anchors[k]).astype(int), 0) + steps[k]
+        free = (squared_distances(positions[:placed], trial).min(0) > (0.85 * bond) ** 2).nonzero()[0]
+        if not len(free):
             continue
-        if rng.random() < tightness:
-            spread = trial - positions[:placed].sum(0) / placed
+        if choice[k] < tightness:
+            spread = trial.take(free, 0) - total / placed
             pick = int(np.vecdot(spread, spread).argmin())
         else:
-            pick = int(rng.integers(len(trial)))
-        positions[placed] = trial[pick]
+            pick = int(ticket[k] * len(free))
+        positions[placed] = trial[free[pick]]
+        total += positions[placed]
         placed += 1
     return positions
 
 
 def _planar(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     """A connected patch of the triangular lattice with vacancies, sometimes buckled like a bowl."""
-    steps = np.array([(1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1)])
-    taken: list[tuple[int, int]] = [(0, 0)]
+    steps = ((1, 0), (0, 1), (-1, 1), (-1, 0), (0, -1), (1, -1))
+    taken: dict[tuple[int, int], None] = {(0, 0): None}
     vacancies: set[tuple[int, int]] = set()
-    rim: dict[tuple[int, int], int] = dict.fromkeys(map(tuple, steps.tolist()), 1)  # neighbours taken of each
+    rim: dict[tuple[int, int], int] = dict.fromkeys(steps, 1)  # neighbours taken of each
     roundness = rng.uniform(0.0, 3.0)
     vacancy_share = rng.uniform(0.0, 0.2)
+    weight = [float(neighbours) ** roundness for neighbours in range(len(steps) + 1)]
     while len(taken) < n:
-        sites = sorted(rim.keys() - vacancies)
+        sites = [site for site in rim if site not in vacancies]
         if not sites:
             vacancies.clear()
             continue
-        weights = np.array([rim[site] for site in sites], dtype=float) ** roundness
-        a, b = sites[int(rng.choice(len(sites), p=weights / weights.sum()))]
+        upto = list(accumulate(weight[rim[site]] for site in sites))
+        a, b = sites[min(bisect_right(upto, upto[-1] * rng.random()), len(sites) - 1)]
         if rng.random() < vacancy_share and len(taken) > 3:
             vacancies.add((a, b))
             continue
-        taken.append((a, b))
+        taken[a, b] = None
         del rim[a, b]
-        for da, db in steps.tolist():
+        for da, db in steps:
             if (a + da, b + db) not in taken:
                 rim[a + da, b + db] = rim.get((a + da, b + db), 0) + 1
-    lattice = np.array(taken, dtype=float)
+    lattice = np.array(list(taken), dtype=float)
     x, y = lattice[:, 0] + 0.5 * lattice[:, 1], np.sqrt(0.75) * lattice[:, 1]
     flat = bond * np.column_stack([x, y, np.zeros(n)])
     flat -= flat.mean(0)

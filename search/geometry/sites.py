@@ -62,23 +62,28 @@ def cap_sites(
     if around is not None:  # those first, so that each triangle is met once, by its foremost atom
         rank[around] -= n
     relative = squared_distances(positions, positions) / bonds**2
-    near = (relative < BOUND**2).view(np.int8).ravel()
-    wide = (relative < DIAGONAL**2) & (rank[:, None] < rank)
-    # Half a square is a triangle too, with the diagonal for its longest side.
-    i, j = (wide if around is None else wide.take(around, 0)).nonzero()
+    # 2 for a bond, 1 for what may be a diagonal, and 0 for the rest and for what has been met. Half a square is a
+    # triangle too, with the diagonal for its longest side: three sides that come to 5 are one or the other.
+    sides = (relative < BOUND**2).view(np.int8) + (relative < DIAGONAL**2).view(np.int8)
+    sides *= rank[:, None] < rank
+    rows = sides if around is None else sides.take(around, 0)
+    pairs = rows.ravel().nonzero()[0]  # on flat arrays NumPy's is twice as fast
+    row = pairs // n
+    j = pairs - n * row
+    sums = rows.take(row, 0) + sides.take(j, 0)
+    found = (sums >= (5 - rows.ravel().take(pairs))[:, None]).ravel().nonzero()[0]
+    pair = found // n
+    i, j, k = row.take(pair), j.take(pair), found - n * pair
     if around is not None:
         i = around.take(i)
-    pair, k = (wide.take(i, 0) & wide.take(j, 0)).nonzero()
-    i, j = i.take(pair), j.take(pair)
-    bound = near.take(i * n + j) + near.take(j * n + k) + near.take(i * n + k) >= 2
-    return free(_over(positions, lengths, np.array([i, j, k]).compress(bound, 1)), positions, lengths)
+    return free(_over(positions, lengths, np.array([i, j, k])), positions, lengths)
 
 
 def _over(positions: np.ndarray, lengths: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     """Points [2 t, 3] on either side of triangles [3, t], `lengths` away from their corners."""
     # One row per coordinate: NumPy's cost per operation counts here, not the arithmetic. The first two come
     # twice, so that slices give what a cross product needs.
-    corners = positions.take(_CYCLE, 1).T.take(triangles, 1)  # [5, 3, t]
+    corners = positions.T.take(_CYCLE, 0).take(triangles, 1)  # [5, 3, t]
     a = corners[:3, 0]
     sides = corners[:, 1:] - corners[:, :1]  # [5, 2, t]
     ab, ac = sides[:, 0], sides[:, 1]
@@ -107,9 +112,13 @@ def distinct(sites: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 def free(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Those of sites [k, 3] that overlap nothing."""
-    near = 2.0 * positions @ sites.T  # less: that of the distances' squares which doesn't depend on the site
-    near += ((FREE * lengths) ** 2 - np.vecdot(positions, positions))[:, None]
-    return sites.compress(near.max(0) < np.vecdot(sites, sites), 0) if len(sites) else sites
+    if not len(sites):
+        return sites
+    # Of the squared distances what depends on both, and on the atom.
+    own = 0.5 * (FREE * FREE * lengths * lengths - np.vecdot(positions, positions))
+    near = positions @ sites.T
+    near += own[:, None]
+    return sites.compress(2.0 * near.max(0) < np.vecdot(sites, sites), 0)
 
 
 def closeness(sites: np.ndarray, positions: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -105,7 +105,7 @@ class Orbits:
     Attributes
     ----------
     points : [m, 3]. squares : [m, order] squared distances to their images, infinite where a point stays.
-    sizes : [m] atoms per orbit. gaps : [m] shortest distance within an orbit, infinite for a single atom.
+    sizes : [m] atoms per orbit.
     """
 
     def __init__(self, points: np.ndarray, ops: np.ndarray, near: float) -> None:
@@ -119,22 +119,40 @@ class Orbits:
         self.ops, self.points, self.squares = ops, points, _to_images(points, flat)
         fixed = self.squares < (1e-3 * near) ** 2
         self.squares[fixed] = np.inf
-        self.sizes, self.gaps = order // fixed.sum(1), np.sqrt(self.squares.min(1))
+        self.sizes = order // fixed.sum(1)
 
-    def atoms(self, k: int) -> np.ndarray:
-        """The different images [sizes[k], 3] of point k."""
-        images = self.ops @ self.points[k]
-        if self.sizes[k] == len(images):
-            result: np.ndarray = images
-            return result
+    @property
+    def gaps(self) -> np.ndarray:
+        """[m] shortest distance within an orbit, infinite for a single atom."""
+        result: np.ndarray = np.sqrt(self.squares.min(1))
+        return result
+
+    def apart(self, chosen: np.ndarray) -> np.ndarray:
+        """Squared distances [c, c] of the chosen orbits from each other, each between their nearest atoms."""
+        points = self.points.take(chosen, 0)
+        norms = np.vecdot(points, points)
+        # |p - g q|² = p p + q q - 2 p g q, and one atom of the first will do.
+        result: np.ndarray = norms[:, None] + norms - 2.0 * (points @ (self.ops @ points.T)).max(0)
+        return result
+
+    def atoms(self, chosen: np.ndarray) -> np.ndarray:
+        """The different images of the chosen points, one orbit after the other: [sum of their sizes, 3]."""
+        order = len(self.ops)
+        points, sizes = self.points.take(chosen, 0), self.sizes.take(chosen)
+        images = (points @ self.ops.transpose(0, 2, 1)).transpose(1, 0, 2)  # [c, order, 3]
+        if sizes.min() == order:
+            every: np.ndarray = images.reshape(-1, 3)
+            return every
         # Images that are one have one coordinate along any direction; different ones don't along this.
-        along = images @ _ASKEW
-        order = along.argsort(kind="stable")
-        along = along.take(order)
-        differs = np.ones(len(order), dtype=bool)
-        np.greater(along[1:] - along[:-1], 1e-5, out=differs[1:])
-        fresh = order[differs]
-        return images.take(fresh, 0) if len(fresh) == self.sizes[k] else _differing(images)
+        along = images @ _ASKEW  # [c, order]
+        rank = along.argsort(1, kind="stable") + order * np.arange(len(sizes))[:, None]
+        along = along.take(rank)
+        differs = np.ones(along.shape, dtype=bool)
+        np.greater(along[:, 1:] - along[:, :-1], 1e-5, out=differs[:, 1:])
+        if (differs.sum(1) == sizes).all():
+            result: np.ndarray = images.reshape(-1, 3).take(rank[differs], 0)
+            return result
+        return np.concatenate([_differing(block) for block in images])
 
 
 def _differing(images: np.ndarray) -> np.ndarray:

@@ -10,8 +10,6 @@ but their way through the orbits is another one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from search.geometry.scale import LengthScale
@@ -92,28 +90,36 @@ def _in_best_frame(
     x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, scale: LengthScale, rng: np.random.Generator
 ) -> np.ndarray:
     """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
-    i, j = ((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper).nonzero()
-    features = 0.5 * (x.take(i, 0) + x.take(j, 0))  # atoms, middles of bonds and of octahedral holes
+    pairs = ((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper).ravel().nonzero()[0]
+    i = pairs // len(x)
+    features = 0.5 * (x.take(i, 0) + x.take(pairs - i * len(x), 0))  # atoms, middles of bonds and of octahedral holes
     reach = np.vecdot(x, x).min() ** 0.5 + 0.6 * scale.bond
     inner = (np.vecdot(features, features) < reach * reach).nonzero()[0]
-    centres = features.take(inner.take(rng.integers(len(inner), size=FRAMES)), 0)  # [f, 3]
+    # Every number drawn at once: NumPy takes as long for one as for all.
+    drawn = rng.random(3 * FRAMES + OPERATIONS + 6)
+    centres = features.take(inner.take(_below(len(inner), drawn[:FRAMES])), 0)  # [f, 3]
     centres[:4] = 0.0
-    z, across = features.take(rng.integers(len(features), size=(2, FRAMES)), 0) - centres
+    z, across = features.take(_below(len(features), drawn[FRAMES : 3 * FRAMES]), 0).reshape(2, FRAMES, 3) - centres
     if normal is not None:
         z = np.broadcast_to(normal, z.shape)
         centres = centres - (centres @ normal)[:, None] * normal
     else:
-        z[2:8] = np.linalg.eigh(x.T @ x)[1].T[rng.integers(3, size=6)]
+        z[2:8] = np.linalg.eigh(x.T @ x)[1].T.take(_below(3, drawn[-6:]), 0)
     frames = _frames(z, across)  # [f, 3, 3]
     inside = squared_distances(centres, x).argpartition(min(CORE, len(x)) - 1, axis=1)[:, :CORE]
     core = (x.take(inside, 0) - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
-    tried = ops.take(rng.integers(1, len(ops), size=OPERATIONS), 0)  # [o, 3, 3]
+    tried = ops.take(1 + _below(len(ops) - 1, drawn[3 * FRAMES : -6]), 0)  # [o, 3, 3]
     images = (core @ tried.reshape(-1, 3).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
     lengths = np.vecdot(core, core)  # of the images too
-    gaps = (lengths[:, :, None] - 2.0 * core @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
+    gaps = (lengths[:, :, None] - (2.0 * core) @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
     best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
     result: np.ndarray = (x - centres[best]) @ frames[best].T
     return result
+
+
+def _below(n: int, drawn: np.ndarray) -> np.ndarray:
+    """Whole numbers of 0 to n - 1 from numbers drawn evenly between 0 and 1."""
+    return (n * drawn).astype(int)
 
 
 def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -175,32 +181,33 @@ class _Builder:
         """Place the orbits of the n innermost atoms in this order where they fit; how many atoms that were."""
         kinds = self.seed_kinds[:n]
         orbits = Orbits(self.seeds[:n], ops, MERGED * self.scale.bond)
-        return self._place(orbits, kinds, range(n), self.scale.squared_bonds[kinds, kinds] / orbits.gaps**2)
+        closest = self.scale.squared_bonds[kinds, kinds] / orbits.squares.min(1)
+        return self._place(orbits, kinds, np.arange(n), closest)
 
-    def _place(self, orbits: Orbits, kinds: np.ndarray, order: Sequence[int], closest: np.ndarray) -> int:
+    def _place(self, orbits: Orbits, kinds: np.ndarray, order: np.ndarray, closest: np.ndarray) -> int:
         """Place orbits in this order where they fit; how many atoms that were.
 
-        kinds : [m] of all orbits, though `order`, [o], may have fewer. closest : [m] the greatest (bond length /
-        distance)² from each to what is placed, or within it.
+        order : [o] which of the orbits. kinds, closest : [o] of these: first atom of the element, and the greatest
+        (bond length / distance)² to what is placed, or within the orbit.
         """
-        before, last = self.n, len(order) - 1
-        chosen = np.asarray(order)
-        points, closest = orbits.points.take(chosen, 0), closest.take(chosen)
-        norms = np.vecdot(points, points)  # [o]
-        squared_bonds = self.scale.squared_bonds.take(kinds.take(chosen), 0)  # [o, n]
-        for place, k in enumerate(order):
-            kind, size = int(kinds[k]), int(orbits.sizes[k])
-            if closest[place] > CLEAR**-2 or size > self.left[kind] or (self.n and closest[place] < TOUCHING**-2):
+        before, total, among = self.n, len(self.seeds), self.scale.squared_bonds.take(kinds, 0).take(kinds, 1)
+        mutual = among / np.maximum(orbits.apart(order), 1e-12)  # [o, o]
+        sizes = orbits.sizes.take(order).tolist()
+        placed: list[int] = []
+        for place, (kind, size) in enumerate(zip(kinds.tolist(), sizes, strict=True)):
+            near = closest[place]
+            if near > CLEAR**-2 or size > self.left[kind] or (self.n and near < TOUCHING**-2):
                 continue
-            block = orbits.atoms(k)
+            placed.append(place)
             self.first_of.append(self.n)
-            self.positions[self.n : self.n + size], self.kinds[self.n : self.n + size] = block, kind
+            self.kinds[self.n : self.n + size] = kind
             self.n += size
             self.left[kind] -= size
-            if place == last or self.n == len(self.seeds):
+            if self.n == total:
                 break
-            apart = norms + norms[place] - 2.0 * (points @ block.T).max(1)  # to the nearest; an orbit has one radius
-            np.maximum(closest, squared_bonds[:, kind] / np.maximum(apart, 1e-12), out=closest)
+            np.maximum(closest, mutual[place], out=closest)
+        if placed:
+            self.positions[before : self.n] = orbits.atoms(order.take(placed))
         return self.n - before
 
     def _grow(self, ops: np.ndarray) -> bool:
@@ -234,6 +241,6 @@ class _Builder:
             if len(best):
                 best = best.take((-bound.take(best)).argsort())
                 sizes = orbits.sizes[bound > 0]
-                self._place(orbits, np.full(len(sites), kind), best.tolist(), closest)
+                self._place(orbits, np.full(len(best), kind), best, closest.take(best))
                 more = more or bool((sizes <= self.left[kind]).any())
         return more

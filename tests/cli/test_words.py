@@ -35,6 +35,7 @@ COMMANDS = (
     "convert",
     "reproduce",
     "bench lj",
+    "bench formula",
 )
 
 

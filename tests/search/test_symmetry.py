@@ -55,10 +55,14 @@ def test_points_near_an_axis_settle_on_it():
     assert np.allclose(orbits.points[0], [0.0, 0.0, 2.0])
     assert orbits.gaps == pytest.approx([2.0 * 2**0.5, 2**0.5, 2.0 * orbits.points[2, 0]])
     for k, size in enumerate(orbits.sizes):
-        atoms = orbits.atoms(k)
+        atoms = orbits.atoms(np.array([k]))
         assert len(atoms) == size
         gaps = np.linalg.norm(atoms[:, None] - atoms[None], axis=-1)
         assert gaps[np.triu_indices(size, 1)].min() == pytest.approx(orbits.gaps[k])
+    every = orbits.atoms(np.arange(3))
+    assert len(every) == 6 + 24 + 8
+    between = np.linalg.norm(every[:6, None] - every[6:30], axis=-1).min()
+    assert orbits.apart(np.arange(3))[0, 1] == pytest.approx(between**2)
 
 
 def kinds_of_atoms(positions, tolerance):
