@@ -1,6 +1,7 @@
 """Whether the lowest minima known are minima, and in which spin: frequencies and the next multiplicity, by DFT.
 
 python benchmarks/lowest_checks.py --largest 8 --minutes 35      # what was tested stays; the same command goes on
+python benchmarks/lowest_checks.py B7 B8
 
 Of each structure of OUT/lowest.extxyz, at its own level: second derivatives; a saddle is pushed off along its softest
 mode and relaxed, and what it falls to takes its place. Then the next multiplicity at the structure's geometry, relaxed
@@ -153,6 +154,7 @@ class Checks:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("formulas", nargs="*", help="only these")
     parser.add_argument("--largest", type=int, default=8, help="atoms")
     parser.add_argument("--minutes", type=float, default=np.inf, help="of CPU after which nothing more is begun")
     parser.add_argument("--basis", default="3-21G")
@@ -163,7 +165,8 @@ def main() -> None:
     table = read_table(options.out / TABLE)
     tested = list(table)
     for k in sorted(range(len(table)), key=lambda k: len(table[k].item.atoms)):
-        if len(table[k].item.atoms) <= options.largest and time.process_time() < 60 * options.minutes:
+        wanted = not options.formulas or table[k].composition.formula in options.formulas
+        if wanted and len(table[k].item.atoms) <= options.largest and time.process_time() < 60 * options.minutes:
             tested[k] = checks.test(table[k])
     energies = {symbol: checks.level.element_energy(symbol) for symbol in ("B", "Se")}
     print(gather(lowest_of(tested), energies, checks.level.name, options.out))

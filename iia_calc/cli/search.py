@@ -140,11 +140,14 @@ def _run(options: Mapping[str, Any]) -> tuple[IsomerSearch, list[Confirmed] | No
     request = build(
         SearchRequest, options, formula=formula, time_limit=limit, calculator_settings=keywords, moves=moves
     )
-    if confirmation is not None:  # what can't be done is said before the search
+    expected = None
+    if confirmation is not None:  # what can't be done, and how long the rest takes, is said before the search
         level = None if request.calculator else read_card(find(request.model)).level_of_theory
-        plan_confirmation(formula, level, confirmation)
+        expected = plan_confirmation(formula, level, confirmation).announce(confirmation.n_lowest)
     total = request.time_limit if request.quenches is None else request.quenches
     with Live(formula, total, limit=request.time_limit) as live:
+        if expected is not None:
+            live.console.print(expected)
 
         def show_progress(progress: Progress) -> None:
             done = progress.seconds if request.quenches is None else progress.n_quenches

@@ -56,6 +56,11 @@ class Plan:
         frequencies = 2 * n_atoms * cost[0] if self.checks.frequencies else 0.0
         return n_isomers * (gradients * cost[0] + states + frequencies) / max(1, n_cores)
 
+    def announce(self, n_isomers: int) -> str:
+        """One line before the search: about how long DFT takes after it."""
+        count = f"{n_isomers} isomer{'s' if n_isomers != 1 else ''}"
+        return f"DFT of {count} after the search: about {duration(self.seconds(n_isomers, cores()))} without a GPU"
+
     def describe(self, n_isomers: int, n_cores: int | None = None) -> str:
         """One line: levels, gradients, time, and the cheaper way where there is one."""
         how = "in full" if self.gradients is None else f"by at most {self.gradients} gradients each"

@@ -139,7 +139,9 @@ def need_confirmed(source: Source, what: str) -> Isomers:
     InputError : there are none.
     """
     if source.confirmed is None:
-        raise InputError(f"{what}: of isomers that DFT has relaxed, and none of {source.path} are: search with --dft K")
+        raise InputError(
+            f"{what} needs isomers that DFT has relaxed, and {source.path} has none: run its search with --dft K"
+        )
     return source.confirmed
 
 

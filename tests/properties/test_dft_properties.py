@@ -128,7 +128,7 @@ def test_what_needs_dft_says_so_before_anything_is_computed(folder, tmp_path):
     with pytest.raises(InputError, match="doesn't know the functional"):
         find_properties(PropertiesRequest(folder, ("ranking",), functionals=("PBE", "no such")))
     HCN.write(tmp_path / "hcn.xyz")
-    with pytest.raises(InputError, match=r"infrared: of isomers that DFT has relaxed, and none of .*--dft K"):
+    with pytest.raises(InputError, match=r"infrared needs isomers that DFT has relaxed, and .* has none: .*--dft K"):
         find_properties(PropertiesRequest(tmp_path / "hcn.xyz", ("infrared",)))
 
 

@@ -109,7 +109,7 @@ def test_what_makes_no_sense_is_refused(hcn_search, tmp_path, monkeypatch):
         write_paper([])
     only_searched = tmp_path / "B2-search"
     shutil.copytree(hcn_search, only_searched, ignore=shutil.ignore_patterns("confirmed.extxyz"))
-    with pytest.raises(InputError, match="the supporting information: of isomers that DFT has relaxed"):
+    with pytest.raises(InputError, match="the supporting information needs isomers that DFT has relaxed"):
         write_paper(["B2"])
     assert not (tmp_path / "paper").exists()
 

@@ -34,7 +34,9 @@ def show_search(found: IsomerSearch, confirmed: Sequence[Confirmed] | None, show
             f"no minimum was found: {reasons or 'give it more time, or look at the counts in run.json'}. "
             f"{found.result.n_uncertain} of {found.result.n_quenches} quenches left what the potential knows"
         )
-    if confirmed is not None and not any(c.rank for c in confirmed):
+    if confirmed is not None and any(c.reason in ("interrupted", "not started") for c in confirmed):
+        remarks().print("DFT was interrupted; the same command goes on")
+    elif confirmed is not None and not any(c.rank for c in confirmed):
         remarks().print("DFT ranked none of them: the lines above say why")
 
 
