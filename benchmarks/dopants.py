@@ -1,10 +1,11 @@
-"""First hits on doped boron clusters: our search, without its dopant moves, and ASE's basin hopping, on one potential.
+"""First hits on doped and binary clusters: our search, without its dopant moves, and ASE's basin hopping.
 
 python benchmarks/dopants.py SeB8 SeB10 Se2B8 --runs 10
+python benchmarks/dopants.py Cu6Au7 --calculator ase.calculators.emt:EMT
 
 The target is the lowest minimum of the potential that a longer search (`--reference` quenches, another seed) or any of
-the runs knows. Runs that don't reach it in `--limit` quenches (hops of ASE) are censored: the mean is quenches over
-hits.
+the runs knows; all are on one potential. Runs that don't reach it in `--limit` quenches (hops of ASE) are censored: the
+mean is quenches over hits.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ import numpy as np
 from ase.optimize import LBFGS
 from ase.optimize.basin import BasinHopping
 
-from iia_calc import IIACalculator, PotentialRelaxer
-from iia_calc.model import storage
-from search import Composition, find_minima
+from iia_calc import IIACalculator
+from iia_calc.isomers.relaxer import RequestRelaxer
+from iia_calc.isomers.request import SearchRequest
+from search import Composition, Relaxer, find_minima
 from search.first_hit import FirstHits
 from search.geometry.seeds import random_cluster
 from search.searchers.basin_hopping import BasinHopping as OurBasinHopping
@@ -41,7 +43,7 @@ class Run(NamedTuple):
         return (int(places[0]) + 1, True) if len(places) else (len(self.energies), False)
 
 
-def ours(formula: str, relaxer: PotentialRelaxer, seed: int, limit: int, without: tuple[str, ...] = ()) -> np.ndarray:
+def ours(formula: str, relaxer: Relaxer, seed: int, limit: int, without: tuple[str, ...] = ()) -> np.ndarray:
     settings = OurBasinHopping.Settings.without(without) if without else None
     result = find_minima(formula, relaxer, quenches=limit, seed=seed, settings=settings)
     lowest = np.full(limit, np.inf)
@@ -67,11 +69,12 @@ class Limited(LBFGS):
         return super().run(fmax=fmax, steps=steps)
 
 
-def ase(formula: str, model: str | None, seed: int, limit: int) -> np.ndarray:
+def ase(request: SearchRequest, seed: int, limit: int) -> np.ndarray:
     """Steps of 0.4 Å, at our temperature."""
     np.random.seed(seed)  # noqa: NPY002  (what ASE draws from)
-    atoms = random_cluster(Composition.parse(formula), np.random.default_rng(seed))
-    atoms.calc = IIACalculator(model)
+    atoms = random_cluster(Composition.parse(request.formula), np.random.default_rng(seed))
+    choice = request.chosen_calculator
+    atoms.calc = IIACalculator(request.model) if choice is None else choice.make()
     hopping = Noting(
         atoms,
         temperature=0.8,
@@ -94,18 +97,22 @@ def main() -> None:
     parser.add_argument("--limit", type=int, default=160, help="quenches of a run")
     parser.add_argument("--reference", type=int, default=640, help="quenches of the search for the target")
     parser.add_argument("--model", default=None)
+    parser.add_argument("--calculator", default=None, help="an ASE calculator in its place, MODULE:CLASS")
+    parser.add_argument("--without-ase", action="store_true", help="our searches only")
     parser.add_argument("--csv", type=Path, default=None, help="every run's quenches")
     options = parser.parse_args()
-    relaxer = PotentialRelaxer(storage.load(options.model))
     print("| formula | searcher | hits | quenches, mean (95 %) | median |\n|---|---|---|---|---|", flush=True)
     lines = ["formula,searcher,seed,quenches,hit"]
     for formula in options.formulas:
+        request = SearchRequest(formula, model=options.model, calculator=options.calculator)
+        relaxer = RequestRelaxer.of(request).relaxer
         target = float(ours(formula, relaxer, 10_000, options.reference)[-1])
         runs = []
         for seed in range(options.runs):
             runs.append(Run("ours", ours(formula, relaxer, seed, options.limit)))
             runs.append(Run("without swap and relocate", ours(formula, relaxer, seed, options.limit, DOPANT_MOVES)))
-            runs.append(Run("ASE's BasinHopping", ase(formula, options.model, seed, options.limit)))
+            if not options.without_ase:
+                runs.append(Run("ASE's BasinHopping", ase(request, seed, options.limit)))
         target = min([target, *(float(run.energies[-1]) for run in runs)])
         for who in dict.fromkeys(run.who for run in runs):
             costs, hits = zip(*(run.hit(target) for run in runs if run.who == who), strict=True)
