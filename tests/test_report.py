@@ -147,9 +147,11 @@ def test_a_contaminated_state_is_flagged_and_a_charge_is_named(found, tmp_path):
 def test_times_found_and_starts_are_told_together(found):
     text = report.convergence_line(Convergence(20, 4, 2, 0), 4)
     assert "4 quenches ended in the lowest, all of a given or known structure" in text
-    assert "1 quench ended in the lowest, from 1 independent random start;" in report.convergence_line(
-        Convergence(20, 4, 2, 1), 1
+    text = report.convergence_line(Convergence(20, 4, 2, 1), 1)
+    assert (
+        "1 quench ended in the lowest, from 1 independent random start (a lower one, if any, is found at most" in text
     )
+    assert "0.8 times as often, 95 %); 10% of" in report.convergence_line(Convergence(20, 4, 2, 5), 7)
 
 
 def test_picture_with_a_second_ladder(found, tmp_path):

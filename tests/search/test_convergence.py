@@ -47,6 +47,16 @@ def test_unseen_mass_of_a_known_distribution():
     assert Convergence().unseen is None
 
 
+@pytest.mark.parametrize("starts", [1, 2, 5, 12])
+def test_a_lower_minimum_is_missed_as_seldom_as_is_said(starts):
+    """Where starts lead to a lower minimum as often as the bound allows, 5 % of the searches miss it."""
+    bound = Convergence(80, 9, 2, starts).lower_at_most
+    rng = np.random.default_rng(starts)
+    lower = rng.random((20_000, starts)) < bound / (1.0 + bound)
+    assert (~lower.any(1)).mean() == pytest.approx(0.05, abs=0.006)
+    assert Convergence(80, 9, 2, 0).lower_at_most is None
+
+
 def test_growth_is_thinned():
     growth = []
     for n in range(8, 100_000, 8):

@@ -154,7 +154,8 @@ def convergence_line(convergence: Convergence, times_found: int) -> str:
     quenches = f"{times_found} quench{'es' if times_found != 1 else ''} ended in the lowest"
     if convergence.lowest_found:
         starts = f"{convergence.lowest_found} independent random start{'s' if convergence.lowest_found > 1 else ''}"
-        lowest = f"{quenches}, from {starts}"
+        bound = f"a lower one, if any, is found at most {convergence.lower_at_most:.1f} times as often, 95 %"
+        lowest = f"{quenches}, from {starts} ({bound})"
     else:
         lowest = f"{quenches}, all of a given or known structure or what was made of one; no random start led there"
     return f"\n{lowest}; {convergence.unseen:.0%} of further quenches would give a new minimum"
