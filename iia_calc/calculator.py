@@ -18,6 +18,7 @@ from iia_calc.common.electrons import (
     MULTIPLICITY_KEYS,
     declared_charge,
     declared_multiplicity,
+    electron_entries,
     whole_number,
 )
 from iia_calc.common.structures import COINCIDENT, Accepts
@@ -125,7 +126,7 @@ class IIACalculator(Calculator):
             return ["positions"]  # enough to compute anew, and a tenth of ASE's comparison, once per MD step
         changes: list[str] = super().check_state(atoms, tol)  # type: ignore[no-untyped-call]
         if self.atoms is not None and not changes:
-            before, now = ({key: a.info.get(key) for key in INFO_KEYS} for a in (self.atoms, atoms))
+            before, now = (electron_entries(a.info, INFO_KEYS) for a in (self.atoms, atoms))
             if before != now:
                 changes.append("info")
         return changes

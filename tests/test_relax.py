@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from ase import Atoms
+from ase.constraints import FixAtoms
 from ase.io import read, write
 from ase.optimize import LBFGS
 from clusters import random_cluster, small_potential
@@ -300,3 +301,25 @@ def test_where_quenches_strayed_is_kept_over_calls(clusters, tmp_path):
     assert kept[3].get_potential_energy() == pytest.approx(watched.strayed[1].energy)
     write_uncertain([], tmp_path / "none.extxyz")
     assert not (tmp_path / "none.extxyz").exists()
+
+
+def test_what_the_potential_was_not_fitted_to_is_refused_and_constraints_are_no_secret():
+    relaxer = PotentialRelaxer(storage.load())
+    triangle = Atoms("B3", [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0)])
+    for info in ({"charge": -1}, {"Charge": -1}, {"spin": 4}):
+        ion = triangle.copy()
+        ion.info.update(info)
+        with pytest.raises(ValueError, match=r"structure 1: has (charge -1|multiplicity 4)"):
+            relaxer.relax([triangle, ion])
+    fixed = triangle.copy()
+    fixed.set_constraint(FixAtoms([0]))
+    with pytest.raises(ValueError, match="structure 0 has constraints"):
+        relaxer.relax([fixed])
+
+
+def test_a_file_with_a_structure_in_pieces_is_not_complete(tmp_path):
+    write(tmp_path / "apart.xyz", Atoms("B2", [(0, 0, 0), (30, 0, 0)]))
+    relaxed = relax_file(tmp_path / "apart.xyz", tmp_path / "out.extxyz")
+    assert not relaxed.complete
+    assert [(r.converged, r.reason) for r in relaxed.results] == [(False, "in pieces")]
+    assert not read(tmp_path / "out.extxyz").info["converged"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,13 @@ from ase import Atoms
 from search.errors import InputError
 from search.geometry.composition import parse_formula_and_charge
 
-CHARGE_KEYS = ("charge", "total_charge", "label_charge")
-MULTIPLICITY_KEYS = ("multiplicity", "spin", "spin_multiplicity", "label_multiplicity")
-"""In `atoms.info`; `spin` is a multiplicity 2S+1, as in the structures that other potentials read."""
+CHARGE_KEYS = ("charge", "total_charge", "net_charge", "molecular_charge", "label_charge")
+MULTIPLICITY_KEYS = ("multiplicity", "spin", "spin_multiplicity", "mult", "label_multiplicity")
+"""In `atoms.info`, in capitals or not; `spin` is a multiplicity 2S+1, as in structures that other potentials read."""
+LOOKS_LIKE_ELECTRONS = ("charge", "spin", "multiplicity", "unpaired", "unpaired_electrons", "uhf")
+"""Ends of names that speak of charge or spin."""
+OURS = ("dft_", "input_")
+"""Names of our own files that speak of the same structure in another calculation begin so."""
 REAL = int | float | np.integer | np.floating
 WHOLE = 1e-6
 """How far a sum of initial charges or moments may be from a whole number."""
@@ -53,6 +57,28 @@ def charge_of_formulas(formulas: Sequence[str], asked: int | None) -> int | None
     return written or asked
 
 
+def electron_entries(info: Mapping[str, Any], keys: Sequence[str]) -> dict[str, Any]:
+    """Entries of `info` that are called like one of `keys`, by their own names: Charge, "total charge"."""
+    return {name: value for name, value in info.items() if value is not None and _plain_name(name) in keys}
+
+
+def unread_electrons(info: Mapping[str, Any]) -> list[str]:
+    """Names of single numbers in `info` that look like a charge or a spin and aren't read as one."""
+    return [
+        name
+        for name, value in info.items()
+        if _plain_name(name).endswith(LOOKS_LIKE_ELECTRONS)
+        and not _plain_name(name).startswith(OURS)
+        and _plain_name(name) not in (*CHARGE_KEYS, *MULTIPLICITY_KEYS)
+        and isinstance(value, REAL)
+        and not isinstance(value, bool)
+    ]
+
+
+def _plain_name(name: str) -> str:
+    return str(name).strip().lower().replace("-", "_").replace(" ", "_")
+
+
 def declared_charge(atoms: Atoms) -> int | None:
     """Total charge, e, that `atoms.info` or initial charges declare; None where neither does.
 
@@ -61,9 +87,8 @@ def declared_charge(atoms: Atoms) -> int | None:
     InputError : it is no whole number, or two of them contradict each other.
     """
     found = {
-        f'info["{key}"]': whole_number(atoms.info[key], f'the charge in info["{key}"]')
-        for key in CHARGE_KEYS
-        if atoms.info.get(key) is not None
+        f'info["{key}"]': whole_number(value, f'the charge in info["{key}"]')
+        for key, value in electron_entries(atoms.info, CHARGE_KEYS).items()
     }
     if atoms.has("initial_charges"):
         charges = atoms.get_initial_charges()
@@ -82,12 +107,11 @@ def declared_multiplicity(atoms: Atoms) -> int | None:
     InputError : it is no whole number of 1 or more, or two of them contradict each other.
     """
     found = {}
-    for key in MULTIPLICITY_KEYS:
-        if atoms.info.get(key) is not None:
-            value = whole_number(atoms.info[key], f'the multiplicity 2S+1 in info["{key}"]')
-            if value < 1:
-                raise InputError(f'info["{key}"] is {value}; it is a multiplicity 2S+1, so 1 or more')
-            found[f'info["{key}"]'] = value
+    for key, given in electron_entries(atoms.info, MULTIPLICITY_KEYS).items():
+        value = whole_number(given, f'the multiplicity 2S+1 in info["{key}"]')
+        if value < 1:
+            raise InputError(f'info["{key}"] is {value}; it is a multiplicity 2S+1, so 1 or more')
+        found[f'info["{key}"]'] = value
     if atoms.has("initial_magmoms") and np.ndim(moments := atoms.get_initial_magnetic_moments()) == 1:
         unpaired = abs(float(moments.sum()))
         if not unpaired <= WHOLE:
@@ -103,14 +127,15 @@ def multiplicity_of(atoms: Atoms, charge: int, multiplicity: int | None) -> int:
     InputError : the electron count does not allow `multiplicity`, or there are no electrons.
     """
     electrons = int(atoms.numbers.sum()) - charge
-    if electrons < 0:
+    if electrons < 1:
         raise InputError(f"charge {charge} leaves {atoms.get_chemical_formula()} without electrons")
     if multiplicity is None:
         return electrons % 2 + 1
     if multiplicity < 1 or (electrons - (multiplicity - 1)) % 2 or multiplicity - 1 > electrons:
         raise InputError(
             f"multiplicity {multiplicity} is impossible for {atoms.get_chemical_formula()} with charge {charge} "
-            f"({electrons} electrons); it must be {'odd' if electrons % 2 == 0 else 'even'}"
+            f"({electrons} electrons); it must be {'odd' if electrons % 2 == 0 else 'even'}, "
+            f"{electrons % 2 + 1} to {electrons + 1}"
         )
     return multiplicity
 

@@ -17,13 +17,15 @@ import numpy as np
 from ase import Atoms
 from scipy.spatial import cKDTree
 
-from iia_calc.common.columns import looks_like_result, read_columns
+from iia_calc.common.columns import declared_length, looks_like_result, looks_like_unit, read_columns
 from iia_calc.common.electrons import (
     CHARGE_KEYS,
     MULTIPLICITY_KEYS,
     declared_charge,
     declared_multiplicity,
+    electron_entries,
     multiplicity_of,
+    unread_electrons,
 )
 from iia_calc.common.structure_files import read_frames
 from search.errors import InputError
@@ -161,14 +163,15 @@ def check_cluster(atoms: Atoms, accepts: Accepts = Accepts(), where: str = "the 
     InputError : what is wrong with it; the message begins with `where`.
     """
     try:
-        check_geometry(atoms)
+        positions = atoms.positions * declared_length(atoms.info)
+        check_geometry(Atoms(atoms.numbers, positions, pbc=atoms.pbc))
         accepts.check_elements(atoms)
         charge, multiplicity = declared_charge(atoms), declared_multiplicity(atoms)
         accepts.check_electrons(atoms, charge, multiplicity)
         columns = read_columns(atoms)
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
-    bare = Atoms(atoms.numbers, atoms.positions, info=_plain_info(atoms.info))
+    bare = Atoms(atoms.numbers, positions, info=_plain_info(atoms.info))
     return Cluster(bare, where, charge, multiplicity, columns.energy, columns.forces)
 
 
@@ -238,6 +241,8 @@ def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tup
     kept, aside = [], list(lost)
     used: Counter[str] = Counter()
     unused: Counter[str] = Counter()
+    electrons: Counter[str] = Counter()
+    n_constrained = n_converted = 0
     for where, atoms in named:
         try:
             cluster = check_cluster(atoms, accepts, where)
@@ -248,6 +253,9 @@ def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tup
         columns = read_columns(atoms)
         used.update(name for name in (columns.energy_name, columns.forces_name) if name not in ("", "energy", "forces"))
         unused.update(columns.unused)
+        electrons.update(unread_electrons(atoms.info))
+        n_constrained += bool(atoms.constraints)
+        n_converted += declared_length(atoms.info) != 1.0
     if not kept:
         if len(aside) == 1:
             raise InputError(": ".join(aside[0]))
@@ -257,6 +265,12 @@ def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tup
         remarks.append(f"energies or forces read from {', '.join(sorted(used))}")
     if unused:
         remarks.append(f"not used, though it looks like energies or forces: {', '.join(sorted(unused))}")
+    if electrons:
+        remarks.append(f"not used, though it looks like a charge or spin: {', '.join(sorted(electrons))}")
+    if n_converted:
+        remarks.append(f"positions of {n_converted} of {len(kept)} structures converted to Å, as their units say")
+    if n_constrained:
+        remarks.append(f"constraints of {n_constrained} of {len(kept)} structures are not kept: all atoms are free")
     return Clusters(tuple(kept), tuple(aside), tuple(remarks))
 
 
@@ -267,5 +281,6 @@ def _plain_info(info: dict[str, Any]) -> dict[str, Any]:
         for key, value in info.items()
         if isinstance(value, str | int | float | bool | np.number | np.bool_)
         and not looks_like_result(key)
-        and key not in (*CHARGE_KEYS, *MULTIPLICITY_KEYS)
+        and not looks_like_unit(key)
+        and not electron_entries({key: value}, (*CHARGE_KEYS, *MULTIPLICITY_KEYS))
     }

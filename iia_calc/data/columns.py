@@ -56,8 +56,6 @@ LENGTH_WORDS = {
 }
 LENGTH_WORDS |= {"coords", "r"}
 
-CHARGE_NAMES = {"charge", "total_charge", "net_charge", "molecular_charge", "label_charge"}
-MULTIPLICITY_NAMES = {"multiplicity", "spin_multiplicity", "label_multiplicity", "mult", "spin"}
 LEVEL_NAMES = {"level", "level_of_theory", "theory"}
 
 

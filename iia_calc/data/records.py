@@ -17,12 +17,10 @@ from iia_calc.common.electrons import declared_charge, declared_multiplicity, mu
 from iia_calc.common.structures import check_geometry
 from iia_calc.data.arrays import Floats
 from iia_calc.data.columns import (
-    CHARGE_NAMES,
     ENERGY_WORDS,
     FORCE_WORDS,
     LENGTH_WORDS,
     LEVEL_NAMES,
-    MULTIPLICITY_NAMES,
     UNIT_WORDS,
     Wanted,
     as_forces,
@@ -268,15 +266,9 @@ def _of_everything(value: str, energy: str | None, length: str | None) -> tuple[
 def _electrons(raw: Raw) -> tuple[int | None, int | None]:
     """Charge, e, and multiplicity, as declared."""
     bare = raw.atoms.copy()
-    bare.info = {}
-    for name, value in raw.values.items():
-        plain = name.lower()
-        if value is None or (isinstance(value, np.ndarray) and value.size != 1):
-            continue
-        if plain in MULTIPLICITY_NAMES:
-            bare.info["spin_multiplicity" if plain == "mult" else plain] = value
-        elif plain in CHARGE_NAMES:
-            bare.info["label_charge" if plain in ("net_charge", "molecular_charge") else plain] = value
+    bare.info = {
+        name: value for name, value in raw.values.items() if not isinstance(value, np.ndarray) or value.size == 1
+    }
     return declared_charge(bare), declared_multiplicity(bare)
 
 

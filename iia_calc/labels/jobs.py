@@ -18,6 +18,9 @@ from iia_calc.labels.store import LabelledStructure, LabelStore
 from search.errors import InputError, JobFailed, MissingPackage
 from search.geometry.composition import Composition
 
+USELESS = "nothing it led to is of use as a label"
+FAILED_IN_A_ROW = 50
+"""Random starts that all fail before a job is given up: there are always further ones."""
 AT_ONCE = 32
 """Given structures that are handed to the executor at a time; other jobs on the database find the rest free."""
 
@@ -74,7 +77,7 @@ def run_starts(
 
     Raises
     ------
-    JobFailed : a worker process was lost; what was made is stored.
+    JobFailed : a worker process was lost, or fifty starts in a row have failed; what was made is stored.
     """
     level = checked_level(level)
     if walls and guide is None:
@@ -101,6 +104,11 @@ def run_starts(
             if not waiting:
                 break
             waiting.collect(one=True)
+            if waiting.failed >= FAILED_IN_A_ROW:
+                raise JobFailed(
+                    f"{waiting.failed} random starts in a row failed, the last: {waiting.reason}. What was made before "
+                    f"is kept in {store.path} ({len(store)} labels)"
+                )
             if on_progress:
                 on_progress(len(store))
     return len(store)
@@ -181,11 +189,17 @@ def add_elements(store: LabelStore, level: LevelOfTheory, symbols: Iterable[str]
 
 
 class _Waiting:
-    """Calculations under way; what ended is stored, also where the job is stopped by an exception."""
+    """Calculations under way; what ended is stored, also where the job is stopped by an exception.
+
+    Attributes
+    ----------
+    failed : how many failed one after another, up to now. reason : of the last of them.
+    """
 
     def __init__(self, store: LabelStore, claims: Claims, storing: Callable[[], AbstractContextManager[None]]) -> None:
         self.store, self.claims, self.storing = store, claims, storing
         self._names: dict[Future[list[LabelledStructure]], tuple[str, str]] = {}
+        self.failed, self.reason = 0, ""
 
     def __enter__(self) -> _Waiting:
         return self
@@ -234,12 +248,14 @@ class _Waiting:
         sound = [future for future in ended if future.exception() is None]
         self.store.add(item for future in sound for item in future.result())
         for future in sound:
+            self.failed, self.reason = (0, "") if future.result() else (self.failed + 1, USELESS)
             if not future.result():
-                self.store.add_failure(names[future][0], "nothing it led to is of use as a label")
+                self.store.add_failure(names[future][0], USELESS)
         self.claims.finish([names[future][0] for future in sound])
         errors = []
         for future in ended:
             if isinstance(error := future.exception(), LabelFailed):
+                self.failed, self.reason = self.failed + 1, str(error)
                 claim, name = names[future]
                 self.store.add_failure(name or claim, str(error), claim if name else "")
                 self.claims.finish([claim])

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from iia_calc.common.electrons import charge_of_formulas
+from ase import Atoms
+
+from iia_calc.common.electrons import charge_of_formulas, multiplicity_of
 from iia_calc.labels.dft.level import DFTLevel
+from iia_calc.labels.jobs import boron_plan
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.levels import CHEAP, LevelOptions, check_level, make_level
 from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
@@ -57,7 +60,10 @@ class LabelRequest:
         for composition in self.compositions:
             if composition.n_atoms < 3 and self.walls:
                 raise InputError(f"{composition} has no walls but those of its curve; give three atoms or more")
-        self.total_charge  # noqa: B018  (its check)
+        charge = self.total_charge or 0
+        if self.structures is None and not self.recheck:
+            for composition in self.compositions or tuple(map(Composition.parse, boron_plan())):
+                multiplicity_of(Atoms(composition.symbols), charge, self.multiplicity)
 
     def _check_sources(self) -> None:
         """Where the structures come from, and what goes with that."""

@@ -15,6 +15,8 @@ import numpy as np
 import torch
 from ase import Atoms
 
+from iia_calc.common.electrons import declared_charge, declared_multiplicity
+from iia_calc.common.structures import Accepts
 from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.potential import Potential
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
@@ -87,11 +89,17 @@ class PotentialRelaxer:
 
         Raises
         ------
-        ValueError : elements the potential doesn't know, an empty or a periodic structure.
+        ValueError : elements the potential doesn't know, an empty or a periodic structure, one with constraints, or of
+            another charge or multiplicity than the potential was fitted to.
         """
+        accepts = None if self.potential.card is None else Accepts.of_card(self.potential.card)
         for number, atoms in enumerate(structures):
             if len(atoms) == 0 or atoms.pbc.any():
                 raise InputError(f"structure {number} is {'periodic' if len(atoms) else 'empty'}; clusters only")
+            if atoms.constraints:
+                raise InputError(f"structure {number} has constraints; all atoms move here (atoms.set_constraint())")
+            if accepts is not None and (atoms.info or len(atoms.arrays) > 2):
+                _check_electrons(atoms, accepts, f"structure {number}")
         if not structures:
             return []
         device = self.leader.device
@@ -170,6 +178,13 @@ class PotentialRelaxer:
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
             found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
         return found
+
+
+def _check_electrons(atoms: Atoms, accepts: Accepts, where: str) -> None:
+    try:
+        accepts.check_electrons(atoms, declared_charge(atoms), declared_multiplicity(atoms))
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
 
 
 def _offset(positions: np.ndarray) -> np.ndarray:

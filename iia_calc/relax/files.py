@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from iia_calc.common.structures import Accepts, read_clusters
 from search.errors import InputError
 from search.geometry.composition import Composition
 from search.relaxers.base import Relaxed
+
+IN_PIECES = "in pieces"
 
 
 @dataclass(frozen=True)
@@ -81,9 +83,16 @@ def relax_file(
     relaxer = PotentialRelaxer(potential, fmax=fmax, max_steps=max_steps, batch_size=batch_size)
     # judged at the end alone: a start of one's own may well lie in what is unknown, and end in what is known
     limit = forces_std_limit(potential)
-    results = [uncertain_beyond(limit, result) for result in relaxer.relax(clusters.atoms)]
+    results = [whole(uncertain_beyond(limit, result)) for result in relaxer.relax(clusters.atoms)]
     write_relaxed(results, target, {"model": card.name, "level_of_theory": card.level_of_theory})
     return RelaxedFile(results, card.name, card.level_of_theory, clusters.lines(), len(clusters.set_aside))
+
+
+def whole(result: Relaxed) -> Relaxed:
+    """`result`, not converged where it is in pieces: forces vanish between them wherever they lie."""
+    if result.converged and result.fragmented:
+        return replace(result, converged=False, reason=IN_PIECES)
+    return result
 
 
 def write_relaxed(results: Sequence[Relaxed], target: Path, about: dict[str, Any] | None = None) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase import Atoms
+from ase.constraints import FixAtoms
 from ase.db import connect
 from ase.io import write
 from ase.units import Bohr, Hartree
@@ -230,3 +231,73 @@ def test_dynamics_and_searches_refuse_ions(tmp_path):
     with pytest.raises(InputError, match="has charge -1; the search knows neutral clusters only"):
         search_isomers(SearchRequest("B4", quenches=1, starts=path, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+TRIANGLE = Atoms("B3", [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0)])
+
+
+def with_info(**info):
+    atoms = TRIANGLE.copy()
+    atoms.info.update(info)
+    return atoms
+
+
+@pytest.mark.parametrize("name", ["Charge", "CHARGE", "net_charge", "Total charge", "molecular-charge", " charge "])
+def test_a_charge_counts_however_its_name_is_written(name):
+    assert check_cluster(with_info(**{name: -1})).charge == -1
+    with pytest.raises(InputError, match=r"has charge -1; this potential knows neutral clusters only"):
+        check_cluster(with_info(**{name: -1}), Accepts(charge=0))
+    assert not check_cluster(with_info(**{name: -1})).atoms.info  # nothing of it beside another number later
+
+
+@pytest.mark.parametrize("name", ["Spin", "Multiplicity", "spin-multiplicity", "mult"])
+def test_a_multiplicity_counts_however_its_name_is_written(name):
+    assert check_cluster(with_info(**{name: 4})).multiplicity == 4
+
+
+def test_what_looks_like_a_charge_and_is_not_read_is_named():
+    found = check_clusters([with_info(formal_charge=1, spin_state="high", dft_charge=1), TRIANGLE])
+    assert found.remarks == ("not used, though it looks like a charge or spin: formal_charge",)
+
+
+@pytest.mark.parametrize(
+    ("info", "factor"),
+    [
+        ({"length_unit": "bohr"}, 0.529177),
+        ({"Position_units": "nm"}, 10.0),
+        ({"units": "Bohr"}, 0.529177),
+        ({"units": "metal"}, 1.0),
+        ({"units": "eV"}, 1.0),
+        ({"energy_unit": "Hartree"}, 1.0),
+    ],
+)
+def test_positions_are_in_the_units_that_are_declared(info, factor):
+    given = with_info(**info)
+    given.positions /= factor
+    found = check_clusters([given])
+    np.testing.assert_allclose(found.atoms[0].positions, TRIANGLE.positions, atol=1e-5)
+    assert not found.atoms[0].info  # they are in Å now
+    assert bool(found.remarks) == (factor != 1.0)
+
+
+@pytest.mark.parametrize("info", [{"length_unit": "parsec"}, {"units": "furlong"}, {"units": "au"}, {"length_unit": 1}])
+def test_a_unit_that_is_not_known_is_refused(info):
+    with pytest.raises(InputError, match="unit"):
+        check_cluster(with_info(**info))
+
+
+def test_forces_of_lengths_in_another_unit_are_not_guessed():
+    given = with_info(length_unit="bohr", energy=-1.0)
+    given.positions /= 0.529177
+    given.arrays["forces"] = np.ones((3, 3))
+    found = check_cluster(given)
+    assert found.energy == -1.0
+    assert found.forces is None
+
+
+def test_constraints_are_told_to_be_dropped():
+    fixed = TRIANGLE.copy()
+    fixed.set_constraint(FixAtoms([0]))
+    assert check_clusters([fixed, TRIANGLE]).remarks == (
+        "constraints of 1 of 2 structures are not kept: all atoms are free",
+    )

@@ -10,7 +10,7 @@ import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from iia_calc.labels.run import run_labels
 from iia_calc.labels.sampling import Sampling, Start, sample_start, sample_walls
 from iia_calc.labels.store import LabelStore
 from iia_calc.labels.xtb import XTBLevel
-from search.errors import JobFailed
+from search.errors import InputError, JobFailed
 from search.geometry.composition import bond_lengths
 
 LEVEL = XTBLevel()
@@ -322,3 +322,40 @@ def test_an_empty_file_is_no_database_to_read_and_a_place_for_a_new_one(tmp_path
 
 def level_in(path) -> str:
     return connect(path).metadata["level"]
+
+
+def test_a_job_all_of_whose_starts_fail_ends(tmp_path):
+    @dataclass(frozen=True)
+    class Hopeless:
+        charge: int = 0
+        multiplicity: int | None = None
+        name: str = "hopeless"
+
+        def label(self, atoms):
+            raise LabelFailed("no hope")
+
+        def element_energy(self, symbol):
+            return 0.0
+
+    store = LabelStore(tmp_path / "none.db", "hopeless")
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(JobFailed, match=r"50 random starts in a row failed.*no hope"),
+    ):
+        run_starts(store, plan_starts({"B3": 1}), Hopeless(), n_labels=4, executor=executor, workers=1)
+    assert len(store.failures()) >= 50
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"formulas": ("B3-",), "multiplicity": 2}, "multiplicity 2 is impossible for B3 .*it must be odd, 1 to 17"),
+        ({"formulas": ("B4", "B3"), "multiplicity": 1}, "impossible for B3"),
+        ({"multiplicity": 2}, "multiplicity 2 is impossible"),
+        ({"formulas": ("B3",), "multiplicity": 40}, "even, 2 to 16"),
+        ({"formulas": ("B3",), "charge": 15}, "leaves B3 without electrons"),
+    ],
+)
+def test_electrons_that_formulas_cannot_have_are_refused_before_anything(asked, says):
+    with pytest.raises(InputError, match=says):
+        LabelRequest(**asked)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.table import Table
 
 from iia_calc.cli.views.isomers import plain_table
-from iia_calc.relax.files import RelaxedFile
+from iia_calc.relax.files import IN_PIECES, RelaxedFile
 from search.geometry.composition import Composition
 
 
@@ -23,7 +23,7 @@ def relaxed_table(relaxed: RelaxedFile) -> Table:
             f"{result.fmax:.4f}",
             str(result.n_steps),
             Composition.parse(result.atoms).formula,
-            result.reason + (", in pieces" if result.fragmented else ""),
+            result.reason + (", in pieces" if result.fragmented and result.reason != IN_PIECES else ""),
         )
     return rows
 
