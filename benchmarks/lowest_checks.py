@@ -24,7 +24,7 @@ from lowest_minima import Lowest, gather, lowest_of, read_table
 
 from iia_calc.common.files import write_frames
 from iia_calc.confirm.levels import dft_level
-from iia_calc.confirm.relaxation import CONVERGED, StoredRelaxation, start_name
+from iia_calc.confirm.relaxation import CONVERGED, StoredRelaxation, alike, start_name
 from iia_calc.confirm.vibrations import hessian_from_plain, normal_modes
 from iia_calc.isomers.checked import SPINS, TABLE, Checked, OtherSpin, checks_of, read_checks, write_checks
 from iia_calc.labels.dft.electronic import next_multiplicity
@@ -83,13 +83,13 @@ class Checks:
         write_checks(self.out, self.level.name, self.checks)
 
     def _descend(self, entry: Lowest) -> Lowest:
-        """The lower of the two minima that a saddle falls to, both ways along its softest mode."""
+        """The lower of the two minima that a saddle falls to, both ways along its softest mode, or one of mirror images."""
         saddle, formula = entry.item.atoms, entry.composition.formula
         if "softest" not in saddle.arrays:
             saddle.arrays["softest"] = normal_modes(saddle, hessian_from_plain(hessian_of(self.level, saddle)))[1][0]
-        ends = []
-        for sign in (1, -1):
-            moved = Atoms(saddle.numbers, saddle.positions + sign * PUSH * saddle.arrays["softest"])
+        ends: list[LabelledStructure] = []
+        ways = [Atoms(saddle.numbers, saddle.positions + sign * PUSH * saddle.arrays["softest"]) for sign in (1, -1)]
+        for moved in ways[:1] if alike(*ways) else ways:
             if (end := self._relax(moved, self.level)) is not None:
                 ends.append(end)
         if not ends:

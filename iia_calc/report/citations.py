@@ -39,7 +39,8 @@ def methods_sentence(findings: Findings) -> str:
     method = settings.get("method") or "basin hopping and bee colony on islands"
     text = (
         f"Isomers of {findings.formula} were searched with SchNet-IIA {version} ({method}, seed {settings['seed']}, "
-        f"{counts.get('n_quenches', findings.n_sound):,} relaxations, {len(findings.isomers):,} distinct minima)"
+        f"{counts.get('n_quenches', findings.n_sound):,} relaxations, "
+        f"{len(findings.isomers):,} distinct {'minimum' if len(findings.isomers) == 1 else 'minima'})"
     )
     if findings.model:
         text += (

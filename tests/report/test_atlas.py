@@ -125,3 +125,5 @@ def test_places_and_broken_tables(folder, tmp_path):
 
 def test_works_of_literature_in_one_line():
     assert in_one_line("zhai-b12") == "Zhai et al., Nat. Mater. 2003, 2, 827–833"
+    assert in_one_line("libcint") == "Sun, J. Comput. Chem. 2015, 36, 1664–1671"
+    assert in_one_line("ase").startswith("Larsen et al., ")

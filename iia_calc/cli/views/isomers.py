@@ -119,7 +119,8 @@ def summary(found: IsomerSearch) -> str:
         if count
     ]
     return (
-        f"{with_subscripts(result.formula)}: {len(found.isomers)} distinct minima ({kinds or 'none'}) "
+        f"{with_subscripts(result.formula)}: {len(found.isomers)} distinct "
+        f"{'minimum' if len(found.isomers) == 1 else 'minima'} ({kinds or 'none'}) "
         f"from {result.n_quenches} quenches{' (' + ', '.join(lost) + ')' if lost else ''}, {result.method}, "
         f"{starts_in_words(found)}"
         f"seed {result.seed}; {STOPPED[result.stopped_by]}"

@@ -9,7 +9,7 @@ from pathlib import Path
 from iia_calc.common.files import write_text
 from iia_calc.properties.figures import draw_populations
 from iia_calc.properties.symmetry import TOLERANCE
-from iia_calc.report.paper.citations import bibliography
+from iia_calc.report.paper.citations import bibliography, in_one_line
 from iia_calc.report.paper.content import PaperSystem, read_system
 from iia_calc.report.paper.methods import Cite, methods_paragraphs
 from iia_calc.report.paper.tables import caption, latex, latex_table, markdown_table, notes, xyz_block
@@ -103,7 +103,7 @@ def _markdown(
             parts.append("\n".join(f"- {doubt}" for doubt in doubts) + "\n")
         parts += ["### Methods\n", "\n\n".join(methods_paragraphs(system, tolerance, cite)) + "\n"]
         parts += ["### Structures\n", "```text\n" + "\n".join(map(xyz_block, system.isomers)) + "```\n"]
-    listed = "\n".join(f"{k}. `{key}` in references.bib" for k, key in enumerate(keys, 1))
+    listed = "\n".join(f"{k}. {in_one_line(key)} (`{key}` in references.bib)" for k, key in enumerate(keys, 1))
     return "\n".join([*parts, "## References\n", listed, ""])
 
 

@@ -18,10 +18,11 @@ def works() -> dict[str, str]:
 
 
 def in_one_line(key: str) -> str:
-    """A work as text: first author, journal, year, volume, pages."""
+    """A work as text: authors, journal, year, volume, pages."""
     field = dict(re.findall(r"^  (\w+) = \{+(.*?)\}+,?$", works()[key], re.MULTILINE))
-    first, pages = field["author"].split(",")[0], field["pages"].replace("--", "–")
-    return f"{first} et al., {field['journal']} {field['year']}, {field['volume']}, {pages}"
+    authors = [author.split(",")[0] for author in field["author"].split(" and ")]
+    names = " and ".join(authors) if len(authors) < 3 and "others" not in authors else f"{authors[0]} et al."
+    return f"{names}, {field['journal']} {field['year']}, {field['volume']}, {field['pages'].replace('--', '–')}"
 
 
 def works_of_level(name: str) -> list[str]:

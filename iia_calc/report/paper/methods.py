@@ -29,7 +29,8 @@ def _search(system: PaperSystem, cite: Cite) -> str:
     text = f"Isomers of {system.formula} were searched with SchNet-IIA{version} {cite('schnet-iia')} "
     text += "by " + " and ".join(f"{METHODS.get(method, method)}{_cited(method, cite)}" for method in methods)
     if "n_quenches" in counts:
-        text += f": {counts['n_quenches']} relaxations gave {counts.get('n_minima', 'several')} distinct minima"
+        text += f": {counts['n_quenches']} relaxations gave {counts.get('n_minima', 'several')} distinct "
+        text += "minimum" if counts.get("n_minima") == 1 else "minima"
     if "seed" in settings:
         text += f" (seed {settings['seed']}, {islands} island{'s' if islands > 1 else ''}, "
         text += f"largest force {settings.get('fmax', 0.005)} eV/Å)"
