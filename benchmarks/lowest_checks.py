@@ -83,7 +83,7 @@ class Checks:
         write_checks(self.out, self.level.name, self.checks)
 
     def _descend(self, entry: Lowest) -> Lowest:
-        """The lower of the two minima that a saddle falls to, both ways along its softest mode, or one of mirror images."""
+        """The lower of the minima that a saddle falls to along its softest mode, either way."""
         saddle, formula = entry.item.atoms, entry.composition.formula
         if "softest" not in saddle.arrays:
             saddle.arrays["softest"] = normal_modes(saddle, hessian_from_plain(hessian_of(self.level, saddle)))[1][0]
