@@ -88,7 +88,7 @@ def _pyscf() -> Any:
     try:
         return import_pyscf()
     except ImportError as error:
-        raise MissingPackage("--dft needs PySCF: pip install '.[dft]' in the folder of SchNet-IIA") from error
+        raise MissingPackage("DFT needs PySCF: pip install '.[dft]' in the folder of SchNet-IIA") from error
 
 
 def _placeholder(composition: Composition) -> Atoms:
