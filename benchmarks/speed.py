@@ -5,8 +5,7 @@
 All networks are fitted to the same GFN1-xTB labels first (kept in --fits): an evaluation takes as long with any
 weights, but how many of them a relaxation needs depends on the surface. Ours are the paper's (attention and SMU, 128
 features, 5 blocks) and that of the shipped default; SchNetPack's are plain SchNet, of the paper's size, and PaiNN of
-its example. Ratios hold
-within one run. Four sections, printed as Markdown.
+its example. Ratios hold within one run. Four sections, printed as Markdown.
 
 1  Energy and forces of one SeB20. IIACalculator against SpkCalculator with SchNetPack's fastest neighbour list. They
    take turns: one call to warm up, a few that count, so that whatever else the machine does hits both. The fastest
@@ -16,7 +15,7 @@ within one run. Four sections, printed as Markdown.
    with SpkCalculator in a loop, and torch-sim's optimisers on our potential where it is installed. The core repulsion
    is the same for all. Beside the times (on the clock, and of the processor, which other programs on the machine
    change less): evaluations, the mean energy of the ends above free atoms on the surface that was relaxed on, and on
-   GFN1-xTB (where tblite is installed), one judge for all.
+   GFN1-xTB (where tblite is installed), one judge for all; of how many, where its SCC doesn't converge.
 
 3  Atom·steps per second of the batched relaxation's evaluations at batch 1, 64 and 1024, on the CPU and on the GPU
    where there is one, and how far the two devices' energies and forces are apart.
@@ -140,7 +139,9 @@ def judged(outcome: Outcome) -> str:
             energies.append(level.label(atoms).energy - free)
         except LabelFailed:
             continue
-    return f"{np.mean(energies):.2f}" + (f" ({len(energies)})" if len(energies) < len(outcome.ends) else "")
+    if not energies:
+        return "none"
+    return f"{np.mean(energies):.2f}" + (f" (of {len(energies)})" if len(energies) < len(outcome.ends) else "")
 
 
 def throughput(fits: Fits, batches: tuple[int, ...], seconds: float) -> list[str]:
@@ -179,12 +180,15 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of all programs")
     parser.add_argument("--quick", action="store_true", help="short fits and few structures; not for quoting")
     parser.add_argument("--sections", type=int, nargs="+", default=[1, 2, 3, 4], choices=[1, 2, 3, 4])
+    parser.add_argument("--count", type=int, default=3000, help="labels of the fits")
+    parser.add_argument("--epochs", type=int, default=2, help="of the fits")
+    parser.add_argument("--relaxations", type=int, default=64, help="of each program in section 2")
     parser.add_argument("--labels", type=Path, default=storage.models_folder() / "labels/gfn1-xtb-0.npz.xz")
     parser.add_argument("--fits", type=Path, default=Path("runs/speed"), help="where the fitted networks are kept")
     parser.add_argument("--figure", type=Path, help="draw section 4 here")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    count, epochs = (200, 1) if options.quick else (3000, 2)
+    count, epochs = (200, 1) if options.quick else (options.count, options.epochs)
     fits = EqualFits(options.labels, count, epochs, options.fits).all()
     gpu = f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""
     print(
@@ -193,7 +197,7 @@ def main() -> None:
     )
     parts = (
         lambda: one_cluster(fits, 20 if options.quick else 300),
-        lambda: relaxations(fits, 2 if options.quick else 64),
+        lambda: relaxations(fits, 2 if options.quick else options.relaxations),
         lambda: throughput(fits, (1, 64) if options.quick else (1, 64, 1024), 0.5 if options.quick else 4.0),
         lambda: cost_by_size(fits, 0.3 if options.quick else 4.0, options.figure),
     )

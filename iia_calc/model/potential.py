@@ -260,7 +260,8 @@ class Potential(nn.Module):
         if key in self._pairs:
             self._pairs.move_to_end(key)
         else:
-            self._pairs[key] = ClusterPairs(sizes, device)
+            with torch.inference_mode(False):  # a training may be the next to use it
+                self._pairs[key] = ClusterPairs(sizes, device)
             while len(self._pairs) > 16:
                 self._pairs.popitem(last=False)
         return self._pairs[key]

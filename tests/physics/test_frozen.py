@@ -137,3 +137,21 @@ def test_what_merging_does_not_cover_is_computed_as_it_was_trained():
         assert not FrozenNetwork.covers(potential.settings)
         potential(*flat([random_cluster(3)]))
         assert potential._frozen_cache is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_results_are_plain_tensors_and_leave_layouts_for_training(dtype):
+    """An evaluation runs in inference mode; nothing of that is left in what it returns or in what it keeps."""
+    Z, R, batch = flat([random_cluster(6)], dtype)
+    potential = small_potential(dtype=dtype, kind="vectors", angular=1, attention=None)
+    with torch.inference_mode():
+        inside = potential(Z, R, batch)
+    prediction = potential(Z, R, batch)
+    torch.testing.assert_close(inside.forces, prediction.forces, rtol=0, atol=0)
+    energies, forces = potential.evaluate(potential.pairs_of(R, batch), Z, R)
+    assert not any(tensor.is_inference() for tensor in (energies, forces, prediction.energy, prediction.forces))
+    forces.add_(1.0)
+    potential.requires_grad_(True).train()
+    r = R.clone().requires_grad_(True)
+    potential.atomic_energies(Z, r, batch).sum().backward()  # on the layout of the evaluations
+    torch.testing.assert_close(-r.grad, prediction.forces, rtol=1e-4, atol=1e-5)

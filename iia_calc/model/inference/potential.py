@@ -63,14 +63,14 @@ class FrozenPotential:
         self.network, self.repulsion, self.isolated = network, repulsion, isolated
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[_Part]] | None = None
 
-    @torch.no_grad()
     def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Z [n_atoms], R [n_atoms, 3] Å -> [n_atoms] eV, [n_atoms, 3] eV/Å."""
-        parts = self._parts(pairs, Z)
-        if len(parts) == 1:
-            return self._evaluate(parts[0], R)
-        energies, forces = zip(*(self._evaluate(part, R[part.start : part.stop]) for part in parts), strict=True)
-        return torch.cat(energies), torch.cat(forces)
+        with torch.no_grad():
+            parts = self._parts(pairs, Z)
+        with torch.inference_mode():  # a tenth less for one cluster than without gradients alone
+            each = [self._evaluate(part, R[part.start : part.stop]) for part in parts]
+        energies, forces = zip(*each, strict=True)
+        return torch.cat(energies), torch.cat(forces)  # plain tensors again, which callers may change
 
     def _parts(self, pairs: ClusterPairs, Z: torch.Tensor) -> list[_Part]:
         version = 0 if Z.is_inference() else Z._version

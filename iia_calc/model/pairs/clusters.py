@@ -75,7 +75,8 @@ class Pairs:
 
     def _constants(self, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
         if dtype not in self._typed:
-            self._typed[dtype] = self._sign.to(dtype), self._others.to(dtype), self._real.to(dtype)
+            with torch.inference_mode(False):  # a training may be the next to use them
+                self._typed[dtype] = self._sign.to(dtype), self._others.to(dtype), self._real.to(dtype)
         return self._typed[dtype]
 
     def real(self, dtype: torch.dtype) -> torch.Tensor:
@@ -257,8 +258,9 @@ class ClusterPairs(Pairs):
     def _far(self, dtype: torch.dtype) -> torch.Tensor:
         """[B, N, N] 0 for a neighbour, else far beyond any cutoff, Å²."""
         if dtype not in self._beyond:
-            empty = (self._sign == 0).view(self.n_structures, self.n_slots, self.n_slots)
-            self._beyond[dtype] = 1e6 * empty.to(dtype)
+            with torch.inference_mode(False):
+                empty = (self._sign == 0).view(self.n_structures, self.n_slots, self.n_slots)
+                self._beyond[dtype] = 1e6 * empty.to(dtype)
         return self._beyond[dtype]
 
     def parts(self, slots: int) -> list[ClusterPairs]:
