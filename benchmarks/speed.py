@@ -20,7 +20,7 @@ its example. Ratios hold within one run. Four sections, printed as Markdown.
 3  Atom·steps per second of the batched relaxation's evaluations at batch 1, 64 and 1024, on the CPU and on the GPU
    where there is one, and how far the two devices' energies and forces are apart.
 
-4  Atom·steps per second against the number of atoms; --figure draws it.
+4  Atom·steps per second of processor time, on one thread, against the number of atoms; --figure draws it.
 """
 
 from __future__ import annotations
