@@ -23,6 +23,7 @@ from iia_calc.common.electrons import (
 )
 from iia_calc.common.structures import COINCIDENT, Accepts
 from iia_calc.model import storage
+from iia_calc.model.card import Card
 from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
@@ -92,9 +93,9 @@ class IIACalculator(Calculator):
             self.implemented_properties = [*self.implemented_properties, *SPREAD]
 
     @property
-    def card(self) -> storage.Card | None:
+    def card(self) -> Card | None:
         """What the model says of itself."""
-        card: storage.Card | None = self.model.card
+        card: Card | None = self.model.card
         return card
 
     @property

@@ -30,6 +30,9 @@ def train(
     labels: Annotated[list[Path], typer.Argument(help="Label databases (made by iia label).")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder of the model; OUT-fit beside it holds the fit.")],
     test: Annotated[list[Path] | None, typer.Option(help="Labels of other starts, for the card's errors.")] = None,
+    test_batch: Annotated[
+        list[str] | None, typer.Option(help="Of TEST: labels of this batch alone; may be given often.")
+    ] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Model to start from (name or folder).")] = None,
     members: Annotated[int, typer.Option(help="Members of the committee.")] = 1,
     kind: Annotated[
@@ -61,6 +64,9 @@ def train(
     target_level: Annotated[
         str | None, typer.Option(help="With labels of several levels: part of the name of the one to be fitted.")
     ] = None,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Fit nothing: measure anew what the expected errors of OUT are worth.")
+    ] = False,
     notes: Annotated[str, typer.Option(help="Kept in the card.")] = "",
 ) -> None:
     """Fit a SchNet-IIA to labels with SchNetPack and Lightning, and save it with its card.
@@ -75,7 +81,8 @@ def train(
 
     request = _request(options)
     errors = build_potential(request)
-    save_settings(out)
+    if not recalibrate:
+        save_settings(out)
     if errors:
         output().print(error_table(errors, f"{out.name} on held-out structures near minima"))
     output().print(f"saved {out}: {errors_in_words(errors)}")
@@ -105,6 +112,7 @@ def _request(options: Mapping[str, Any]) -> BuildRequest:
         options,
         labels=tuple(options["labels"]),
         test=tuple(options["test"] or ()),
+        test_batch=tuple(options["test_batch"] or ()),
         network=network,
         training=build(TrainingSettings, options),
     )

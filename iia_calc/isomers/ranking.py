@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 from ase import Atoms
 
 from iia_calc.isomers.known import KnownMinimum, match_known
@@ -14,9 +13,6 @@ from search.geometry.shape import DopantBonds, dopant_bonds, shape_of
 
 if TYPE_CHECKING:
     from iia_calc.model.committee import Committee
-
-COMPARED = 500
-"""Isomers whose differences from the lowest are given an error: all members are asked about each."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +28,8 @@ class Isomer:
     bonds : of each dopant atom.
     error : expected error of the energy, eV: two thirds of the energies held out of the training were wrong by less;
         None without a committee.
-    relative_error : of `relative`, eV: the standard deviation of the members' differences, times the calibration's
-        `energy_factor`. That factor was fitted to total energies; on differences of isomers it was not tested.
+    relative_error : expected error of `relative`, eV, from the expected errors of both energies
+        (`Calibration.difference_std`).
     times_found, first_quench : how many quenches ended here, and the first that did.
     known_region : whether the committee can judge this structure; None without one.
     known : the known DFT minimum that this is, if it is one.
@@ -72,11 +68,10 @@ def rank_isomers(
 
     Parameters
     ----------
-    committee : asked about the differences between isomers, and what it knows; None leaves these out.
+    committee : its calibration says the errors of differences, and what it knows; None leaves these out.
     known : DFT minima of this composition.
     """
     energies = [float(atoms.get_potential_energy()) for atoms in minima]
-    spread = [] if committee is None else relative_deviations(committee, minima[:COMPARED])
     calibration = None if committee is None else committee.calibration
     matches = match_known(minima, known)
     isomers = []
@@ -85,6 +80,10 @@ def rank_isomers(
         known_region = None
         if calibration is not None and error is not None and of_forces is not None:
             known_region = calibration.known_region(len(atoms), error, of_forces)
+        lowest = minima[0].info.get("energy_std")
+        of_difference = None
+        if calibration is not None and error is not None and lowest is not None:
+            of_difference = calibration.difference_std(lowest, error) if k else 0.0
         match = matches.get(k)
         isomers.append(
             Isomer(
@@ -97,28 +96,9 @@ def rank_isomers(
                 error=error,
                 times_found=int(atoms.info["times_found"]),
                 first_quench=int(atoms.info["first_quench"]),
-                relative_error=calibration.energy_factor * spread[k] if calibration and k < len(spread) else None,
+                relative_error=of_difference,
                 known_region=known_region,
                 known=match,
             )
         )
     return isomers
-
-
-def relative_deviations(committee: Committee, minima: Sequence[Atoms], batch_size: int = 64) -> list[float]:
-    """Standard deviation over the members, eV, of each structure's energy above the first one."""
-    import torch
-
-    device, dtype = committee.device, committee.dtype
-    parts = []
-    for begin in range(0, len(minima), batch_size):
-        part = minima[begin : begin + batch_size]
-        Z = torch.as_tensor(np.concatenate([a.numbers for a in part]), dtype=torch.int64, device=device)  # [n_atoms]
-        R = torch.as_tensor(np.concatenate([a.positions for a in part]), dtype=dtype, device=device)  # [n_atoms, 3]
-        sizes = torch.tensor([len(a) for a in part], device=device)
-        batch = torch.arange(len(part), device=device).repeat_interleave(sizes)  # [n_atoms]
-        parts.append(torch.stack([member(Z, R, batch).energy for member in committee.members]))
-    if not parts:
-        return []
-    energies = torch.cat(parts, dim=1).double()  # [n_members, n_structures]
-    return [float(s) for s in (energies - energies[:, :1]).std(0)]

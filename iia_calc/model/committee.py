@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from iia_calc.model.calibration import Calibration
+from iia_calc.model.label_distance import LabelDistance, mean_features
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.potential import Potential
 from search.errors import InputError
@@ -19,8 +20,9 @@ class CommitteePrediction(NamedTuple):
     """Means over the members, as in `Prediction`, and the errors to expect.
 
     energy_std [n_structures] eV, forces_std [n_atoms] eV/Å: what the committee's `Calibration` makes of the sample
-    standard deviation (M - 1) of the members' energies, and of the root of the summed variances of an atom's three
-    force components. Uncalibrated these are the deviations themselves.
+    standard deviation (M - 1) of the members' energies, the distance from the nearest label where it is known, and of
+    the root of the summed variances of an atom's three force components. Uncalibrated these are the deviations
+    themselves.
     """
 
     energy: torch.Tensor
@@ -34,9 +36,19 @@ class Committee(nn.Module):
     """Two or more potentials of the same elements and cutoff; the first is the leader.
 
     Searches run on the leader, one member's price, and ask all members about what they found.
+
+    Parameters
+    ----------
+    calibration : what the spread is worth; None leaves it as it is.
+    distance : from the nearest label, as the leader's network sees it; None where nobody has measured.
     """
 
-    def __init__(self, members: Sequence[Potential], calibration: Calibration | None = None):
+    def __init__(
+        self,
+        members: Sequence[Potential],
+        calibration: Calibration | None = None,
+        distance: LabelDistance | None = None,
+    ):
         super().__init__()
         if len(members) < 2:
             raise InputError(f"a committee needs at least two members, not {len(members)}")
@@ -46,7 +58,8 @@ class Committee(nn.Module):
                 raise InputError("the members of a committee must share cutoff, elements and element energies")
         self._members = nn.ModuleList(members)
         self.calibration = calibration or Calibration()
-        self.card: Any = None  # the storage.Card of a loaded model
+        self.distance = distance
+        self.card: Any = None  # the Card of a loaded model
 
     @property
     def members(self) -> list[Potential]:
@@ -90,20 +103,32 @@ class Committee(nn.Module):
         pairs = self.leader.pairs_of(R, batch)
         return self.spread(pairs, Z, pairs.centred(R))
 
-    def spread(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> CommitteePrediction:
-        """All members on a layout made before, without checks."""
+    def spread(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor, measure: bool = True) -> CommitteePrediction:
+        """All members on a layout made before, without checks.
+
+        measure : the distance from the nearest label counts in `energy_std`; False saves its time.
+        """
         each = [member.evaluate(pairs, Z, R) for member in self.members]
         atomic = torch.stack([energies for energies, _ in each]).double()  # [M, n_atoms]
         forces = torch.stack([f for _, f in each])  # [M, n_atoms, 3]
         totals = torch.stack([pairs.sum_structures(energies) for energies in atomic])  # [M, n_structures]
         mean = atomic.mean(0) + self.leader.reference(Z)
+        distance = self.label_distance(pairs, Z, R) if measure else None
         return CommitteePrediction(
             energy=pairs.sum_structures(mean),
             forces=forces.mean(0),
             atomic_energies=mean,
-            energy_std=self.calibration.energy_std(totals.std(0), torch.tensor(pairs.sizes, device=totals.device)),
+            energy_std=self.calibration.energy_std(totals.std(0), pairs.counts, distance),
             forces_std=self.calibration.forces_std(forces.var(0).sum(-1).sqrt()),
         )
+
+    def label_distance(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> torch.Tensor | None:
+        """Distance [n_structures] from the nearest label, no unit; None where nobody has measured. As `spread`."""
+        if self.distance is None or self.calibration.distance_factor == 0.0:
+            return None
+        means = mean_features(self.leader.features(pairs, Z, R), pairs)
+        found: torch.Tensor = self.distance(means).double()
+        return found
 
     def evaluate(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Mean atomic interaction energies and forces, as `Potential.evaluate`."""

@@ -87,7 +87,7 @@ class Potential(nn.Module):
         self._isolated_cache: torch.Tensor | None = None
         self._frozen_cache: FrozenPotential | None = None
         self._pairs: OrderedDict[tuple[Any, ...], ClusterPairs] = OrderedDict()
-        self.card: Any = None  # the storage.Card of a loaded model
+        self.card: Any = None  # the Card of a loaded model
 
     @property
     def leader(self) -> Potential:
@@ -203,17 +203,26 @@ class Potential(nn.Module):
         self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor, repulsion: bool = True
     ) -> torch.Tensor:
         """Atomic energies [n_atoms], eV, less those of isolated atoms, on a layout made before."""
-        Z_i, Z_j = Z.index_select(0, pairs.first), Z.index_select(0, pairs.second)  # [P]
         vectors = pairs.vectors(R)  # [P, 3]
         distances = vectors.square().sum(-1).clamp_min(1e-8).sqrt()  # [P]
-        seen = self.repulsion.saturate(Z_i, Z_j, distances)  # [P]
-        directions = vectors / distances[:, None] if self.settings.angular else None  # [P, 3]
-        x = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
-        energies = self.above_isolated(x.index_select(0, pairs.atoms), Z)  # [n_atoms]
+        energies = self.above_isolated(self._features(pairs, Z, vectors, distances), Z)  # [n_atoms]
         if repulsion:
-            per_pair = self.repulsion(Z_i, Z_j, distances)  # [P]
+            per_pair = self.repulsion(Z.index_select(0, pairs.first), Z.index_select(0, pairs.second), distances)
             energies = energies + 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
         return energies
+
+    @torch.no_grad()
+    def features(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor) -> torch.Tensor:
+        """What the network makes of each atom: [n_atoms, F], which the head reads. Arguments as in `evaluate`."""
+        vectors = pairs.vectors(R.detach().to(self.dtype))  # [P, 3]
+        return self._features(pairs, Z, vectors, vectors.square().sum(-1).clamp_min(1e-8).sqrt())
+
+    def _features(self, pairs: Pairs, Z: torch.Tensor, vectors: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
+        """As `features`, differentiable, from the pairs' vectors [P, 3] and distances [P], Å."""
+        seen = self.repulsion.saturate(Z.index_select(0, pairs.first), Z.index_select(0, pairs.second), distances)
+        directions = vectors / distances[:, None] if self.settings.angular else None  # [P, 3]
+        x: torch.Tensor = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
+        return x.index_select(0, pairs.atoms)
 
     def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
         """The head's energies of features x [n_atoms, F], eV, less those of isolated atoms: [n_atoms]."""

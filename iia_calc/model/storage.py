@@ -8,10 +8,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,140 +19,29 @@ from safetensors.torch import save as to_bytes
 
 from iia_calc.common.files import replacing, write_json
 from iia_calc.model.calibration import Calibration
+from iia_calc.model.card import FORMAT, TRAINERS, Card, ModelError
 from iia_calc.model.committee import Committee
+from iia_calc.model.label_distance import LabelDistance
 from iia_calc.model.network import NetworkSettings, RepulsionSettings
 from iia_calc.model.potential import Potential
-from search.errors import InputError
 
-FORMAT = 1
-UNITS = {"energy": "eV", "length": "Å", "forces": "eV/Å"}
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".model")
 
 
-class ModelError(InputError):
-    """A folder that is not a model, or not a sound one."""
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a model is. The first block is derived when it is saved; the second is for the trainer to say.
-
-    Attributes
-    ----------
-    elements, cutoff (Å), units : what it takes and gives.
-    network, repulsion, element_energies (eV) : everything but the weights.
-    members : weights files, leader first, each with its sha256.
-    level_of_theory : of the labels, in full.
-    charge : of every label, e.
-    spin : "lowest" (singlet, or doublet for odd electron counts), or a multiplicity.
-    label_counts : labels of this level of theory by formula.
-    fitted_together : labels by formula of each further level of theory that was fitted in the same fit.
-    data_hash : sha256 of the labels.
-    held_out_errors : by formula, e.g. {"SeB16": {"energy_mae_meV_per_atom": 31.0, ...}}.
-    calibration : of a committee, what its spread is worth (`model.calibration.Calibration`).
-    """
-
-    name: str
-    elements: list[str]
-    cutoff: float
-    network: dict[str, Any]
-    repulsion: dict[str, Any]
-    element_energies: dict[str, float]
-    members: list[dict[str, str]]
-    code_version: str
-    level_of_theory: str
-    charge: int = 0
-    spin: str | int = "lowest"
-    label_counts: dict[str, int] = field(default_factory=dict)
-    fitted_together: dict[str, dict[str, int]] = field(default_factory=dict)
-    data_hash: str = ""
-    held_out_errors: dict[str, dict[str, float]] = field(default_factory=dict)
-    calibration: dict[str, Any] = field(default_factory=dict)
-    notes: str = ""
-    units: dict[str, str] = field(default_factory=lambda: dict(UNITS))
-    format: int = FORMAT
-
-    @classmethod
-    def from_dict(cls, data: object, where: str = "card") -> Card:
-        """Read and check; ModelError says which key is wrong and how."""
-        if not isinstance(data, Mapping):
-            raise ModelError(f"{where} is not a JSON object")
-        if data.get("format") != FORMAT:
-            raise ModelError(
-                f"{where} has format {data.get('format')!r}; this version reads format {FORMAT}, another may read it"
-            )
-        names = {f.name for f in fields(cls)}
-        if unknown := sorted(set(data) - names):
-            raise ModelError(f"{where} has unknown keys {', '.join(unknown)}; there are {', '.join(sorted(names))}")
-        if missing := sorted(REQUIRED - set(data)):
-            raise ModelError(f"{where} lacks {', '.join(missing)}")
-        for key, kinds in KINDS.items():
-            if key in data and (not isinstance(data[key], kinds) or isinstance(data[key], bool)):
-                raise ModelError(f"{where}: {key} must be {_words(kinds)}, not {data[key]!r}")
-        if bare := sorted(set(data["elements"]) - set(data["element_energies"])):
-            raise ModelError(f"{where} has no element energy for {', '.join(bare)}")
-        if data.get("units", UNITS) != UNITS:
-            raise ModelError(f"{where}: units must be {UNITS}, not {data['units']}")
-        if not data["members"] or not all(set(m) == {"file", "sha256"} for m in data["members"]):
-            raise ModelError(f"{where}: members must be a list of at least one {{file, sha256}}")
-        return cls(**data)
-
-
-REQUIRED = {
-    "name",
-    "elements",
-    "cutoff",
-    "network",
-    "repulsion",
-    "element_energies",
-    "members",
-    "code_version",
-    "level_of_theory",
-}
-KINDS: dict[str, tuple[type, ...]] = {
-    "name": (str,),
-    "elements": (list,),
-    "cutoff": (int, float),
-    "network": (dict,),
-    "repulsion": (dict,),
-    "element_energies": (dict,),
-    "members": (list,),
-    "code_version": (str,),
-    "level_of_theory": (str,),
-    "charge": (int,),
-    "spin": (str, int),
-    "label_counts": (dict,),
-    "fitted_together": (dict,),
-    "data_hash": (str,),
-    "held_out_errors": (dict,),
-    "calibration": (dict,),
-    "notes": (str,),
-    "units": (dict,),
-}
-TRAINERS = (
-    "name",
-    "level_of_theory",
-    "charge",
-    "spin",
-    "label_counts",
-    "fitted_together",
-    "data_hash",
-    "held_out_errors",
-    "calibration",
-    "notes",
-)
-
-
-def _words(kinds: tuple[type, ...]) -> str:
-    return " or ".join(kind.__name__ for kind in kinds)
-
-
-def save(path: str | Path, potentials: Potential | Committee | Sequence[Potential], card: Mapping[str, object]) -> Card:
+def save(
+    path: str | Path,
+    potentials: Potential | Committee | Sequence[Potential],
+    card: Mapping[str, object],
+    distance: LabelDistance | None = None,
+    distance_level: str = "",
+) -> Card:
     """Write a potential, or a committee with its leader first, to the folder `path`.
 
     `card` is the trainer's part: `level_of_theory`, and as known `name` (else the folder's), `charge`,
-    `spin`, `label_counts`, `data_hash`, `held_out_errors`, `calibration`, `notes`. The rest is taken
+    `spin`, `label_counts`, `fitted_together`, `data_hash`, `held_out_errors`, `calibration`, `notes`. The rest is taken
     from the potentials. The card is written last, so a folder with a card is complete.
+
+    distance : of a committee, from the nearest label; `distance_level` is the level of theory of these labels.
     """
     if isinstance(potentials, Potential):
         potentials = [potentials]
@@ -174,6 +62,12 @@ def save(path: str | Path, potentials: Potential | Committee | Sequence[Potentia
         with replacing(file) as part:
             part.write_bytes(to_bytes(weights))  # save_file would let nobody but its owner read it
         members.append({"file": file.name, "sha256": _sha256(file)})
+    measured = {}
+    if distance is not None:
+        file = path / "label-distance.safetensors"
+        with replacing(file) as part:
+            part.write_bytes(to_bytes({key: value.cpu().contiguous() for key, value in distance.state_dict().items()}))
+        measured = {"file": file.name, "sha256": _sha256(file), "level_of_theory": distance_level}
     full = Card.from_dict(
         {
             "name": path.name,
@@ -185,6 +79,7 @@ def save(path: str | Path, potentials: Potential | Committee | Sequence[Potentia
             "repulsion": first.repulsion.settings.as_dict(),
             "element_energies": first.element_energies,
             "members": members,
+            "distance": measured,
             "code_version": code_version(),
         }
     )
@@ -224,7 +119,13 @@ def load(
         potentials.append(potential.to(device=device, dtype=dtype).freeze())
     if len(potentials) == 1:
         return potentials[0]
-    committee = Committee(potentials, Calibration.from_card(card.calibration)).freeze()
+    distance = None
+    if card.distance:
+        measured = _weights(path, card.distance["file"], card.distance["sha256"])
+        if set(measured) != {"centre", "axes", "points"}:
+            raise ModelError(f"{path / card.distance['file']} holds {', '.join(measured)}; it must be a LabelDistance")
+        distance = LabelDistance(**measured).to(device=device)
+    committee = Committee(potentials, Calibration.from_card(card.calibration), distance).freeze()
     committee.card = card
     return committee
 

@@ -145,7 +145,7 @@ class PotentialRelaxer:
         """Ends of the quenches that have left what the committee agrees on."""
         if self.forces_std_limit is None or not (rows := batch.due(WATCH)):
             return []
-        spread = self._spread(batch.frames(rows))
+        spread = self._spread(batch.frames(rows), measure=False)
         return batch.stop(
             [row for row, (_, forces) in zip(rows, spread, strict=True) if forces > self.forces_std_limit], "uncertain"
         )
@@ -163,8 +163,13 @@ class PotentialRelaxer:
             done[k] = uncertain_beyond(self.forces_std_limit, measured)
         return done
 
-    def _spread(self, frames: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[tuple[float, float]]:
-        """Expected errors of the energy, eV, and of the worst atom's force, eV/Å, of each (numbers, positions)."""
+    def _spread(
+        self, frames: Sequence[tuple[np.ndarray, np.ndarray]], measure: bool = True
+    ) -> list[tuple[float, float]]:
+        """Expected errors of the energy, eV, and of the worst atom's force, eV/Å, of each (numbers, positions).
+
+        measure : False where only forces count (`Committee.spread`).
+        """
         committee = self.committee
         assert committee is not None
         found: list[tuple[float, float]] = []
@@ -174,7 +179,7 @@ class PotentialRelaxer:
             pairs = self.leader.cluster_pairs(tuple(len(numbers) for numbers, _ in part))
             Z = torch.as_tensor(np.concatenate([z for z, _ in part]), dtype=torch.int64, device=device)
             R = torch.as_tensor(np.concatenate([r for _, r in part]), dtype=dtype, device=device)
-            spread = committee.spread(pairs, Z, R)
+            spread = committee.spread(pairs, Z, R, measure)
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
             found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
         return found

@@ -14,15 +14,15 @@ import torch
 from iia_calc.common.device import checked_device
 from iia_calc.common.pools import process_pool
 from iia_calc.labels.npz import open_labels
-from iia_calc.labels.store import LabelledStructure
+from iia_calc.labels.store import LabelledStructure, in_batches
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
-from iia_calc.training.calibrate import calibrate
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
 from iia_calc.training.levels import LevelPotential
+from iia_calc.training.recalibrate import calibrated, recalibrate
 from search.errors import InputError
 from search.geometry.composition import Composition
 
@@ -37,10 +37,12 @@ class BuildRequest:
     labels : label databases (.db) or packed labels (.npz.xz), of one level of theory unless `target_level` is given.
     out : the model folder; fits and checkpoints go to `out`-fit beside it.
     test : label databases of starts that are in none of `labels`; the card's errors are measured on them.
+    test_batch : batches of `test` that count; empty for all.
     start_from : a model whose weights are the start (pretraining at a cheaper level); its network counts.
         Of a committee each member goes on from one of its own.
     target_level : a part of the name of the level that the model is to be of, where labels are of several: these are
         fitted together (`training.levels`). On a finished fit another one only writes another model.
+    recalibrate : fit nothing; measure anew what the expected errors of the model in `out` are worth.
     leader : the member, from 0, whose energy will be minimised and whose errors the card tells.
     workers : members fitted at once, each in a process and on one thread; 1 fits them one after another here.
     device : "cpu", "cuda", ...; None for the GPU where there is one.
@@ -49,6 +51,7 @@ class BuildRequest:
     labels: tuple[Path, ...]
     out: Path
     test: tuple[Path, ...] = ()
+    test_batch: tuple[str, ...] = ()
     start_from: str | None = None
     members: int = 1
     network: NetworkSettings = field(default_factory=NetworkSettings)
@@ -58,6 +61,7 @@ class BuildRequest:
     leader: int = 0
     device: str | None = None
     target_level: str | None = None
+    recalibrate: bool = False
 
     def __post_init__(self) -> None:
         if not self.labels:
@@ -83,13 +87,16 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     test = labels_by_level(request.test)
     if other := sorted(set(test) - {target}):
         raise InputError(f"the model is to be of {target!r}, but test labels are of {'; '.join(other)}")
-    held_out = test[target].labelled if test else []
+    held_out = in_batches(test[target].labelled, request.test_batch) if test else []
     for level in known.values():
         if shared := {item.start for item in level.labelled} & {item.start for item in held_out}:
             raise InputError(f"{len(shared)} starts are both in the labels and in the test set, e.g. {min(shared)}")
         if not level.labelled:
             raise InputError(f"no labels of {level.name} in {', '.join(map(str, request.labels))}")
 
+    if request.recalibrate:
+        recalibrate(request.out, {name: level.labelled for name, level in known.items()}, held_out)
+        return held_out_errors(storage.load(request.out).leader, held_out)
     members = _fit_members(request, list(known.values()), progress)
     if len(known) > 1:
         members = [member.single(list(known).index(target)).freeze() for member in members]
@@ -97,18 +104,20 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     errors = held_out_errors(members[0], held_out) if held_out else {}
     labelled = known[target].labelled
     others = {name: count_by_formula(level.labelled) for name, level in known.items() if name != target}
+    found = calibrated(members, held_out, {name: level.labelled for name, level in known.items()})
     storage.save(
         request.out,
-        members,
+        members if found is None else found[0],
         {
             "level_of_theory": target,
             "label_counts": count_by_formula(labelled),
             "fitted_together": others,
             "data_hash": _data_hash(labelled),
             "held_out_errors": {formula: error.as_dict() for formula, error in errors.items()},
-            "calibration": _calibration(members, held_out),
+            "calibration": {} if found is None else found[0].calibration.as_plain(),
             "notes": request.notes,
         },
+        *(() if found is None else (found[0].distance, found[1])),
     )
     return errors
 
@@ -172,12 +181,6 @@ def _fit_member(request: BuildRequest, levels: list[LevelLabels], k: int, progre
     times = np.minimum(MOST_OFTEN, (max(counts) / np.array(counts)) ** 0.5)[numbers]
     fit(potential, labelled, work, settings, progress=progress, levels=numbers.tolist(), repeats=times.tolist())
     return potential
-
-
-def _calibration(members: list[Potential], held_out: list[LabelledStructure]) -> dict[str, Any]:
-    if len(members) < 2 or len({item.start for item in held_out}) < 4:
-        return {}
-    return calibrate(Committee(members), held_out).as_plain()
 
 
 def read_labels(paths: Iterable[Path]) -> tuple[set[str], list[LabelledStructure]]:

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Fits one network to the labels of all three levels together and keeps the potential of 3-21G.
 # bash recipe.sh [OUT [further options of iia train]]
+# Expected errors anew, without a fit: iia train LABELS --test HELD_OUT --test-batch independent-wells --recalibrate -o MODEL
 set -euo pipefail
 labels=$(cd "$(dirname "$0")/../labels" && pwd)
 iia train "$labels"/gfn1-xtb-*.npz.xz "$labels/pbe0-3-21g.npz.xz" "$labels/pbe0-def2-tzvp.npz.xz" \

@@ -9,9 +9,8 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 from clusters import small_potential
 
-from iia_calc import IIACalculator
 from iia_calc.isomers.known import KnownMinimum, known_minima, match_known
-from iia_calc.isomers.ranking import rank_isomers, relative_deviations
+from iia_calc.isomers.ranking import rank_isomers
 from iia_calc.model.calibration import Calibration
 from iia_calc.model.committee import Committee
 from search.geometry.composition import Composition
@@ -30,17 +29,16 @@ def minima(*energies):
     return found
 
 
-def test_the_error_of_a_difference_is_the_members_spread_of_it():
+def test_the_error_of_a_difference_comes_of_both_errors():
     members = [small_potential(seed=seed) for seed in (0, 1, 2)]
     structures = minima(-4.0, -3.9, -3.0)
-    energies = np.array([[IIACalculator(m).get_potential_energy(a) for a in structures] for m in members])
-    expected = (energies - energies[:, :1]).std(axis=0, ddof=1)
-    found = relative_deviations(Committee(members), structures, batch_size=2)
-    assert found == pytest.approx(expected, abs=1e-8)
-    isomers = rank_isomers(structures, Committee(members, Calibration(energy_factor=2.0)))
-    assert [i.relative_error for i in isomers] == pytest.approx(2.0 * expected, abs=1e-8)
+    structures[1].info["energy_std"] = 0.3
+    isomers = rank_isomers(structures, Committee(members, Calibration(difference_factor=0.5)))
     assert isomers[0].error == pytest.approx(0.1)  # as the relaxer told it
-    assert relative_deviations(Committee(members), []) == []
+    halves = [0.0, 0.5 * np.hypot(0.1, 0.3), 0.5 * np.hypot(0.1, 0.1)]
+    assert [i.relative_error for i in isomers] == pytest.approx(halves)
+    del structures[0].info["energy_std"]
+    assert [i.relative_error for i in rank_isomers(structures, Committee(members))] == [None, None, None]
 
 
 def test_ties_are_what_the_error_cannot_tell_apart():

@@ -1,5 +1,7 @@
 """A committee's spread against its errors, on real labels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,13 +10,16 @@ from iia_calc.calculator import IIACalculator
 from iia_calc.labels.sampling import Start, sample_start
 from iia_calc.labels.xtb import XTBLevel
 from iia_calc.model.calibration import Calibration
+from iia_calc.model.card import ModelError
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
 from iia_calc.model.storage import load, save
 from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
-from iia_calc.training.calibrate import FLAGGED, RIGHT, _expected, _fit, calibrate, foreseen
+from iia_calc.training.calibrate import FLAGGED, RIGHT, _expected, _fit, _fit_energies, calibrate, foreseen
+from iia_calc.training.distances import distances_from, label_distance
 from iia_calc.training.evaluate import predict
+from iia_calc.training.recalibrate import recalibrate
 
 LEVEL = XTBLevel("GFN1-xTB")
 
@@ -109,3 +114,70 @@ def test_cards_from_before_there_were_floors_are_read():
 def test_too_few_starts_are_refused(committee, labelled):
     with pytest.raises(ValueError, match="at least four starts, not 1"):
         calibrate(committee, [item for item in labelled if item.start == labelled[0].start])
+
+
+def test_distance_is_from_the_nearest_label(committee, labelled):
+    leader = committee.leader
+    distance = label_distance(leader, labelled)
+    at_home = distances_from(distance, leader, labelled)
+    assert at_home.max() < 0.02  # points are stored in half precision
+    stretched = [replace(item, atoms=_scaled(item.atoms, 1.3)) for item in labelled]
+    away = distances_from(distance, leader, stretched)
+    assert away.min() > 10 * at_home.max()
+    # turned, moved and renumbered it is the same structure
+    turned = [replace(item, atoms=_turned(item.atoms)) for item in stretched]
+    assert distances_from(distance, leader, turned) == pytest.approx(away, rel=1e-3)
+    assert distances_from(label_distance(leader, labelled[:1]), leader, stretched) == pytest.approx(0.0)  # no axis
+
+
+def test_what_is_far_from_every_label_has_a_larger_expected_error(committee, labelled):
+    rng = np.random.default_rng(0)
+    spread, distance = rng.uniform(0.0, 0.02, 500), rng.uniform(0.0, 4.0, 500)
+    error = np.abs(rng.normal(size=500)) * np.sqrt((2 * spread) ** 2 + (0.03 * distance) ** 2)
+    factor, floor, per_distance = _fit_energies([np.stack([error, spread, distance], 1)])
+    assert per_distance == pytest.approx(0.03, rel=0.2)
+    assert floor < 0.01
+    calibration = Calibration(energy_factor=factor, distance_factor=per_distance)
+    asked = Committee(committee.members, calibration, label_distance(committee.leader, labelled))
+    near, far = labelled[0].atoms, _scaled(labelled[0].atoms, 1.3)
+    errors = [IIACalculator(asked).get_property("energy_std", atoms) for atoms in (near, far)]
+    bare = [IIACalculator(committee).get_property("energy_std", atoms) for atoms in (near, far)]
+    away = distances_from(asked.distance, asked.leader, [replace(labelled[0], atoms=far)])[0]
+    assert errors[0] == pytest.approx(factor * bare[0], rel=1e-2)
+    assert errors[1] == pytest.approx(np.hypot(factor * bare[1], 4 * per_distance * away), rel=1e-2)
+
+
+def test_a_saved_committee_is_calibrated_anew(committee, labelled, tmp_path):
+    save(tmp_path / "model", committee, {"level_of_theory": LEVEL.name, "notes": "kept"})
+    levels = {LEVEL.name: labelled[::2], "another": labelled[:2]}
+    recalibrate(tmp_path / "model", levels, labelled[1::2])
+    loaded = load(tmp_path / "model")
+    assert loaded.card.notes == "kept"
+    assert loaded.calibration.n_structures == len(labelled[1::2])
+    assert loaded.calibration.n_differences > 20
+    assert loaded.card.distance["level_of_theory"] in levels
+    assert loaded.distance is not None
+    within = foreseen(loaded, labelled[1::2]).energies[0]
+    assert within == pytest.approx(0.68, abs=0.05)
+    np.testing.assert_array_equal(
+        loaded.leader.head.layers[0].weight.numpy(), committee.leader.head.layers[0].weight.numpy()
+    )
+    (tmp_path / "model/label-distance.safetensors").write_bytes(b"short")
+    with pytest.raises(ModelError, match="changed or cut short"):
+        load(tmp_path / "model")
+    save(tmp_path / "alone", committee.leader, {"level_of_theory": LEVEL.name})
+    with pytest.raises(ModelError, match="held-out labels of 4 starts"):
+        recalibrate(tmp_path / "alone", levels, labelled)
+
+
+def _scaled(atoms, factor):
+    atoms = atoms.copy()
+    atoms.positions *= factor
+    return atoms
+
+
+def _turned(atoms):
+    atoms = atoms[::-1]
+    atoms.rotate(37, (1, 2, 3))
+    atoms.translate((3, -2, 1))
+    return atoms

@@ -8,7 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from iia_calc.model.calibration import Calibration
-from iia_calc.model.storage import Card, find, models_folder, read_card
+from iia_calc.model.card import Card
+from iia_calc.model.storage import find, models_folder, read_card
 
 
 def describe(card: Card) -> list[Table]:

@@ -71,8 +71,8 @@ def isomer_remarks(isomers: Sequence[Isomer], limit: int = 20) -> list[str]:
     shown, lines = isomers[:limit], []
     if any(isomer.relative_error is not None for isomer in shown[1:]):
         lines.append(
-            "±: how far the committee's members differ about the relative energy, times the factor that makes their "
-            "spread the error of total energies (two thirds within); it was not tested on differences of isomers"
+            "±: expected error of the relative energy, two thirds within; from how far the committee's members differ "
+            "and how far the structures are from any label"
         )
     if any(isomer.tied for isomer in shown):
         lines.append("≈: closer to the lowest than ±; DFT decides the order (--dft K)")

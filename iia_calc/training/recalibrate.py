@@ -1,0 +1,59 @@
+"""What the expected errors of a committee are worth: measured after a fit, and anew on other labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from iia_calc.labels.store import LabelledStructure
+from iia_calc.model import storage
+from iia_calc.model.card import TRAINERS, ModelError
+from iia_calc.model.committee import Committee
+from iia_calc.model.label_distance import LabelDistance
+from iia_calc.model.potential import Potential
+from iia_calc.training.calibrate import calibrate, unlikelihood
+from iia_calc.training.distances import label_distance
+
+STARTS = 4
+"""Held-out starts that a calibration needs."""
+
+
+def calibrated(
+    members: Sequence[Potential],
+    held_out: Sequence[LabelledStructure],
+    levels: Mapping[str, Sequence[LabelledStructure]],
+) -> tuple[Committee, str] | None:
+    """The committee with its calibration and the distance from its labels; None for one member or too few starts.
+
+    levels : the labels it was fitted to, by level of theory. Distances are from the labels of one level, the one that
+        makes the errors on `held_out` most likely; its name comes second.
+    """
+    if len(members) < 2 or len({item.start for item in held_out}) < STARTS:
+        return None
+    best: tuple[float, Committee, str] | None = None
+    for name, labelled in levels.items():
+        distance: LabelDistance = label_distance(members[0], labelled)
+        found = Committee(members, calibrate(Committee(members, distance=distance), held_out), distance)
+        score = unlikelihood(found, held_out)
+        if best is None or score < best[0]:
+            best = score, found, name
+    return None if best is None else best[1:]
+
+
+def recalibrate(
+    path: Path, levels: Mapping[str, Sequence[LabelledStructure]], held_out: Sequence[LabelledStructure]
+) -> None:
+    """Measure a saved committee anew; its weights stay, its card says the new calibration.
+
+    Raises
+    ------
+    ModelError : one member, or held-out labels of too few starts.
+    """
+    card, model = storage.read_card(path), storage.load(path)
+    found = calibrated(model.members, held_out, levels)
+    if found is None:
+        raise ModelError(f"a calibration needs two members or more and held-out labels of {STARTS} starts (--test)")
+    committee, level = found
+    kept = {key: value for key, value in asdict(card).items() if key in TRAINERS}
+    storage.save(path, committee, {**kept, "calibration": committee.calibration.as_plain()}, committee.distance, level)
