@@ -104,11 +104,7 @@ def run_starts(
             if not waiting:
                 break
             waiting.collect(one=True)
-            if waiting.failed >= FAILED_IN_A_ROW:
-                raise JobFailed(
-                    f"{waiting.failed} random starts in a row failed, the last: {waiting.reason}. What was made before "
-                    f"is kept in {store.path} ({len(store)} labels)"
-                )
+            waiting.check_failures()
             if on_progress:
                 on_progress(len(store))
     return len(store)
@@ -241,6 +237,14 @@ class _Waiting:
                     "the same command goes on"
                 ) from error
             raise error
+
+    def check_failures(self) -> None:
+        """JobFailed where too many starts in a row have failed for another to be tried."""
+        if self.failed >= FAILED_IN_A_ROW:
+            raise JobFailed(
+                f"{self.failed} random starts in a row failed, the last: {self.reason}. What was made before is kept "
+                f"in {self.store.path} ({len(self.store)} labels)"
+            )
 
     def _store(self, ended: set[Future[list[LabelledStructure]]]) -> list[BaseException]:
         """Labels and failures of what ended; other errors are returned."""

@@ -217,10 +217,10 @@ class Potential(nn.Module):
         vectors = pairs.vectors(R.detach().to(self.dtype))  # [P, 3]
         return self._features(pairs, Z, vectors, vectors.square().sum(-1).clamp_min(1e-8).sqrt())
 
-    def _features(self, pairs: Pairs, Z: torch.Tensor, vectors: torch.Tensor, distances: torch.Tensor) -> torch.Tensor:
-        """As `features`, differentiable, from the pairs' vectors [P, 3] and distances [P], Å."""
-        seen = self.repulsion.saturate(Z.index_select(0, pairs.first), Z.index_select(0, pairs.second), distances)
-        directions = vectors / distances[:, None] if self.settings.angular else None  # [P, 3]
+    def _features(self, pairs: Pairs, Z: torch.Tensor, vectors: torch.Tensor, r: torch.Tensor) -> torch.Tensor:
+        """As `features`, differentiable, from the pairs' vectors [P, 3] and lengths r [P], Å."""
+        seen = self.repulsion.saturate(Z.index_select(0, pairs.first), Z.index_select(0, pairs.second), r)  # [P]
+        directions = vectors / r[:, None] if self.settings.angular else None  # [P, 3]
         x: torch.Tensor = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
         return x.index_select(0, pairs.atoms)
 

@@ -16,6 +16,7 @@ import numpy as np
 from search.errors import InputError, InputTypeError, JobFailed
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
+from search.moves.counts import MoveCount, Payoff, Step
 from search.moves.deform import mix, rattle, splice, swap, twist
 from search.moves.surface import interior, refill, relocate, surface
 from search.moves.symmetrise import symmetrise
@@ -128,55 +129,6 @@ class Move:
         return scale.push_apart(moved)
 
 
-@dataclass
-class MoveCount:
-    """What a move has done: tries, how many were accepted, how many gave a walker or source a new best."""
-
-    tries: int = 0
-    accepted: int = 0
-    improved: int = 0
-
-
-@dataclass
-class Step:
-    """A step size that follows the acceptance: shorter when too little is accepted, longer when too much."""
-
-    size: float
-    tries: int = 0
-    accepted: int = 0
-
-    def record(self, accepted: bool, target: float, interval: int, largest: float) -> None:
-        """One more try; after every `interval` tries the size follows the share that was accepted."""
-        self.tries += 1
-        self.accepted += accepted
-        if self.tries >= interval:
-            self.size *= 0.9 if self.accepted < target * self.tries else 1.0 / 0.9
-            self.size = float(np.clip(self.size, 0.02, largest))
-            self.tries = self.accepted = 0
-
-
-@dataclass
-class Payoff:
-    """How often a move has paid of late: tries and improvements, both halved now and then."""
-
-    tries: float = 0.0
-    improved: float = 0.0
-
-    @property
-    def rate(self) -> float:
-        """Improvements per try; a move that was hardly tried is taken for a good one."""
-        return (self.improved + PRIOR_RATE * PRIOR_TRIES) / (self.tries + PRIOR_TRIES)
-
-    def record(self, improved: bool) -> None:
-        """One more try."""
-        self.tries += 1.0
-        self.improved += improved
-        if self.tries >= MEMORY:
-            self.tries *= 0.5
-            self.improved *= 0.5
-
-
-PRIOR_RATE, PRIOR_TRIES, MEMORY = 0.05, 40.0, 400.0
 FLOOR = 0.25
 """Part of its first share that no move loses, however little it pays."""
 

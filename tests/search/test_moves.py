@@ -6,7 +6,8 @@ import pytest
 from search import BasinHoppingSettings, BeeColonySettings, Composition, LennardJones
 from search.geometry.scale import LengthScale
 from search.geometry.sites import cap_sites, distinct, dopant_sites
-from search.moves.registry import DEFAULT_SHARES, MOVES, MoveSet, Step, moves_without
+from search.moves.counts import Step
+from search.moves.registry import DEFAULT_SHARES, MOVES, MoveSet, moves_without
 from search.moves.surface import coordination, fill
 
 
