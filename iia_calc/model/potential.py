@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 from ase.data import atomic_numbers, chemical_symbols
@@ -221,13 +221,11 @@ class Potential(nn.Module):
         """As `features`, differentiable, from the pairs' vectors [P, 3] and lengths r [P], Å."""
         seen = self.repulsion.saturate(Z.index_select(0, pairs.first), Z.index_select(0, pairs.second), r)  # [P]
         directions = vectors / r[:, None] if self.settings.angular else None  # [P, 3]
-        x: torch.Tensor = self.network(pairs.pad(Z), seen, pairs, directions)  # [A, F]
-        return x.index_select(0, pairs.atoms)
+        return cast(torch.Tensor, self.network(pairs.pad(Z), seen, pairs, directions).index_select(0, pairs.atoms))
 
     def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
         """The head's energies of features x [n_atoms, F], eV, less those of isolated atoms: [n_atoms]."""
-        energies: torch.Tensor = self.head(x)
-        return energies - self._isolated().index_select(0, Z)
+        return cast(torch.Tensor, self.head(x) - self._isolated().index_select(0, Z))
 
     def reference(self, Z: torch.Tensor) -> torch.Tensor:
         """Element energies [n_atoms], eV, float64; NaN for an element it doesn't know."""
