@@ -46,6 +46,8 @@ class Run(NamedTuple):
 def ours(formula: str, relaxer: Relaxer, seed: int, limit: int, without: tuple[str, ...] = ()) -> np.ndarray:
     settings = OurBasinHopping.Settings.without(without) if without else None
     result = find_minima(formula, relaxer, quenches=limit, seed=seed, settings=settings)
+    if result.stopped_by == "interrupted":
+        raise KeyboardInterrupt
     lowest = np.full(limit, np.inf)
     for minimum in result.minima:
         lowest[minimum.info["first_quench"] - 1] = minimum.get_potential_energy()
