@@ -155,7 +155,7 @@ def _remarks(found: Sequence[Minimum]) -> list[tuple[str, str]]:
     if len(best.atoms) > 12:
         told.append(("mind", "Above twelve atoms each formula was searched once or twice: a lower one may be missing."))
     if best.method.lower().endswith("/3-21g"):
-        told.append(("mind", "PBE0/3-21G misplaces isomers by 0.2 eV on average against a larger basis."))
+        told.append(("mind", "3-21G is a small basis: a larger one can put other isomers first."))
     return told
 
 
