@@ -72,7 +72,8 @@ class Checks:
     def _vibrate(self, atoms: Atoms, formula: str, level: DFTLevel) -> Checked:
         plain = hessian_of(level, atoms)
         frequencies, modes = normal_modes(atoms, hessian_from_plain(plain))
-        found = Checked(formula, tuple(float(f) for f in frequencies), plain["method"])
+        before = self.checks.get(start_name(atoms), Checked(formula))
+        found = replace(before, frequencies=tuple(float(f) for f in frequencies), method=plain["method"])
         atoms.arrays["softest"] = modes[0]
         self._keep(atoms, found)
         print(f"{formula} {level.name.rsplit(', ', 1)[1]}: lowest {frequencies[0]:.0f} cm-1", flush=True)
@@ -120,36 +121,40 @@ class Checks:
         while (multiplicity := next_multiplicity(atoms, 0, multiplicity)) is not None:
             known = self.checks.get(start_name(atoms), Checked(formula))
             if multiplicity not in known.spins:
-                spin = self._other_spin(atoms, energy, formula, multiplicity)
+                spin, end = self._other_spin(atoms, energy, formula, multiplicity)
                 if spin is None:
                     return
-                known = replace(self.checks[start_name(atoms)], spins={**known.spins, multiplicity: spin})
+                known = replace(known, spins={**known.spins, multiplicity: spin})
                 self._keep(atoms, known)
+                if end is not None:
+                    self._vibrate(end.atoms, formula, self.level.but(multiplicity=multiplicity))
             relaxed = known.spins[multiplicity].relaxed
             if relaxed is None or energy + relaxed > lowest:
                 return
             lowest = energy + relaxed
 
-    def _other_spin(self, atoms: Atoms, energy: float, formula: str, multiplicity: int) -> OtherSpin | None:
+    def _other_spin(
+        self, atoms: Atoms, energy: float, formula: str, multiplicity: int
+    ) -> tuple[OtherSpin | None, LabelledStructure | None]:
+        """What is told of it, and the relaxed structure, which is in spins.extxyz then."""
         level = self.level.but(multiplicity=multiplicity)
         try:
             state = level.state(atoms, multiplicity)
         except LabelFailed as error:
             print(f"{formula} 2S+1 = {multiplicity}: {error}", flush=True)
-            return None
+            return None, None
         spin = OtherSpin(round(state.energy - energy, 4), state.s_squared and round(state.s_squared, 3))
         print(f"{formula} 2S+1 = {multiplicity}: {spin.vertical:+.3f} eV at the same geometry", flush=True)
         if spin.vertical > RELAXED_BELOW or (end := self._relax(atoms, level)) is None:
-            return spin
+            return spin, None
         spin = replace(spin, relaxed=round(end.label.energy - energy, 4), structure=start_name(end.atoms))
         print(f"{formula} 2S+1 = {multiplicity}: {spin.relaxed:+.3f} eV relaxed", flush=True)
-        self._vibrate(end.atoms, formula, level)
         frame = Atoms(end.atoms.numbers, end.atoms.positions)
         frame.calc = SinglePointCalculator(frame, energy=end.label.energy, forces=end.label.forces)
         frame.info.update(formula=formula, level=level.name, shape=shape_of(frame), multiplicity=multiplicity)
         self.spins.append(frame)
         write_frames(self.out / SPINS, self.spins)
-        return spin
+        return spin, end
 
 
 def main() -> None:
