@@ -199,7 +199,7 @@ def main() -> None:
         lambda: one_cluster(fits, 20 if options.quick else 300),
         lambda: relaxations(fits, 2 if options.quick else options.relaxations),
         lambda: throughput(fits, (1, 64) if options.quick else (1, 64, 1024), 0.5 if options.quick else 4.0),
-        lambda: cost_by_size(fits, 0.3 if options.quick else 4.0, options.figure),
+        lambda: cost_by_size(fits, 0.3 if options.quick else 2.0, options.figure),
     )
     for section in options.sections:
         print("\n".join(parts[section - 1]()), flush=True)
