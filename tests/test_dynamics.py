@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.lj import LennardJones
+from ase.constraints import FixAtoms
 from ase.io import read
 
-from iia_calc.dynamics import DynamicsSettings, Moment, energy_drift, run_dynamics
+from iia_calc.dynamics import DynamicsResult, DynamicsSettings, Moment, energy_drift, run_dynamics
 from search.errors import InputError
 
 
@@ -106,7 +107,8 @@ def test_an_error_of_the_calculator_is_not_taken_for_a_bad_number(cluster):
 def test_falling_apart_is_said(cluster):
     result = run_dynamics(cluster, calculator(), DynamicsSettings(temperature=30000, steps=2000))
     assert result.stopped_by == "fragmented"
-    assert "fell apart after" in result.message
+    assert "fell apart" in result.message
+    assert "-" not in result.message  # no time is below zero
     assert not result.sound
     assert result.steps < 2000
 
@@ -163,3 +165,35 @@ def test_input_is_checked(cluster, tmp_path):
         run_dynamics(Atoms("B"), calculator(), DynamicsSettings())
     with pytest.raises(ValueError, match=r"\.traj"):
         run_dynamics(cluster, calculator(), DynamicsSettings(), tmp_path / "a.dcd")
+
+
+def test_masses_count(cluster):
+    heavy = cluster.copy()
+    heavy.set_masses(1e4 * heavy.get_masses())
+    settings = DynamicsSettings(steps=20, equilibration=0.0, every=1)
+    paths = [run_dynamics(atoms, calculator(), settings) for atoms in (cluster, heavy)]
+    assert paths[1].temperature > 0.99 * 300 * 0.5  # a hundredth as fast, it stays where it began
+    moved = []
+    for atoms in (cluster, heavy):
+        ends = []
+        run_dynamics(atoms, calculator(), settings, callback=lambda m, ends=ends: ends.append(m.potential))
+        moved.append(abs(ends[-1] - ends[0]))
+    assert moved[1] < 0.1 * moved[0]
+
+
+def test_constraints_and_steps_too_long_are_refused(cluster):
+    fixed = cluster.copy()
+    fixed.set_constraint(FixAtoms([0]))
+    with pytest.raises(InputError, match="has constraints"):
+        run_dynamics(fixed, calculator(), DynamicsSettings(steps=1))
+    with pytest.raises(InputError, match="above 10 fs no vibration can be followed"):
+        DynamicsSettings(timestep=100.0)
+
+
+@pytest.mark.parametrize(
+    ("drift", "fluctuation", "conserved"),
+    [(None, None, True), (1e-3, 1e-4, True), (-0.5, 1e-4, False), (1e-3, 0.2, False)],
+)
+def test_energy_that_is_not_conserved_is_told(drift, fluctuation, conserved):
+    result = DynamicsResult(10, 1.0, 300.0, drift, fluctuation, "steps", "all steps done", 0.0)
+    assert result.conserved == conserved

@@ -34,7 +34,7 @@ def md(
     time: Annotated[str | None, typer.Option("--time", "-t", help="Instead of --steps: 500fs, 2ps, 0.1ns.")] = None,
     timestep: Annotated[float, typer.Option(help="fs")] = 1.0,
     langevin: Annotated[bool, typer.Option("--langevin/--nve", help="With a bath, or at constant energy.")] = False,
-    friction: Annotated[float, typer.Option(help="Of the bath, 1/fs.")] = 0.01,
+    friction: Annotated[float, typer.Option(help="Of the bath, of --langevin and the equilibration, 1/fs.")] = 0.01,
     equilibrate: o.Equilibration = "1ps",
     every: Annotated[int, typer.Option(help="Steps between two frames.")] = 10,
     seed: o.Seed = 0,
@@ -102,7 +102,9 @@ def _settings(options: Mapping[str, Any]) -> DynamicsSettings:
     if not timestep > 0:
         raise InputError(f"timestep is {timestep!r}; it must be above 0 fs")
     if time is not None:
-        steps = max(1, round(parse_simulated(time) / timestep))
+        if (femtoseconds := parse_simulated(time)) < timestep:
+            raise InputError(f"--time {time} is shorter than one step of {timestep:g} fs")
+        steps = round(femtoseconds / timestep)
     none = options["equilibrate"].strip() in ("0", "none")
     return DynamicsSettings(
         temperature=options["temperature"],

@@ -123,7 +123,11 @@ LabelFormulas = Annotated[
 ]
 LabelStoreFile = Annotated[Path, typer.Option("--out", "-o", help="ASE database; the same command goes on.")]
 LevelName = Annotated[str, typer.Option(help="gfn1, gfn2, dft, or MODULE:CLASS of a level of your own.")]
-LabelCount = Annotated[int, typer.Option("--n-labels", "-n", help="How many labels the database is to hold.")]
+LabelCount = Annotated[
+    int | None, typer.Option("--n-labels", "-n", help="How many labels the database is to hold. [default: 1000]")
+]
+LabelFunctional = Annotated[str | None, typer.Option("--functional", help="With --level dft. [default: PBE0]")]
+LabelBasis = Annotated[str | None, typer.Option("--basis", help="With --level dft. [default: 3-21G]")]
 LabelStructures = Annotated[
     Path | None, typer.Option(help="Label the structures of this file (anything ASE reads) instead.")
 ]
@@ -153,7 +157,9 @@ RecheckLargest = Annotated[
 LabelCharge = Annotated[
     int | None, typer.Option(help="Total charge, e. [default: that of formulas or structures, else 0]")
 ]
-ElectronicTemperature = Annotated[float, typer.Option(help="Electronic temperature of xTB, K.")]
+ElectronicTemperature = Annotated[
+    float | None, typer.Option(help="Electronic temperature, K, with --level gfn1 or gfn2. [default: 1500]")
+]
 
 # Of md
 Start = Annotated[

@@ -116,6 +116,7 @@ class Cluster:
     where : for messages, e.g. "a.xyz, frame 3 of 5".
     charge : e, multiplicity : 2S+1, as declared; None where nothing is declared.
     energy : eV, forces : [n_atoms, 3], eV/Å, as brought along; None where there are none.
+    masses : [n_atoms], u, where the file says others than those of the elements. constrained : atoms were held fast.
     """
 
     atoms: Atoms
@@ -124,6 +125,8 @@ class Cluster:
     multiplicity: int | None = None
     energy: float | None = None
     forces: np.ndarray | None = None
+    masses: np.ndarray | None = None
+    constrained: bool = False
 
 
 @dataclass(frozen=True)
@@ -172,7 +175,9 @@ def check_cluster(atoms: Atoms, accepts: Accepts = Accepts(), where: str = "the 
     except InputError as error:
         raise InputError(f"{where}: {error}") from error
     bare = Atoms(atoms.numbers, positions, info=_plain_info(atoms.info))
-    return Cluster(bare, where, charge, multiplicity, columns.energy, columns.forces)
+    masses = atoms.get_masses() if atoms.has("masses") else None
+    constrained = bool(atoms.constraints)
+    return Cluster(bare, where, charge, multiplicity, columns.energy, columns.forces, masses, constrained)
 
 
 def check_geometry(atoms: Atoms) -> None:
@@ -254,7 +259,7 @@ def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tup
         used.update(name for name in (columns.energy_name, columns.forces_name) if name not in ("", "energy", "forces"))
         unused.update(columns.unused)
         electrons.update(unread_electrons(atoms.info))
-        n_constrained += bool(atoms.constraints)
+        n_constrained += cluster.constrained
         n_converted += declared_length(atoms.info) != 1.0
     if not kept:
         if len(aside) == 1:

@@ -47,10 +47,13 @@ def run_dynamics(
 
     Raises
     ------
-    InputError : a single atom, a cluster in pieces, a trajectory of another kind; and what the calculator refuses.
+    InputError : a single atom, a cluster in pieces or with constraints, a trajectory of another kind; and what the
+        calculator refuses.
     """
     if len(atoms) < 2:
         raise InputError("dynamics need at least two atoms")
+    if atoms.constraints:
+        raise InputError("the start has constraints, which these dynamics don't keep; remove them first")
     if trajectory is not None and Path(trajectory).suffix not in FORMATS:
         raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
     if fragmented(atoms.positions, APART * bond_lengths(atoms.numbers)):
@@ -67,7 +70,7 @@ def run_dynamics(
             run.equilibrate()
             run.record(frames)
     except KeyboardInterrupt:
-        stopped_by, message = "interrupted", f"interrupted after {run.step * settings.timestep:.0f} fs"
+        stopped_by, message = "interrupted", f"interrupted {run.when}"
     except _Ended as end:
         stopped_by, message = end.why, str(end)
     finally:
@@ -105,7 +108,7 @@ class _Run:
         callback: Callable[[Moment], object] | None,
     ) -> None:
         self.settings, self.callback = settings, callback
-        self.atoms = Atoms(atoms.numbers, atoms.positions)
+        self.atoms = Atoms(atoms.numbers, atoms.positions, masses=atoms.get_masses())
         self.atoms.calc = calculator
         self.rng = np.random.default_rng(settings.seed)
         self.reach = APART * bond_lengths(atoms.numbers)
@@ -178,7 +181,7 @@ class _Run:
             if self.callback is not None:
                 self.callback(moment)
             if fragmented(self.atoms.positions, self.reach):
-                raise _Ended("fragmented", f"the cluster fell apart after {self._fs:.0f} fs")
+                raise _Ended("fragmented", f"the cluster fell apart {self.when}")
             if self.step >= last:
                 return
             for _ in range(min(self.settings.every, last - self.step)):
@@ -190,8 +193,15 @@ class _Run:
         except InputError:
             if np.isfinite(self.atoms.positions).all():
                 raise
-            raise _Ended("non-finite", f"positions were not finite after {self._fs:.0f} fs") from None
+            raise _Ended("non-finite", f"positions were not finite {self.when}") from None
         self.step += 1
+
+    @property
+    def when(self) -> str:
+        """For messages: how long it had been recorded, or equilibrated."""
+        if self._fs < 0:
+            return f"in the equilibration, {-self._fs:.0f} fs before its end"
+        return f"after {self._fs:.0f} fs"
 
     @property
     def _fs(self) -> float:
@@ -202,5 +212,5 @@ class _Run:
         temperature = 2.0 * kinetic / (self.freedoms * units.kB)
         moment = Moment(self.step, self._fs, temperature, potential, potential + kinetic, self.seconds)
         if not np.isfinite([temperature, potential]).all():
-            raise _Ended("non-finite", f"energy or forces were not finite after {self._fs:.0f} fs")
+            raise _Ended("non-finite", f"energy or forces were not finite {self.when}")
         return moment

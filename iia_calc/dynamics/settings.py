@@ -10,6 +10,10 @@ from search.errors import InputError
 from search.stopping import whole
 
 ENSEMBLES = ("nve", "langevin")
+LONGEST_STEP = 10.0
+"""fs; a bond between boron atoms swings in about 30."""
+DRIFT, FLUCTUATION = 0.1, 0.01
+"""eV/atom/ps and eV/atom, above which the energy isn't conserved."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,10 @@ class DynamicsSettings:
         ):
             if not (np.isfinite(value) and value > 0):
                 raise InputError(f"{name} is {value!r}; it must be above 0")
+        if self.timestep > LONGEST_STEP:
+            raise InputError(
+                f"timestep is {self.timestep!r} fs; above {LONGEST_STEP:g} fs no vibration can be followed"
+            )
         if not (np.isfinite(self.equilibration) and self.equilibration >= 0):
             raise InputError(f"equilibration is {self.equilibration!r} fs; it must be 0 (none) or more")
         for name, least in (("steps", 1), ("every", 1), ("seed", 0)):
@@ -75,6 +83,11 @@ class DynamicsResult:
     stopped_by: str
     message: str
     start_force: float
+
+    @property
+    def conserved(self) -> bool:
+        """Whether the energy was, as far as it was to be; true where nobody can tell."""
+        return abs(self.drift or 0.0) <= DRIFT and (self.fluctuation or 0.0) <= FLUCTUATION
 
     @property
     def sound(self) -> bool:

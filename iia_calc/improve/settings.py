@@ -11,6 +11,7 @@ from typing import Any
 from iia_calc.common.files import builtin
 from iia_calc.improve.sources import SOURCES
 from iia_calc.labels.level import LevelOfTheory
+from iia_calc.labels.levels import LevelOptions
 from iia_calc.labels.request import LabelRequest
 from iia_calc.labels.xtb import XTBLevel
 from iia_calc.model.network import NetworkSettings
@@ -104,10 +105,11 @@ class LoopSettings:
 
     @property
     def _request(self) -> LabelRequest:
+        usual, dft = LevelOptions(), self.level == "dft"  # what only DFT has, others are not asked for
         return LabelRequest(
             level=self.level,
-            functional=self.functional,
-            basis=self.basis,
+            functional=self.functional if dft or self.functional != usual.functional else None,
+            basis=self.basis if dft or self.basis != usual.basis else None,
             charge=self.charge,
             multiplicity=self.multiplicity,
         )

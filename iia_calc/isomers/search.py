@@ -280,7 +280,11 @@ def first_structure(
 
     card = read_card(find(model))
     if Path(source).exists() or Path(source).suffix or "/" in source:
-        return read_cluster(source, Accepts.of_card(card)).atoms
+        cluster = read_cluster(source, Accepts.of_card(card))
+        if cluster.constrained:
+            raise InputError(f"{source} has constraints, which dynamics here don't keep; remove them first")
+        cluster.atoms.set_masses(cluster.masses)
+        return cluster.atoms
     composition, charge = parse_formula_and_charge(source)
     if charge:
         raise InputError(

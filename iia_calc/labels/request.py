@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ase import Atoms
 
@@ -15,7 +16,10 @@ from iia_calc.labels.levels import CHEAP, LevelOptions, check_level, make_level
 from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
 from search.errors import InputError
 from search.geometry.composition import Composition, parse_formula_and_charge
+from search.stopping import whole
 
+N_LABELS = 1000
+"""Where nobody says how many."""
 RECHECKS = ("open-shell", "all")
 
 
@@ -34,7 +38,7 @@ class LabelRequest:
     formulas: tuple[str, ...] = ()
     out: Path = Path("labels.db")
     level: str = "gfn1"
-    n_labels: int = 1000
+    n_labels: int | None = None
     structures: Path | None = None
     minima_of: str | None = None
     lowest: int | None = None
@@ -43,18 +47,21 @@ class LabelRequest:
     walls: bool = False
     recheck: str | None = None
     largest: int | None = None
-    functional: str = "PBE0"
-    basis: str = "3-21G"
+    functional: str | None = None
+    basis: str | None = None
     charge: int | None = None
     multiplicity: int | None = None
-    temperature: float = 1500.0
+    temperature: float | None = None
     seed: int = 0
     workers: int = 1
 
     def __post_init__(self) -> None:
         check_level(self.level)
-        if self.n_labels < 1:
-            raise InputError(f"the number of labels must be at least 1, not {self.n_labels}")
+        if self.n_labels is not None and (self.structures is not None or self.recheck):
+            raise InputError("the number of labels is that of the file's structures, or of OUT's; leave it out (-n)")
+        whole("the number of labels", self.wanted, 1)
+        object.__setattr__(self, "seed", whole("seed", self.seed, 0))
+        self._check_level()
         self._check_sources()
         self._check_recheck()
         for composition in self.compositions:
@@ -64,6 +71,15 @@ class LabelRequest:
         if self.structures is None and not self.recheck:
             for composition in self.compositions or tuple(map(Composition.parse, boron_plan())):
                 multiplicity_of(Atoms(composition.symbols), charge, self.multiplicity)
+
+    def _check_level(self) -> None:
+        """Settings that the level doesn't have."""
+        of_dft = {"functional": self.functional, "basis": self.basis}
+        given = {name for name, value in of_dft.items() if value is not None and self.level != "dft"}
+        if given:
+            raise InputError(f"{' and '.join(sorted(given))}: of DFT; add --level dft, not {self.level}")
+        if self.temperature is not None and self.level not in CHEAP:
+            raise InputError(f"temperature: the electronic one of xTB ({', '.join(CHEAP)}); {self.level} has none")
 
     def _check_sources(self) -> None:
         """Where the structures come from, and what goes with that."""
@@ -108,6 +124,11 @@ class LabelRequest:
         return charge_of_formulas(self.formulas, self.charge)
 
     @property
+    def wanted(self) -> int:
+        """How many labels the database is to hold."""
+        return N_LABELS if self.n_labels is None else self.n_labels
+
+    @property
     def is_cheap(self) -> bool:
         """Whether many labels of each start can be afforded."""
         return self.level in CHEAP
@@ -123,8 +144,17 @@ class LabelRequest:
 
     def level_with(self, charge: int, multiplicity: int | None) -> LevelOfTheory:
         """The level for a charge, e, and a multiplicity (None for the lowest)."""
-        return make_level(self.level, LevelOptions(charge, multiplicity, self.functional, self.basis, self.temperature))
+        asked = {"functional": self.functional, "basis": self.basis, "temperature": self.temperature}
+        given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+        return make_level(self.level, LevelOptions(charge, multiplicity, **given))
 
     def dft_level(self) -> DFTLevel:
         """The DFT level that was asked for."""
-        return DFTLevel(self.functional, self.basis, self.total_charge or 0, self.multiplicity, threads=1)
+        options = LevelOptions()
+        return DFTLevel(
+            self.functional or options.functional,
+            self.basis or options.basis,
+            self.total_charge or 0,
+            self.multiplicity,
+            threads=1,
+        )

@@ -130,7 +130,7 @@ def _label(
     interrupts: Interrupts,
 ) -> None:
     before = len(store)
-    n_wanted = request.n_labels if given is None else before + len(given.structures)
+    n_wanted = request.wanted if given is None else before + len(given.structures)
 
     def report(n: int) -> None:
         if on_progress is not None:
@@ -153,7 +153,7 @@ def _label(
         store,
         plan_starts(weights, request.seed),
         level,
-        n_labels=request.n_labels,
+        n_labels=request.wanted,
         executor=executor,
         workers=request.workers,
         sampling=request.sampling(),
@@ -172,7 +172,7 @@ def _given(request: LabelRequest) -> Given | None:
         return None
     formulas = tuple(composition.formula for composition in request.compositions)
     minima: list[tuple[str, Atoms]] = model_minima(
-        request.minima_of, formulas, request.n_labels, request.seed, request.lowest
+        request.minima_of, formulas, request.wanted, request.seed, request.lowest
     )
     copies = rattle(minima, request.rattle, request.seed) if request.rattle else []
     return Given([*minima, *copies], request.total_charge or 0, request.multiplicity, [])

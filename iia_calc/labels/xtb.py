@@ -31,6 +31,8 @@ class XTBLevel:
     def __post_init__(self) -> None:
         if self.method not in ("GFN1-xTB", "GFN2-xTB"):
             raise InputError(f"xTB method {self.method!r} is not known; choose GFN1-xTB or GFN2-xTB")
+        if not 0 <= self.electronic_temperature < float("inf"):
+            raise InputError(f"the electronic temperature is {self.electronic_temperature!r}; it must be 0 K or above")
 
     @property
     def name(self) -> str:

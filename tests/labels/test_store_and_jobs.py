@@ -359,3 +359,26 @@ def test_a_job_all_of_whose_starts_fail_ends(tmp_path):
 def test_electrons_that_formulas_cannot_have_are_refused_before_anything(asked, says):
     with pytest.raises(InputError, match=says):
         LabelRequest(**asked)
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"functional": "PBE"}, "functional: of DFT; add --level dft, not gfn1"),
+        ({"level": "gfn2", "basis": "def2-SVP", "functional": "PBE"}, "basis and functional: of DFT"),
+        ({"level": "dft", "temperature": 300.0}, "temperature: the electronic one of xTB"),
+        ({"level": "mine:Level", "temperature": 300.0}, "mine:Level has none"),
+        ({"structures": Path("a.xyz"), "n_labels": 5}, "leave it out"),
+        ({"seed": -1}, "seed is -1"),
+        ({"n_labels": 0}, "number of labels is 0"),
+    ],
+)
+def test_settings_that_would_be_ignored_are_refused(asked, says):
+    with pytest.raises(InputError, match=says):
+        LabelRequest(**asked)
+
+
+def test_an_electronic_temperature_below_zero_is_refused():
+    for temperature in (-5.0, float("nan"), float("inf")):
+        with pytest.raises(InputError, match="0 K or above"):
+            LabelRequest(("B3",), temperature=temperature).level_of_theory()

@@ -28,6 +28,8 @@ def print_dynamics(result: DynamicsResult, target: Path, start: str, model: str)
         console.print(f"mean temperature  {result.temperature:.0f} K")
     if result.drift is not None:
         console.print(f"energy drift  {result.drift:+.2e} eV/atom/ps, fluctuation {result.fluctuation:.1e} eV/atom")
+    if not result.conserved:
+        console.print("the energy is not conserved: take a shorter --timestep, or --dtype float64")
     console.print(f"trajectory  {target}")
     if result.start_force > UNRELAXED:
         console.print(
