@@ -66,7 +66,8 @@ def relaxed(paths: Iterable[Path]) -> Iterator[Lowest]:
     for path in paths:
         for item in read_labels([path])[1]:
             if largest_force(item.label) <= FMAX:
-                yield Lowest(item, path.parent.name if path.name.startswith("dft") else item.batch or path.stem)
+                searched = path.name.startswith("dft")
+                yield Lowest(item, f"search of {path.parent.name}" if searched else item.batch or path.stem)
 
 
 def read_table(path: Path) -> list[Lowest]:

@@ -75,7 +75,9 @@ class Minimum:
     def found_in(self) -> str:
         """What it was found in, in words; empty where that wasn't recorded."""
         name, comma, more = self.origin.partition(",")
-        if not name or name.startswith("search of "):
+        if not self.is_lowest_spin and not name:
+            return "a relaxation of the lowest multiplicity's structure in this one"
+        if not name or " " in name:
             return self.origin
         return f"batch {name} of the labels{comma}{more}"
 
