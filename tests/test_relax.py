@@ -323,3 +323,13 @@ def test_a_file_with_a_structure_in_pieces_is_not_complete(tmp_path):
     assert not relaxed.complete
     assert [(r.converged, r.reason) for r in relaxed.results] == [(False, "in pieces")]
     assert not read(tmp_path / "out.extxyz").info["converged"]
+
+
+def test_what_is_no_structure_or_potential_is_told(potential):
+    relaxer = PotentialRelaxer(potential)
+    for wrong in ([None], ["a.xyz"], Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])):
+        with pytest.raises(TypeError, match=r"structure 0 is .*; give a list of ASE Atoms"):
+            relaxer.relax(wrong)
+    assert len(relaxer.relax(atoms for atoms in [random_cluster(3, seed=1)])) == 1
+    with pytest.raises(TypeError, match=r"PotentialRelaxer\(load"):
+        PotentialRelaxer("seb-10")

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from iia_calc.isomers.calculator import CalculatorChoice
 from iia_calc.isomers.method import check_method, plain_shares
 from search.errors import InputError, InputTypeError
@@ -93,6 +95,12 @@ class SearchRequest:
         if self.time_limit is not None:
             self._set("time_limit", positive("time_limit", self.time_limit, "a number of seconds"))
         self._set("fmax", positive("fmax", self.fmax, "a force in eV/Å"))
+        for name in ("known", "asynchronous", "extrapolate", "picture"):
+            if not isinstance(value := getattr(self, name), bool | np.bool_):
+                raise InputTypeError(f"{name} is {value!r}; it must be True or False")
+        for name, what in (("method", "a name or MODULE:CLASS"), ("calculator", "MODULE:CLASS")):
+            if not isinstance(value := getattr(self, name), str | None):
+                raise InputTypeError(f"{name} is {value!r}; a search that can be repeated takes {what} as text")
         for name in ("starts", "out"):
             value = getattr(self, name)
             self._set(name, None if value is None else Path(value))

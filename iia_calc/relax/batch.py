@@ -20,7 +20,7 @@ from iia_calc.common.structures import Accepts
 from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.potential import Potential
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
-from search.errors import InputError
+from search.errors import InputError, InputTypeError
 from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxed
 
@@ -56,6 +56,8 @@ class PotentialRelaxer:
         energy_from: str = "leader",
         forces_std_limit: float | None = None,
     ):
+        if not isinstance(potential, Potential | Committee):
+            raise InputTypeError(f"potential is {potential!r}; give one that is loaded: PotentialRelaxer(load(...))")
         if not fmax > 0 or not max_step > 0 or max_steps < 1:
             raise InputError("fmax, max_step and max_steps must be positive")
         if energy_from not in ("leader", "mean"):
@@ -92,6 +94,10 @@ class PotentialRelaxer:
         ValueError : elements the potential doesn't know, an empty or a periodic structure, one with constraints, or of
             another charge or multiplicity than the potential was fitted to.
         """
+        structures = list(structures)
+        for number, atoms in enumerate(structures):
+            if not isinstance(atoms, Atoms):
+                raise InputTypeError(f"structure {number} is {type(atoms).__name__}; give a list of ASE Atoms")
         accepts = None if self.potential.card is None else Accepts.of_card(self.potential.card)
         for number, atoms in enumerate(structures):
             if len(atoms) == 0 or atoms.pbc.any():

@@ -72,6 +72,9 @@ class BuildRequest:
             raise InputError(f"workers must be at least 1, not {self.workers}")
         if not 0 <= self.leader < self.members:
             raise InputError(f"leader is {self.leader}; of {self.members} members the first is 0")
+        for folder in (self.out, self.out.with_name(f"{self.out.name}-fit")):
+            if folder.exists() and not folder.is_dir():
+                raise InputError(f"{folder} is a file; a model is a folder (--out)")
         checked_device(self.device)
 
 

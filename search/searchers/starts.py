@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from ase import Atoms
 
-from search.errors import InputError
+from search.errors import InputError, InputTypeError
 from search.geometry.composition import Composition
 from search.geometry.sites import squared_distances
 from search.relaxers.base import Relaxed, Relaxer, relax_each
@@ -25,10 +25,15 @@ def in_order(starts: Sequence[Atoms], composition: Composition) -> list[Atoms]:
     Raises
     ------
     ValueError : one is of another composition, periodic, not finite, or has two atoms in one place; which one is said.
+    TypeError : no list of Atoms.
     """
     result = []
+    if isinstance(starts, Atoms):
+        raise InputTypeError("starts is one Atoms; give a list of them")
     for number, atoms in enumerate(starts, 1):
         where = f"starting structure {number}"
+        if not isinstance(atoms, Atoms):
+            raise InputTypeError(f"{where} is {atoms!r}; give ASE Atoms")
         if not composition.matches(atoms):
             raise InputError(f"{where} is {Composition.parse(atoms)}; the search is for {composition}")
         if atoms.pbc.any():

@@ -52,3 +52,11 @@ def test_misspelt_keywords_are_refused():
     with pytest.raises(InputTypeError, match="a formula or a SearchRequest"):
         search_request(16, {})
     assert search_request("SeB16", {"quenches": 5}) == SearchRequest("SeB16", quenches=5)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"known": "no"}, {"picture": 0}, {"extrapolate": "no"}, {"method": 5}, {"calculator": object()}]
+)
+def test_what_is_of_another_kind_is_not_taken_for_true(settings):
+    with pytest.raises(InputTypeError, match=next(iter(settings))):
+        SearchRequest("B4", **settings)

@@ -237,3 +237,9 @@ def test_a_move_that_fails_is_named(change, error, message):
             find_minima("Ar7", LennardJones(), quenches=80, settings={"moves": {"rattle": 0.1, "poor": 1.0}})
     finally:
         del MOVES["poor"]
+
+
+@pytest.mark.parametrize("starts", [Atoms("Ar2", [(0, 0, 0), (0, 0, 1)]), [None], ["a.xyz"]])
+def test_starts_that_are_no_list_of_structures_are_told(starts):
+    with pytest.raises(TypeError, match=r"give (a list|ASE Atoms)"):
+        find_minima("Ar2", LennardJones(), quenches=1, starts=starts)
