@@ -50,16 +50,7 @@ def run_dynamics(
     InputError : a single atom, a cluster in pieces or with constraints, a trajectory of another kind; and what the
         calculator refuses.
     """
-    if len(atoms) < 2:
-        raise InputError("dynamics need at least two atoms")
-    if atoms.constraints:
-        raise InputError("the start has constraints, which these dynamics don't keep; remove them first")
-    if trajectory is not None and Path(trajectory).suffix not in FORMATS:
-        raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if fragmented(atoms.positions, APART * bond_lengths(atoms.numbers)):
-        raise InputError(
-            f"the start is in pieces, which no pair of atoms closer than {APART:g} bond lengths holds together"
-        )
+    _check(atoms, trajectory)
     run = _Run(atoms, calculator, settings, callback)
     start_force = float(np.linalg.norm(run.atoms.get_forces(), axis=1).max())
     run.atoms.info.update(info or {})
@@ -87,6 +78,20 @@ def run_dynamics(
         message=message,
         start_force=start_force,
     )
+
+
+def _check(atoms: Atoms, trajectory: str | Path | None) -> None:
+    """InputError where dynamics can't begin from `atoms`, or `trajectory` is of another kind."""
+    if len(atoms) < 2:
+        raise InputError("dynamics need at least two atoms")
+    if atoms.constraints:
+        raise InputError("the start has constraints, which these dynamics don't keep; remove them first")
+    if trajectory is not None and Path(trajectory).suffix not in FORMATS:
+        raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
+    if fragmented(atoms.positions, APART * bond_lengths(atoms.numbers)):
+        raise InputError(
+            f"the start is in pieces, which no pair of atoms closer than {APART:g} bond lengths holds together"
+        )
 
 
 class _Ended(Exception):
