@@ -14,6 +14,7 @@ from iia_calc.model.label_distance import LabelDistance
 from iia_calc.model.potential import Potential
 from iia_calc.training.calibrate import calibrate, unlikelihood
 from iia_calc.training.distances import label_distance
+from iia_calc.training.evaluate import held_out_errors
 
 STARTS = 4
 """Held-out starts that a calibration needs."""
@@ -44,7 +45,7 @@ def calibrated(
 def recalibrate(
     path: Path, levels: Mapping[str, Sequence[LabelledStructure]], held_out: Sequence[LabelledStructure]
 ) -> None:
-    """Measure a saved committee anew; its weights stay, its card says the new calibration.
+    """Measure a saved committee anew; its weights stay, its card says the new calibration and errors, of all held-out.
 
     Raises
     ------
@@ -56,4 +57,6 @@ def recalibrate(
         raise ModelError(f"a calibration needs two members or more and held-out labels of {STARTS} starts (--test)")
     committee, level = found
     kept = {key: value for key, value in asdict(card).items() if key in TRAINERS}
+    errors = held_out_errors(model.leader, held_out, None)
+    kept["held_out_errors"] = {formula: error.as_dict() for formula, error in errors.items()}
     storage.save(path, committee, {**kept, "calibration": committee.calibration.as_plain()}, committee.distance, level)

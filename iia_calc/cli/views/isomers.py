@@ -77,7 +77,9 @@ def isomer_remarks(isomers: Sequence[Isomer], limit: int = 20) -> list[str]:
     if any(isomer.tied for isomer in shown):
         lines.append("≈: closer to the lowest than ±; DFT decides the order (--dft K)")
     if any(isomer.known_region is False for isomer in shown):
-        lines.append("?: outside of what the model knows; its members differ, and only DFT can tell (--dft K)")
+        lines.append(
+            "?: outside of what the model knows: its members differ, or no label is near; only DFT can tell (--dft K)"
+        )
     if (known := next((isomer.known for isomer in shown if isomer.known is not None), None)) is not None:
         lines.append(f"known: minima of models/lowest, energies above the lowest of these by {known.level}")
     return lines
