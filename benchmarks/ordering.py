@@ -20,7 +20,7 @@ from iia_calc.model import storage
 from iia_calc.training.evaluate import held_out_errors, predict
 from search.geometry.composition import Composition
 
-LABELS = Path(__file__).parents[1] / "models/labels/pbe0-def2-tzvp.npz.xz"
+LABELS = Path(__file__).parents[1] / "models/labels/pbe0-def2-tzvp-held-out.npz.xz"
 APART = 0.2
 """eV: pairs closer than this by DFT count as ties."""
 
@@ -29,7 +29,9 @@ def main() -> None:
     """Print a row a formula and one of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", nargs="?", default="seb-def2-tzvp", help="(default: %(default)s)")
-    parser.add_argument("--labels", type=Path, default=LABELS, help="(default: the shipped PBE0/def2-TZVP labels)")
+    parser.add_argument(
+        "--labels", type=Path, default=LABELS, help="(default: the shipped held-out PBE0/def2-TZVP labels)"
+    )
     parser.add_argument("--batch", default="own-minima-11", help="of the labels (default: %(default)s)")
     asked = parser.parse_args()
     model = storage.load(storage.find(asked.model))

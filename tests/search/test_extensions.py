@@ -89,7 +89,7 @@ def test_a_searcher_of_ones_own_lives_on_islands_with_others():
     islands = [Island(), Island(Shaken)]
     with Watching(1) as executor:
         result = find_minima_on_islands(
-            "Ar13", LennardJones, islands, quenches=192, seed=3, epoch=16, executor=executor
+            "Ar13", LennardJones, islands, quenches=192, seed=5, epoch=16, executor=executor
         )
     assert [island["method"] for island in result.islands] == ["basin-hopping", "shaken"]
     assert result.islands[1]["guests"] == handed[-1] > 0

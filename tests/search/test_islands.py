@@ -93,7 +93,7 @@ def test_the_workers_change_nothing(straight, seed):
 
 def test_every_minimum_is_merged_once():
     with Dawdling(2, 0) as executor, Archive(None, FORMULA, bond_length=LennardJones().bond_length) as reference:
-        result = search(executor)
+        result = search(executor, seed=5)
     numbers = Composition.parse(FORMULA).numbers
     quenches = [r for one in executor.results for r in unpack_results(one["results"], numbers)]
     assert len(quenches) == QUENCHES
