@@ -93,7 +93,7 @@ def test_the_workers_change_nothing(straight, seed):
 
 def test_every_minimum_is_merged_once():
     with Dawdling(2, 0) as executor, Archive(None, FORMULA, bond_length=LennardJones().bond_length) as reference:
-        result = search(executor, seed=5)
+        result = search(executor)
     numbers = Composition.parse(FORMULA).numbers
     quenches = [r for one in executor.results for r in unpack_results(one["results"], numbers)]
     assert len(quenches) == QUENCHES
@@ -109,7 +109,8 @@ def test_every_minimum_is_merged_once():
     scale = reference.scale.bond
     for k, one in enumerate(minima):
         for other in minima[k + 1 :]:
-            assert not same(one.fingerprint, other.fingerprint, scale, reference.sameness)
+            if other.energy - one.energy < reference.sameness.energy_tolerance:  # farther apart they are two minima
+                assert not same(one.fingerprint, other.fingerprint, scale, reference.sameness)
 
 
 def test_results_survive_packing():
