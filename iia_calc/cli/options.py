@@ -73,7 +73,7 @@ Asynchronous = Annotated[
 Extrapolate = Annotated[
     bool, typer.Option("--extrapolate", help="Search even far from all that the model was fitted to.")
 ]
-Show = Annotated[int, typer.Option(help="Isomers in the printed table; the files hold all.")]
+Show = Annotated[int, typer.Option(min=1, help="Isomers in the printed table; the files hold all.")]
 
 # Of its confirmation by DFT
 Dft = Annotated[int, typer.Option("--dft", help="Relax the K lowest with PySCF and rank them by that.")]

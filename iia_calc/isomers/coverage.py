@@ -60,7 +60,7 @@ def coverage(
         f"({total} of {smallest.n_atoms} to {largest.n_atoms} atoms in all)"
     )
     for level, counts in others.items():
-        text += f", with {_count(counts, composition)} of {_count(counts)} of {level.split(',')[0]}"
+        text += f", and to {_count(counts, composition)} by {level.split(',')[0]} ({_count(counts)} in all)"
     refusal, warnings = _by_size(composition, smallest, largest)
     everywhere = [c for counts in (labelled, *others.values()) for c, _ in counts]
     if refusal and composition.n_atoms <= BEYOND * max(c.n_atoms for c in everywhere):

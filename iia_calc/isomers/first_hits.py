@@ -7,6 +7,7 @@ within its limit is censored (see `search.first_hit`).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -215,15 +216,17 @@ def find_target(request: FirstHitRequest, relaxer: Relaxer, level: str | None) -
     composition = Composition.parse(request.formula)
     if request.target is not None:
         try:
-            return Target(float(request.target), "given")
+            energy = float(request.target)
         except ValueError:
             atoms = read_cluster(request.target, Accepts()).atoms
+        else:
+            if not math.isfinite(energy):
+                raise InputError(f"target is {request.target}; give a finite energy in eV, or a structure's file")
+            return Target(energy, "given")
         structures, source = in_order([atoms], composition), f"{request.target}, relaxed"
     else:
         if request.calculator is not None:
-            raise InputError(
-                "no minima of a calculator are known: give --target, an energy in eV or a structure's file"
-            )
+            raise InputError("no minima of a calculator are known: give --target, an energy in eV or a file")
         known = known_minima(composition, level=level)
         if not known:
             raise InputError(
@@ -258,16 +261,12 @@ def _run(
     )
     if result.stopped_by == "interrupted":
         raise KeyboardInterrupt
-    return FormulaRun(
-        method,
-        walkers,
-        seed,
+    hit, quenches, seconds = (
         result.first_hit is not None,
         result.first_hit or result.n_quenches,
-        result.n_evaluations,
-        result.best_energy,
         round(result.seconds, 2),
     )
+    return FormulaRun(method, walkers, seed, hit, quenches, result.n_evaluations, result.best_energy, seconds)
 
 
 def _own_walkers(method: str, formula: str) -> int:

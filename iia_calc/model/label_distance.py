@@ -52,9 +52,7 @@ class LabelDistance(nn.Module):
 
     def forward(self, means: torch.Tensor) -> torch.Tensor:
         """Distance [n_structures] of mean features [n_structures, F] to the nearest label; no unit."""
-        found = (means.float() - self.centre) @ self.axes  # [n_structures, K]
-        if not len(self.points):
-            return torch.full_like(found[:, 0], torch.inf)
+        found = (means.float() - self.centre.float()) @ self.axes.float()  # [n_structures, K]
         exact = "donot_use_mm_for_euclid_dist"  # the other way loses the digits of near points
         return torch.cdist(found, self.points.float(), compute_mode=exact).amin(1)
 

@@ -62,12 +62,7 @@ def save(
         with replacing(file) as part:
             part.write_bytes(to_bytes(weights))  # save_file would let nobody but its owner read it
         members.append({"file": file.name, "sha256": _sha256(file)})
-    measured = {}
-    if distance is not None:
-        file = path / "label-distance.safetensors"
-        with replacing(file) as part:
-            part.write_bytes(to_bytes({key: value.cpu().contiguous() for key, value in distance.state_dict().items()}))
-        measured = {"file": file.name, "sha256": _sha256(file), "level_of_theory": distance_level}
+    measured = {} if distance is None else _save_distance(path, distance, distance_level)
     full = Card.from_dict(
         {
             "name": path.name,
@@ -85,6 +80,31 @@ def save(
     )
     write_json(path / "card.json", asdict(full))
     return full
+
+
+def save_calibration(path: str | Path, card: Mapping[str, object], committee: Committee, distance_level: str) -> None:
+    """Give a saved committee the calibration and distance of `committee`, and what `card` says; its weights stay.
+
+    A kill leaves the model as it was, or as it is to be.
+    """
+    path = Path(path)
+    before = read_card(path)
+    measured = {} if committee.distance is None else _save_distance(path, committee.distance, distance_level)
+    calibration = committee.calibration.as_plain()
+    full = Card.from_dict({**asdict(before), **card, "calibration": calibration, "distance": measured})
+    write_json(path / "card.json", asdict(full))
+    if before.distance and before.distance["file"] != measured.get("file"):
+        (path / before.distance["file"]).unlink(missing_ok=True)
+
+
+def _save_distance(path: Path, distance: LabelDistance, level: str) -> dict[str, str]:
+    """Write it under a name of its own content; what the card says of it."""
+    content = to_bytes({key: value.cpu().contiguous() for key, value in distance.state_dict().items()})
+    digest = hashlib.sha256(content).hexdigest()
+    file = path / f"label-distance-{digest[:8]}.safetensors"
+    with replacing(file) as part:
+        part.write_bytes(content)
+    return {"file": file.name, "sha256": digest, "level_of_theory": level}
 
 
 def load(

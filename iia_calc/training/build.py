@@ -68,6 +68,8 @@ class BuildRequest:
             raise InputError("give at least one database of labels (iia label makes them)")
         if self.members < 1:
             raise InputError(f"a potential has at least one member, not {self.members}")
+        if self.test_batch and not self.test:
+            raise InputError("test_batch chooses among the test labels, and there are none: give them (--test)")
         if self.workers < 1:
             raise InputError(f"workers must be at least 1, not {self.workers}")
         if not 0 <= self.leader < self.members:
@@ -98,7 +100,7 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
             raise InputError(f"no labels of {level.name} in {', '.join(map(str, request.labels))}")
 
     if request.recalibrate:
-        recalibrate(request.out, {name: level.labelled for name, level in known.items()}, held_out)
+        recalibrate(request.out, target, {name: level.labelled for name, level in known.items()}, held_out)
         return held_out_errors(storage.load(request.out).leader, held_out)
     members = _fit_members(request, list(known.values()), progress)
     if len(known) > 1:

@@ -22,12 +22,13 @@ BEYOND = 1.5  # times the expected force error that held-out structures reach: t
 RIGHT = 0.02  # eV/atom: an energy that is right
 FLAGGED = 0.05  # share of the structures with right energies that may be called unknown
 FLOORS = 25  # tried
+STARTS = 4  # held-out starts that a calibration needs
 PAIRS = 20  # of structures of one formula, that tell what an energy difference is worth
 SHIFTS = (0.0, np.array([0.7, -3.0, 0.0]), np.array([-2.0, 0.0, 0.7]))  # starts of the fit, logarithms of its factors
 
 
 def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Calibration:
-    """Measure on labels of at least four starts that no member was fitted to.
+    """Measure on labels of at least `STARTS` starts that no member was fitted to.
 
     Factors and floor hold 68 % of the errors together. Of forces, of such pairs the one is taken that leaves the
     smallest errors, in expected ones, beyond. Of energies, where the committee has a `distance` from the nearest label,
@@ -40,8 +41,8 @@ def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Ca
     ValueError : fewer starts.
     """
     starts = sorted({item.start for item in labelled})
-    if len(starts) < 4:
-        raise InputError(f"a calibration needs held-out labels of at least four starts, not {len(starts)}")
+    if len(starts) < STARTS:
+        raise InputError(f"a calibration needs held-out labels of at least {STARTS} starts, not {len(starts)}")
     side = {start: k % 2 for k, start in enumerate(starts)}
     seen = _seen(committee, labelled)
     energies, forces = _fit_energies([s.energy for s in seen]), _fit([s.forces for s in seen])

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
-from iia_calc.model.card import TRAINERS, ModelError
+from iia_calc.model.card import ModelError
 from iia_calc.model.committee import Committee
 from iia_calc.model.label_distance import LabelDistance
 from iia_calc.model.potential import Potential
-from iia_calc.training.calibrate import calibrate, unlikelihood
+from iia_calc.training.calibrate import STARTS, calibrate, unlikelihood
 from iia_calc.training.distances import label_distance
 from iia_calc.training.evaluate import held_out_errors
-
-STARTS = 4
-"""Held-out starts that a calibration needs."""
 
 
 def calibrated(
@@ -43,20 +39,24 @@ def calibrated(
 
 
 def recalibrate(
-    path: Path, levels: Mapping[str, Sequence[LabelledStructure]], held_out: Sequence[LabelledStructure]
+    path: Path, target: str, levels: Mapping[str, Sequence[LabelledStructure]], held_out: Sequence[LabelledStructure]
 ) -> None:
     """Measure a saved committee anew; its weights stay, its card says the new calibration and errors, of all held-out.
 
+    target : level of theory of `held_out`.
+
     Raises
     ------
-    ModelError : one member, or held-out labels of too few starts.
+    ModelError : a model of another level, one member, or held-out labels of too few starts.
     """
-    card, model = storage.read_card(path), storage.load(path)
+    card = storage.read_card(path)
+    if card.level_of_theory != target:
+        raise ModelError(f"{path} is of {card.level_of_theory}; the labels to measure it on are of {target}")
+    model = storage.load(path)
     found = calibrated(model.members, held_out, levels)
     if found is None:
         raise ModelError(f"a calibration needs two members or more and held-out labels of {STARTS} starts (--test)")
     committee, level = found
-    kept = {key: value for key, value in asdict(card).items() if key in TRAINERS}
     errors = held_out_errors(model.leader, held_out, None)
-    kept["held_out_errors"] = {formula: error.as_dict() for formula, error in errors.items()}
-    storage.save(path, committee, {**kept, "calibration": committee.calibration.as_plain()}, committee.distance, level)
+    by_formula = {formula: error.as_dict() for formula, error in errors.items()}
+    storage.save_calibration(path, {"held_out_errors": by_formula}, committee, level)

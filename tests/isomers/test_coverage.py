@@ -26,7 +26,7 @@ def test_what_it_was_fitted_to_is_said():
 def test_labels_of_other_levels_are_said_and_reach_farther():
     together = {"GFN1-xTB, 1500 K": {"SeB16": 300, "B40": 7}}
     found = coverage(Composition.parse("SeB16"), "seb", COUNTS, together)
-    assert "(221 of 3 to 25 atoms in all), with 300 of 307 of GFN1-xTB" in found.text
+    assert "(221 of 3 to 25 atoms in all), and to 300 by GFN1-xTB (307 in all)" in found.text
     farther = coverage(Composition.parse("B60"), "seb", COUNTS, together)
     assert farther.refusal is None
     assert "the labels end at 25 atoms (SeB24), and B60 has 60; labels of other levels" in farther.warnings[0]

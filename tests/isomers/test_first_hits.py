@@ -52,6 +52,8 @@ def test_what_lies_below_the_target_is_told_and_what_is_not_found_is_censored(tm
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
+        ({"target": "nan"}, "target is nan"),
+        ({"target": "-inf"}, "target is -inf"),
         ({"target": None}, "no minima of a calculator are known: give --target"),
         ({"target": None, "calculator": None, "formula": "SeB25"}, "no minimum of SeB25 is in the shipped tables"),
         ({"runs": 0}, "runs is 0"),

@@ -112,7 +112,7 @@ def test_cards_from_before_there_were_floors_are_read():
 
 
 def test_too_few_starts_are_refused(committee, labelled):
-    with pytest.raises(ValueError, match="at least four starts, not 1"):
+    with pytest.raises(ValueError, match="at least 4 starts, not 1"):
         calibrate(committee, [item for item in labelled if item.start == labelled[0].start])
 
 
@@ -123,6 +123,7 @@ def test_distance_is_from_the_nearest_label(committee, labelled):
     assert at_home.max() < 0.02  # points are stored in half precision
     stretched = [replace(item, atoms=_scaled(item.atoms, 1.3)) for item in labelled]
     away = distances_from(distance, leader, stretched)
+    assert distances_from(distance.double(), leader, stretched) == pytest.approx(away, rel=1e-5)
     assert away.min() > 10 * at_home.max()
     # turned, moved and renumbered it is the same structure
     turned = [replace(item, atoms=_turned(item.atoms)) for item in stretched]
@@ -150,7 +151,11 @@ def test_what_is_far_from_every_label_has_a_larger_expected_error(committee, lab
 def test_a_saved_committee_is_calibrated_anew(committee, labelled, tmp_path):
     save(tmp_path / "model", committee, {"level_of_theory": LEVEL.name, "notes": "kept"})
     levels = {LEVEL.name: labelled[::2], "another": labelled[:2]}
-    recalibrate(tmp_path / "model", levels, labelled[1::2])
+    with pytest.raises(ModelError, match=f"is of {LEVEL.name}; the labels to measure it on are of another"):
+        recalibrate(tmp_path / "model", "another", levels, labelled[1::2])
+    recalibrate(tmp_path / "model", LEVEL.name, levels, labelled[::3])
+    recalibrate(tmp_path / "model", LEVEL.name, levels, labelled[1::2])  # again: the first measurement's file is gone
+    (file,) = (tmp_path / "model").glob("label-distance-*")
     loaded = load(tmp_path / "model")
     assert loaded.card.notes == "kept"
     assert loaded.calibration.n_structures == len(labelled[1::2])
@@ -162,12 +167,12 @@ def test_a_saved_committee_is_calibrated_anew(committee, labelled, tmp_path):
     np.testing.assert_array_equal(
         loaded.leader.head.layers[0].weight.numpy(), committee.leader.head.layers[0].weight.numpy()
     )
-    (tmp_path / "model/label-distance.safetensors").write_bytes(b"short")
+    file.write_bytes(b"short")
     with pytest.raises(ModelError, match="changed or cut short"):
         load(tmp_path / "model")
     save(tmp_path / "alone", committee.leader, {"level_of_theory": LEVEL.name})
     with pytest.raises(ModelError, match="held-out labels of 4 starts"):
-        recalibrate(tmp_path / "alone", levels, labelled)
+        recalibrate(tmp_path / "alone", LEVEL.name, levels, labelled)
 
 
 def _scaled(atoms, factor):

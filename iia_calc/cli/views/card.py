@@ -59,13 +59,20 @@ def _calibration(found: Mapping[str, Any]) -> str:
         return ""
     told = Calibration.from_card(found)
     energy, forces = told.energy_coverage, told.forces_coverage
+    per_distance = f" and {1e3 * told.distance_factor:.1f} meV/atom per unit of distance from the nearest label" * bool(
+        told.distance_factor
+    )
+    differences = (
+        f"; of an energy difference, {told.difference_factor:.2f} times the root of both squared ({told.n_differences} "
+        "pairs of held-out labels)"
+    ) * bool(told.n_differences)
     floors = f", at least {1e3 * told.energy_floor:.0f} meV/atom and {told.forces_floor:.2f} eV/Å," * bool(
         told.energy_floor or told.forces_floor
     )
     return (
         f"expected errors are {told.energy_factor:.1f} (energy) and {told.forces_factor:.1f} (forces) times the "
-        f"committee's deviation{floors} and hold {energy[0]:.0%} and {forces[0]:.0%} of the errors on "
-        f"{told.n_structures} held-out labels, twice as much {energy[1]:.0%} and {forces[1]:.0%}; "
+        f"committee's deviation{per_distance}{floors} and hold {energy[0]:.0%} and {forces[0]:.0%} of the errors on "
+        f"{told.n_structures} held-out labels, twice as much {energy[1]:.0%} and {forces[1]:.0%}{differences}; "
         f"quenches end as uncertain above {told.forces_std_limit or float('inf'):.2f} eV/Å"
     )
 

@@ -30,10 +30,11 @@ def evaluation_remarks(found: Evaluation) -> list[str]:
         lines.append(f"{found.n_counted} of {found.n_all} labels counted; left out: {why}")
     if (told := found.foreseen) is not None:
         for name, (one, two) in (("energies", told.energies), ("forces", told.forces)):
-            lines.append(f"{name}: {one:.0%} within one calibrated deviation of the committee, {two:.0%} within two")
+            lines.append(f"{name}: {one:.0%} within one expected error, {two:.0%} within two")
         lines.append(
             f"of the worst tenth of the energies {told.worst_in_third:.0%} are in the third of the largest expected "
-            f"errors; {told.unknown:.0%} of all are outside the known region"
+            f"errors; {told.unknown:.0%} of all are outside the known region, and {told.unknown_right:.0%} of those "
+            "that are right within 20 meV/atom"
         )
     return lines
 
