@@ -28,7 +28,7 @@ from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from iia_calc.model.potential import Potential
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, shown
 
 SPREAD = ("energy_std", "forces_std", "known_region")
 """What a committee tells besides."""
@@ -73,7 +73,7 @@ class IIACalculator(Calculator):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if dtype not in ("float32", "float64"):
-            raise InputError(f"dtype must be float32 or float64, not {dtype!r}")
+            raise InputError(f"dtype is {shown(dtype)}; it must be float32 or float64, as text")
         if energy_from not in ("leader", "mean"):
             raise InputError(f"energy_from must be leader or mean, not {energy_from!r}")
         if not isinstance(model, Potential | Committee):

@@ -1,6 +1,14 @@
-"""The exceptions of both packages: what a user can mend, told apart from programming errors."""
+"""The exceptions of both packages, which a user can mend, and the checks of arguments that raise them."""
 
 from __future__ import annotations
+
+import math
+import operator
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 
 class IIAError(Exception):
@@ -24,3 +32,80 @@ class JobFailed(IIAError, RuntimeError):
 
 class MissingPackage(IIAError, ImportError):
     """An optional package is not installed; the message says how to install it."""
+
+
+def finite(name: str, value: Any, what: str = "a finite number") -> float:
+    """`value` as a Python float, whatever type of number it has; text is none.
+
+    Raises
+    ------
+    InputError : not a finite number; `what` says what it must be.
+    """
+    real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not real or not math.isfinite(value):
+        raise InputError(f"{name} is {shown(value)}; it must be {what}")
+    return float(value)
+
+
+def positive(name: str, value: Any, what: str = "a number") -> float:
+    """As `finite`, above 0."""
+    found = finite(name, value, f"{what} above 0")
+    if found <= 0:
+        raise InputError(f"{name} is {shown(value)}; it must be {what} above 0")
+    return found
+
+
+def whole(name: str, value: Any, least: int) -> int:
+    """`value` as a Python integer, whatever integer type it has.
+
+    Raises
+    ------
+    InputError : not a whole number, or below `least`.
+    """
+    try:
+        found = operator.index(value)
+    except TypeError:
+        found = least - 1
+    if isinstance(value, bool | np.bool_) or found < least:
+        raise InputError(f"{name} is {shown(value)}; it must be a whole number of at least {least}")
+    return found
+
+
+def whole_or_none(name: str, value: Any, least: int) -> int | None:
+    """As `whole`; None stays None."""
+    return None if value is None else whole(name, value, least)
+
+
+def check_functions(**functions: Any) -> None:
+    """InputTypeError for the first that is neither None nor can be called; by name."""
+    for name, function in functions.items():
+        if function is not None and not callable(function):
+            raise InputTypeError(f"{name} is {shown(function)}; it must be a function, or None")
+
+
+def check_flags(**flags: Any) -> None:
+    """InputTypeError for the first that is neither True nor False; by name."""
+    for name, flag in flags.items():
+        if not isinstance(flag, bool | np.bool_):
+            raise InputTypeError(f"{name} is {shown(flag)}; it must be True or False")
+
+
+def checked_path(name: str, value: Any, what: str = "a path") -> Path:
+    """`value` as a Path.
+
+    Raises
+    ------
+    InputError, InputTypeError : neither text nor a path, or an empty text; `what` says what it must be.
+    """
+    if not isinstance(value, str | os.PathLike):
+        raise InputTypeError(f"{name} is {shown(value)}; it must be {what}")
+    if not (text := os.fspath(value)) or not isinstance(text, str) or "\0" in text:
+        raise InputError(f"{name} is {shown(value)}; it must be {what}")
+    return Path(text)
+
+
+def shown(value: Any) -> str:
+    """A value in one short line, NumPy's numbers as Python writes them."""
+    plain = value.item() if isinstance(value, np.generic) else value
+    text = " ".join(repr(plain).split())
+    return text if len(text) <= 80 else f"{text[:77]}..."

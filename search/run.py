@@ -13,7 +13,7 @@ from ase import Atoms
 from search.archive.archive import Archive
 from search.archive.encoding import plain, to_json
 from search.archive.minimum import minima_as_atoms
-from search.errors import InputError
+from search.errors import InputError, check_functions, whole, whole_or_none
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.relaxers.ase import ASECalculator, as_relaxer
@@ -22,7 +22,7 @@ from search.result import FailureCount, Progress, SearchResult, Tally
 from search.searchers.base import Searcher, settings_from
 from search.searchers.methods import find_method
 from search.searchers.starts import begin, fingerprint, in_order
-from search.stopping import Interrupts, Limits, whole, whole_or_none
+from search.stopping import Interrupts, Limits
 
 STORED_EVERY = 0.5
 """Seconds between transactions without a callback. A killed search repeats what it had not stored."""
@@ -78,6 +78,7 @@ def find_minima(
         shorter search. The archive is left as
         it was before these; the same call goes on from there.
     """
+    check_functions(callback=callback, shape=shape, uncertain=uncertain)
     plan = _Plan.of(
         Composition.parse(formula_or_atoms),
         as_relaxer(relaxer),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,9 +10,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import Any, Self
 
-import numpy as np
-
-from search.errors import InputError
+from search.errors import InputError, finite, positive, whole_or_none
 
 ENDING_SIGNALS = tuple(s for s in signal.Signals if s.name in ("SIGINT", "SIGTERM", "SIGHUP"))
 """Ctrl-C, the end of a batch job's time, a terminal that was closed. Windows has no SIGHUP."""
@@ -47,12 +44,11 @@ class Limits:
             )
         for name in ("quenches", "until_found"):
             object.__setattr__(self, name, whole_or_none(name, getattr(self, name), least=1))
-        if self.time_limit is not None and not (np.isfinite(self.time_limit) and self.time_limit > 0):
-            raise InputError(f"time_limit is {self.time_limit!r}; it must be a number of seconds above 0")
+        if self.time_limit is not None:
+            limit = positive("time_limit", self.time_limit, "a number of seconds")
+            object.__setattr__(self, "time_limit", limit)
         if self.target_energy is not None:
-            if not np.isfinite(self.target_energy):
-                raise InputError(f"target_energy is {self.target_energy!r}; it must be a finite energy")
-            object.__setattr__(self, "target_energy", float(self.target_energy))
+            object.__setattr__(self, "target_energy", finite("target_energy", self.target_energy, "a finite energy"))
 
     def reached(self, hit: int | None, lowest_found: int, n_quenches: int, seconds: float) -> str:
         """Which limit is reached: "target", "found", "quenches" or "time"; an empty text if none is."""
@@ -63,27 +59,6 @@ class Limits:
         if self.quenches is not None and n_quenches >= self.quenches:
             return "quenches"
         return "time" if self.time_limit is not None and seconds >= self.time_limit else ""
-
-
-def whole(name: str, value: Any, least: int) -> int:
-    """`value` as a Python integer, whatever integer type it has.
-
-    Raises
-    ------
-    ValueError : not a whole number, or below `least`.
-    """
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = least - 1
-    if isinstance(value, bool | np.bool_) or number < least:
-        raise InputError(f"{name} is {value!r}; it must be a whole number of at least {least}")
-    return number
-
-
-def whole_or_none(name: str, value: Any, least: int) -> int | None:
-    """As `whole`; None stays None."""
-    return None if value is None else whole(name, value, least)
 
 
 class Interrupts:

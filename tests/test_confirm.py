@@ -127,6 +127,24 @@ def test_interrupted_and_gone_on(isomers, tmp_path):
     end = confirm(isomers, level, tmp_path / "dft.db")
     assert [c.model_rank for c in end] == [c.model_rank for c in expected]
     assert len(level.calls) <= len(whole.calls)
+    assert len(connect(tmp_path / "dft.db")) == len(whole.calls)
+
+
+def test_a_relaxation_stopped_after_each_step_takes_the_steps_of_one_that_was_not(isomers, tmp_path):
+    rough = [isomers[0].copy()]
+    rough[0].rattle(0.15, seed=1)
+
+    def stiff(atoms):
+        return 40.0 * np.eye(3 * len(atoms))
+
+    (expected,) = confirm(rough, Cheap(), tmp_path / "whole.db", curvature=stiff)
+    assert expected.steps > 5
+    level = Cheap()
+    for _ in range(expected.steps + 3):
+        (end,) = confirm(rough, level, tmp_path / "dft.db", max_steps=1, curvature=stiff)
+    assert (end.reason, end.steps, len(level.calls)) == ("converged", expected.steps, expected.steps)
+    assert end.energy == pytest.approx(expected.energy, abs=1e-12)
+    assert end.atoms.positions == pytest.approx(expected.atoms.positions, abs=1e-9)
 
 
 def test_a_failure_is_said_and_ranks_nowhere(isomers, tmp_path):

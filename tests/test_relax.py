@@ -284,7 +284,7 @@ def test_a_relaxed_file_says_where_the_committee_disagrees(clusters, tmp_path):
 def test_a_limit_needs_a_committee(potential):
     with pytest.raises(ValueError, match="needs a committee"):
         PotentialRelaxer(potential, forces_std_limit=1.0)
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="above 0"):
         PotentialRelaxer(Committee([potential, potential]), forces_std_limit=0.0)
 
 
@@ -328,7 +328,7 @@ def test_a_file_with_a_structure_in_pieces_is_not_complete(tmp_path):
 def test_what_is_no_structure_or_potential_is_told(potential):
     relaxer = PotentialRelaxer(potential)
     for wrong in ([None], ["a.xyz"], Atoms("B2", [(0, 0, 0), (0, 0, 1.6)])):
-        with pytest.raises(TypeError, match=r"structure 0 is .*; give a list of ASE Atoms"):
+        with pytest.raises(TypeError, match=r"structures? (0 )?is .*; give a list of ASE Atoms"):
             relaxer.relax(wrong)
     assert len(relaxer.relax(atoms for atoms in [random_cluster(3, seed=1)])) == 1
     with pytest.raises(TypeError, match=r"PotentialRelaxer\(load"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, save_settings
+from iia_calc.cli.command import add_command, refuse_given, save_settings
 from search.errors import InputError
 
 if TYPE_CHECKING:
@@ -91,6 +91,7 @@ def audit(
 
     names = check_flags([word.strip() for word in drop.split(",") if word.strip()]) or DROPPED
     _check_options(out, clean, drop, check, check_level, workers)
+    _check_geometry(paths)
     with stdout_kept_clean(as_json):
         found = _audit_with_bar(paths, unit, geometry, Wanted(energy, forces))
         report.write(found, out)
@@ -115,6 +116,8 @@ def _check_options(out: Path, clean: Path | None, drop: str, check: int, check_l
 
     if drop and clean is None:
         raise InputError("--drop says what --clean leaves out: add --clean FILE.db")
+    if not check:
+        refuse_given("of recomputed structures; add --check N", "check_level", "seed", "workers")
     if clean is not None:
         check_target(clean, (".db",))
     if check < 0 or workers < 1:
@@ -123,6 +126,16 @@ def _check_options(out: Path, clean: Path | None, drop: str, check: int, check_l
         raise InputError(f"--check-level is {check_level!r}; choose dft or gfn1")
     if out.is_file():
         raise InputError(f"--out is the folder of the results, and {out} is a file; name another")
+
+
+def _check_geometry(paths: list[Path]) -> None:
+    """InputError where a geometry of logs is asked for, and there are none."""
+    from iia_calc.data.gaussian import SUFFIXES
+    from iia_calc.data.readers import files_of
+
+    files = [file for path in paths if path.exists() for file in files_of(path)[0]]
+    if files and not any(file.suffix.lower() in SUFFIXES for file in files):
+        refuse_given("of Gaussian logs, and there are none; leave it out", "geometry")
 
 
 def _audit_with_bar(paths: list[Path], unit: str, geometry: str, wanted: Wanted) -> Audit:
@@ -207,6 +220,7 @@ def convert(
     from iia_calc.data.sets import UNIT_ORIGINS
     from iia_calc.data.write import convert as convert_file
 
+    _check_geometry([source])
     found = convert_file(source, target, unit, geometry, Wanted(energy, forces))
     save_settings(target)
     for item in found.sets:

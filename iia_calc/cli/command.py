@@ -18,6 +18,7 @@ from search.errors import InputError
 NOT_KEPT = ("config", "as_json")
 """Options that say how a command is given, not what it does."""
 
+OF_TABLE = "of the printed table; --json gives all of them"
 _CONTEXT: ContextVar[typer.Context] = ContextVar("context")
 
 
@@ -52,6 +53,32 @@ def save_settings(target: Path) -> None:
     chosen = {key: value for key, value in settings.items() if value not in (None, [], "")}
     text = yaml.safe_dump(chosen, sort_keys=False, allow_unicode=True)
     path.write_text(f"# iia {context.info_name} --config {path.name}\n{text}", encoding="utf-8")
+
+
+def refuse_given(why: str, *names: str) -> None:
+    """Refuse options that don't apply to what is run.
+
+    names : of the command's parameters. why : ends the message: what they are of, and what to do.
+
+    Raises
+    ------
+    InputError : one of them was given, here or by --config with another value than its default.
+    """
+    context = _CONTEXT.get()
+    given = [
+        f"--{_key(parameter)}" if parameter.param_type_name == "option" else str(parameter.name)
+        for parameter in context.command.params
+        if parameter.name in names and _is_given(context, parameter)
+    ]
+    if given:
+        raise InputError(f"{', '.join(given)}: {why}")
+
+
+def _is_given(context: typer.Context, parameter: Any) -> bool:
+    source = context.get_parameter_source(parameter.name)
+    if source is not None and source.name == "DEFAULT_MAP":  # a saved file holds what nobody gave, too
+        return _plain(context.params[parameter.name]) not in (None, [], "", _plain(parameter.default))
+    return source is not None and source.name == "COMMANDLINE"
 
 
 class _Dataclass(Protocol):

@@ -14,6 +14,17 @@ from search.errors import IIAError
 
 USER_ERRORS = (IIAError, OSError, sqlite3.OperationalError)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_WORDS = {
+    errno.ENOENT: "there is no file or folder {}",
+    errno.EACCES: "{} can't be opened: its permissions don't allow it",
+    errno.EPERM: "{} can't be opened: its permissions don't allow it",
+    errno.EROFS: "{} can't be written: nothing there can be",
+    errno.EEXIST: "{} exists and is no folder; name another",
+    errno.ENOTDIR: "{} can't be opened: a part of this path is a file, not a folder",
+    errno.EISDIR: "{} is a folder; name a file",
+    errno.ELOOP: "{} can't be opened: its links lead in a circle",
+    errno.ENAMETOOLONG: "{} is too long for a name",
+}
 GO_ON = "What was stored before is kept: make room, then give the same command again"
 
 
@@ -24,6 +35,8 @@ class FriendlyGroup(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take --debug out of the arguments, wherever it stands, before the others are parsed."""
+        if any(not word.strip() or (word.startswith("--") and word.endswith("=")) for word in args):
+            raise typer.BadParameter("an argument is empty; in a script, look for a variable that isn't set")
         words = args[: args.index("--")] if "--" in args else args
         self.debug = "--debug" in words
         if self.debug:
@@ -49,7 +62,11 @@ class FriendlyGroup(TyperGroup):
 def describe(error: BaseException) -> str:
     """What went wrong, and on a full disk what to do."""
     if isinstance(error, sqlite3.OperationalError):
+        if "readonly" in str(error) or "unable to open" in str(error):
+            return f"a database cannot be written ({error}). What was stored before is kept"
         return f"a database cannot be written ({error}). {GO_ON}"
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return f"{error.strerror}: {error.filename or 'a file'} cannot be written. {GO_ON}"
+    if isinstance(error, OSError) and error.errno in IN_WORDS and error.filename is not None:
+        return IN_WORDS[error.errno].format(error.filename)
     return str(error)

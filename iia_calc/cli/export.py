@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, build
+from iia_calc.cli.command import add_command, build, refuse_given
 
 EXAMPLES = """
 iia export SeB12-search --format xyz
@@ -47,13 +47,18 @@ def export(
     everywhere; each says in a line whose geometry it has.
     """
     options = locals()
-    from iia_calc.cli.views.console import output
+    from iia_calc.cli.views.console import output, remarks
     from iia_calc.report.export import ExportRequest
     from iia_calc.report.export import export as write_export
     from iia_calc.report.findings import read_findings
 
     request = build(ExportRequest, options)
+    if kind in ("xyz", "csv"):
+        refuse_given(f"of inputs; {kind} has none", "functional", "basis", "charge", "multiplicity", "task")
     folder = out or (source if source.is_dir() else source.parent) / kind
-    written = write_export(read_findings(source), request, folder)
+    findings = read_findings(source)
+    for line in findings.remarks:
+        remarks().print(line)
+    written = write_export(findings, request, folder)
     names = ", ".join(path.name for path in written)
     output().print(f"{len(written)} file{'s' if len(written) > 1 else ''} in {folder}: {names}")

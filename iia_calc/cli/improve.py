@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, build, save_settings
+from iia_calc.cli.command import add_command, build, refuse_given, save_settings
 from search.errors import InputError
 
 if TYPE_CHECKING:
@@ -20,6 +20,22 @@ iia improve SeB6 SeB8 SeB10 --from seb-3-21g --labels models/labels/pbe0-3-21g.n
 iia improve AlC4 AlC5 AlC6 --time 2h -o alc      # from no model at all: xTB first, then DFT
 iia improve -o alc --time 8h                     # goes on
 """
+OF_LOOP = (
+    "start_from",
+    "labels",
+    "test",
+    "level",
+    "functional",
+    "basis",
+    "charge",
+    "multiplicity",
+    "labels_per_round",
+    "sources",
+    "quenches",
+    "members",
+    "seed",
+)
+"""Options that are settings of a loop, which stay as they were when it began."""
 
 
 def register(app: typer.Typer) -> None:
@@ -119,10 +135,10 @@ def _settings(options: Mapping[str, Any]) -> tuple[LoopSettings | None, float | 
     names = tuple(parse_formula_and_charge(formula)[0].formula for formula in formulas)
     charge = charge_of_formulas(formulas, options["charge"]) or 0
     if options["settings"] is not None:
-        if names:
-            raise InputError("the formulas are in the settings; give one or the other")
+        refuse_given("is in the file of --settings; give one or the other", "formulas", *OF_LOOP)
         return LoopSettings.read(options["settings"]), limit
     if not names:
+        refuse_given("OUT goes on with the settings that it began with; leave it out, or give formulas", *OF_LOOP)
         return None, limit
     files = {name: tuple(map(str, options[name] or ())) for name in ("labels", "test")}
     chosen = options["sources"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, build, save_settings
+from iia_calc.cli.command import add_command, build, refuse_given, save_settings
 from iia_calc.cli.streams import exit_code
 
 EXAMPLES = """
@@ -55,6 +55,10 @@ def label(
     the reason; what OUT holds is not made again.
     """
     options = locals()
+    if structures is not None:
+        refuse_given("of random starts; the structures are those of --structures", "seed")
+    if recheck is not None:
+        refuse_given("of labels that are made, and --recheck makes none", "seed", "steps", "rattle", "lowest")
     from iia_calc.cli.views.console import Live, output, remarks
     from iia_calc.labels.request import LabelRequest
     from iia_calc.labels.run import run_labels, run_recheck

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, save_settings
+from iia_calc.cli.command import add_command, refuse_given, save_settings
 from iia_calc.cli.streams import exit_code
 from search.errors import InputError
 
@@ -34,7 +34,7 @@ def md(
     time: Annotated[str | None, typer.Option("--time", "-t", help="Instead of --steps: 500fs, 2ps, 0.1ns.")] = None,
     timestep: Annotated[float, typer.Option(help="fs")] = 1.0,
     langevin: Annotated[bool, typer.Option("--langevin/--nve", help="With a bath, or at constant energy.")] = False,
-    friction: Annotated[float, typer.Option(help="Of the bath, of --langevin and the equilibration, 1/fs.")] = 0.01,
+    friction: Annotated[float, typer.Option(help="Of the bath: --langevin's and the equilibration's, 1/fs.")] = 0.01,
     equilibrate: o.Equilibration = "1ps",
     every: Annotated[int, typer.Option(help="Steps between two frames.")] = 10,
     seed: o.Seed = 0,
@@ -106,6 +106,8 @@ def _settings(options: Mapping[str, Any]) -> DynamicsSettings:
             raise InputError(f"--time {time} is shorter than one step of {timestep:g} fs")
         steps = round(femtoseconds / timestep)
     none = options["equilibrate"].strip() in ("0", "none")
+    if none and not options["langevin"]:
+        refuse_given("of a bath, and there is none; add --langevin, or an equilibration", "friction")
     return DynamicsSettings(
         temperature=options["temperature"],
         steps=1000 if steps is None else steps,

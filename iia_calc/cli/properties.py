@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, build
+from iia_calc.cli.command import OF_TABLE, add_command, build, refuse_given
 from iia_calc.cli.streams import exit_code
 
 EXAMPLES = """
@@ -73,6 +73,7 @@ def properties(
     figures.
     """
     options = locals()
+    _check_options(what, as_json)
     from iia_calc.cli.views.console import Live, output, print_json, remarks, stdout_kept_clean
 
     with stdout_kept_clean(as_json), Live("properties", None) as live:
@@ -98,3 +99,23 @@ def properties(
     remarks().print(f"written to {found.source.folder}: {', '.join(found.files)}")
     if interrupted:
         raise typer.Exit(exit_code())
+
+
+def _check_options(what: str, as_json: bool) -> None:
+    """InputError for options of properties that aren't asked for."""
+    from iia_calc.properties.request import OF_DFT, names
+
+    asked = set(names(what))
+    for wanted, options in (
+        (("point-groups",), ("tolerance",)),
+        (("thermo",), ("lowest", "temperature", "highest", "step", "soft", "model", "device")),
+        (("thermo", "infrared"), ("frequencies",)),
+        (("ranking",), ("functionals",)),
+        (("electronic", "ranking"), ("basis",)),
+        (("photoelectron",), ("diffuse_basis",)),
+        (("thermo", *OF_DFT), ("dft_lowest", "workers")),
+    ):
+        if not asked & set(wanted):
+            refuse_given(f"of {' or '.join(wanted)}; add that to --what", *options)
+    if as_json:
+        refuse_given(OF_TABLE, "show")

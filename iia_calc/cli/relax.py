@@ -41,7 +41,7 @@ def relax(
     """
     from iia_calc.cli.views.console import output, print_json, remarks, stdout_kept_clean
 
-    target = out or file.with_name(f"{file.stem}-relaxed.extxyz")
+    target = out or file.parent / f"{file.stem}-relaxed.extxyz"
     with stdout_kept_clean(as_json):
         from iia_calc.relax.files import as_plain, relax_file
 

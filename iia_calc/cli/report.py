@@ -43,5 +43,5 @@ def report(
         remarks().print(f"the page is without 3-D and map: {MISSING}")
     if live:
         remarks().print(f"open {out or page_path(source)}; Ctrl-C ends this, not the search")
-    path = follow(source, out) if live else write_report(source, out)
+    path = follow(source, out) if live else write_report(source, out, say=remarks().print)
     output().print(str(path))

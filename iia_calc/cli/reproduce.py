@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iia_calc.cli.command import add_command, save_settings
+from iia_calc.cli.command import add_command, refuse_given, save_settings
 from search.errors import InputError
 
 NAMES = "table1, table2, table3, fig4, fig5, continuous, tableS2, tableS3, best, doubts, constants, all, page"
@@ -70,6 +70,22 @@ def reproduce(
     save_settings(out)
 
 
+def _check_options(options: Mapping[str, Any], chosen: str) -> None:
+    """InputError for options that don't apply to the experiment."""
+    from iia_calc.reproduce.train import UNTRAINED
+
+    if chosen not in ("table1", "all"):
+        refuse_given("of table1", "trials", "method")
+    if chosen != "doubts":
+        refuse_given("of doubts", "check")
+    if options["quick"]:
+        refuse_given("--quick chooses it; leave out one", "epochs", "seeds", "limit", "trials")
+    if chosen == "page" or chosen in UNTRAINED:
+        refuse_given(f"of trainings, and {chosen} has none", "epochs", "seeds", "limit", "rows", "quick")
+    if chosen == "page":
+        refuse_given("of experiments; page writes what is there", "data")
+
+
 def _compute(options: Mapping[str, Any]) -> list[Path]:
     """Train what is missing and tabulate it, with a bar; the files written.
 
@@ -89,6 +105,7 @@ def _compute(options: Mapping[str, Any]) -> list[Path]:
         known = f"{NAMES}, {', '.join(ALIASES)}"
         raise InputError(f"there is no experiment {options['experiment']!r}; choose one of {known}")
     plan = Plan.smoke(treatment) if quick else Plan(treatment, options["epochs"], options["seeds"], options["limit"])
+    _check_options(options, chosen)
     if check < 0:
         raise InputError(f"--check is {check}; it must be at least 0")
     if data is None and chosen not in ("page", "tableS2"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, build, save_settings
+from iia_calc.cli.command import OF_TABLE, add_command, build, refuse_given, save_settings
 from iia_calc.cli.streams import exit_code
 from search.errors import InputError
 
@@ -105,6 +105,8 @@ def search(
     repeat it). The same command on the same folder goes on; Ctrl-C ends the search and still shows what was found.
     """
     options = locals()
+    if as_json:
+        refuse_given(OF_TABLE, "show")
     from iia_calc.cli.views.console import stdout_kept_clean
 
     with stdout_kept_clean(as_json):

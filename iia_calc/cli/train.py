@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from iia_calc.cli import options as o
-from iia_calc.cli.command import add_command, build, save_settings
+from iia_calc.cli.command import add_command, build, refuse_given, save_settings
 
 if TYPE_CHECKING:
     from iia_calc.training.build import BuildRequest
@@ -19,6 +19,36 @@ iia train xtb.db -o models/pretrained --epochs 10
 iia train dft.db -o models/mine --from models/pretrained --test dft-test.db --members 3
 iia train xtb.db dft.db large-basis.db -o models/mine --target-level def2-TZVP
 """
+OF_NETWORK = (
+    "kind",
+    "attention",
+    "activation",
+    "features",
+    "interactions",
+    "heads",
+    "rbf",
+    "cutoff",
+    "angular",
+    "directions",
+    "distance_logits",
+)
+OF_FIT = (
+    "start_from",
+    "members",
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "optimiser",
+    "energy_weight",
+    "force_weight",
+    "validation_share",
+    "max_minutes",
+    "seed",
+    "workers",
+    "leader",
+    "notes",
+)
+"""Options of a new network, and of a fit."""
 
 
 def register(app: typer.Typer) -> None:
@@ -88,6 +118,20 @@ def train(
     output().print(f"saved {out}: {errors_in_words(errors)}")
 
 
+def _check_options(options: Mapping[str, Any]) -> None:
+    """InputError for options that don't apply to what is fitted."""
+    if options["recalibrate"]:
+        refuse_given("of a fit, and --recalibrate fits nothing", *OF_NETWORK, *OF_FIT)
+    if options["start_from"] is not None:
+        refuse_given("of a new network; that of --from goes on as it is", *OF_NETWORK)
+    if options["kind"] == "vectors":
+        refuse_given("of schnet; vectors have neither", "directions", "distance_logits")
+    elif options["attention"] == "none":
+        refuse_given("of an attention, and there is none", "heads")
+    if not options["angular"]:
+        refuse_given("of directions, and none are seen; add --angular 1 or more", "directions")
+
+
 def _request(options: Mapping[str, Any]) -> BuildRequest:
     """From the options; InputError where they make no sense."""
     import torch
@@ -96,6 +140,7 @@ def _request(options: Mapping[str, Any]) -> BuildRequest:
     from iia_calc.training.build import BuildRequest
     from iia_calc.training.fit import TrainingSettings
 
+    _check_options(options)
     if options["threads"]:
         torch.set_num_threads(options["threads"])
     network = build(

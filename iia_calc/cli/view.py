@@ -25,7 +25,7 @@ def view(source: o.SearchOrFile) -> None:
     from iia_calc.cli.views.console import output, remarks
     from iia_calc.report.page import write_report
 
-    path = source if source.suffix == ".html" and source.is_file() else write_report(source)
+    path = source if source.suffix == ".html" and source.is_file() else write_report(source, say=remarks().print)
     output().print(str(path))
     if not webbrowser.open(path.resolve().as_uri()):
         remarks().print("no browser could be opened here; open that file in one")

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from search.errors import InputError
+from search.errors import InputError, InputTypeError, shown
+
+if TYPE_CHECKING:
+    import torch
 
 
-def checked_device(device: str | None) -> str:
+def checked_device(device: str | torch.device | None) -> str:
     """The device's name; the GPU where there is one and nothing is asked for.
 
     Raises
     ------
-    ValueError : torch doesn't know or doesn't have it.
+    InputError, InputTypeError : it is no name of a device, or torch doesn't know or doesn't have it.
     """
     import torch
 
+    if isinstance(device, torch.device):
+        device = str(device)
+    if not isinstance(device, str | None):
+        raise InputTypeError(f"device is {shown(device)}; it must be a name, such as cpu, cuda or cuda:1")
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

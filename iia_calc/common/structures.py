@@ -8,7 +8,7 @@ structures, `check_clusters` and `read_clusters` keep the sound ones and say wha
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -208,7 +208,7 @@ def check_clusters(frames: Iterable[Atoms], accepts: Accepts = Accepts(), what: 
     items = list(frames)
     if not items:
         raise InputError(f"no {what} was given")
-    return _sorted_out([(f"{what} {k} of {len(items)}", atoms) for k, atoms in enumerate(items, 1)], accepts, [])
+    return _sorted_out([(f"{what} {k} of {len(items)}", atoms) for k, atoms in enumerate(items, 1)], accepts)
 
 
 def read_clusters(path: str | Path, accepts: Accepts = Accepts()) -> Clusters:
@@ -222,12 +222,8 @@ def read_clusters(path: str | Path, accepts: Accepts = Accepts()) -> Clusters:
     FileNotFoundError : no such file.
     InputError : the file can't be read, or holds no sound structure.
     """
-    frames, broken = read_frames(Path(path))
-    names = [
-        (f"{path}, frame {k} of {len(frames)}" if len(frames) > 1 else str(path)) for k in range(1, 1 + len(frames))
-    ]
-    lost = [(f"{path}, from frame {len(frames) + 1} on", f"it can't be read: {broken}")] if broken else []
-    return _sorted_out(list(zip(names, frames, strict=True)), accepts, lost)
+    found = read_frames(Path(path))
+    return _sorted_out(found.named, accepts, found.lost, found.remarks)
 
 
 def read_cluster(path: str | Path, accepts: Accepts = Accepts()) -> Cluster:
@@ -238,11 +234,17 @@ def read_cluster(path: str | Path, accepts: Accepts = Accepts()) -> Cluster:
     FileNotFoundError : no such file.
     InputError : the file can't be read, or its first structure isn't sound.
     """
-    frames, _ = read_frames(Path(path), only_first=True)
-    return check_cluster(frames[0], accepts, f"{path}, frame 1")
+    where, atoms = read_frames(Path(path), only_first=True).named[0]
+    return check_cluster(atoms, accepts, where)
 
 
-def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tuple[str, str]]) -> Clusters:
+def _sorted_out(
+    named: Sequence[tuple[str, Atoms]],
+    accepts: Accepts,
+    lost: Sequence[tuple[str, str]] = (),
+    said: Sequence[str] = (),
+) -> Clusters:
+    """The sound ones of structures with where they stand. lost : the unreadable ones. said : remarks on the file."""
     kept, aside = [], list(lost)
     used: Counter[str] = Counter()
     unused: Counter[str] = Counter()
@@ -265,7 +267,7 @@ def _sorted_out(named: list[tuple[str, Atoms]], accepts: Accepts, lost: list[tup
         if len(aside) == 1:
             raise InputError(": ".join(aside[0]))
         raise InputError(f"none of {len(aside)} structures is sound; {aside[0][0]}: {aside[0][1]}")
-    remarks = []
+    remarks = list(said)
     if used:
         remarks.append(f"energies or forces read from {', '.join(sorted(used))}")
     if unused:

@@ -23,7 +23,7 @@ from iia_calc.confirm.result import (
     rank_correlation,
     write_confirmed,
 )
-from iia_calc.confirm.settings import Checks, ConfirmRequest
+from iia_calc.confirm.settings import Checks, ConfirmRequest, confirm_request
 from iia_calc.confirm.workers import lanes
 from iia_calc.confirm.workflow import Job, Step, Verification
 from iia_calc.isomers.files import write_isomers
@@ -32,7 +32,7 @@ from iia_calc.isomers.search import IsomerSearch
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, checked_level, multiplicity_of, same_level
 from iia_calc.labels.store import LabelStore
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, check_functions, positive, shown, whole, whole_or_none
 
 __all__ = [
     "Checks",
@@ -77,8 +77,11 @@ def confirm_isomers(
     ------
     InputError, MissingPackage : the request makes no sense, or PySCF isn't installed.
     """
+    if not isinstance(found, IsomerSearch):
+        raise InputTypeError(f"found is {shown(found)}; give what search_isomers returned")
+    check_functions(callback=callback, say=say)
     if not isinstance(request, ConfirmRequest):
-        request = ConfirmRequest(request, **settings)
+        request = confirm_request(request, settings)
     elif settings:
         raise InputTypeError(f"{', '.join(settings)} must stand in the ConfirmRequest itself")
     plan = plan_confirmation(found.result.formula, found.level_of_theory, request)
@@ -142,8 +145,9 @@ def confirm(
     ------
     InputError : the charge and multiplicity don't fit the electrons, or the store holds another level.
     """
-    if not fmax > 0 or max_steps < 1:
-        raise InputError(f"fmax ({fmax!r}) must be above 0 and max_steps ({max_steps!r}) at least 1")
+    fmax, max_steps = positive("fmax", fmax, "a force in eV/Å"), whole("max_steps", max_steps, 1)
+    workers, gradients = whole("workers", workers, 1), whole_or_none("gradients", gradients, 1)
+    check_functions(callback=callback, curvature=curvature)
     # the one place that tells a DFT level, with its electronic states, from any other level of theory
     dft = level if isinstance(level, DFTLevel) else None
     if dft is None:

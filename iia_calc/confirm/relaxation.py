@@ -62,29 +62,36 @@ class StoredRelaxation:
     ) -> str:
         """Go on until converged or stopped; returns why it ended.
 
-        That is "converged", "step limit", "gradient limit", "interrupted" or "failed: ...".
+        That is "converged", "step limit", "gradient limit", "interrupted" or "failed: ...". The optimiser first takes
+        its stored steps again, from the stored forces, so it goes on as if nothing had stopped it.
 
         gradients : as many as it may have in all, those of earlier calls included; None for no limit.
         """
-        atoms = Atoms(self.isomer.numbers, (self.frames[-1].atoms if self.frames else self.isomer).positions)
+        if self.converged:
+            return CONVERGED
+        stored = list(self.frames)
+        atoms = Atoms(self.isomer.numbers, (stored[0].atoms if stored else self.isomer).positions)
         atoms.calc = LevelCalculator(self.level)
         try:
-            if not self.frames:
-                self._take(atoms, callback)
+            if stored:
+                _put(atoms, stored[0])
             else:
-                label = self.frames[-1].label
-                atoms.calc.results = {"energy": label.energy, "forces": label.forces}
-                atoms.calc.atoms = atoms.copy()
+                self._take(atoms, callback)
             optimizer, has_curvature = BFGS(atoms, logfile=None, maxstep=MAX_STEP), self.curvature is None
-            for _ in range(max_steps):
-                if self.converged:
+            for step in range(1, len(stored) + max_steps):
+                again = step < len(stored)
+                label = (stored[step - 1] if again else self.frames[-1]).label
+                if not again and self.converged:
                     break
-                if gradients is not None and len(self.frames) >= gradients:
+                if not again and gradients is not None and len(self.frames) >= gradients:
                     return GRADIENT_LIMIT
-                if not has_curvature and largest_force(self.frames[-1].label) <= HARMONIC:
+                if not has_curvature and largest_force(label) <= HARMONIC:
                     optimizer, has_curvature = self._with_curvature(atoms), True
                 optimizer.step()
-                self._take(atoms, callback)
+                if again:
+                    _put(atoms, stored[step])
+                else:
+                    self._take(atoms, callback)
         except LabelFailed as error:
             return f"failed: {error}"
         except KeyboardInterrupt:
@@ -110,6 +117,13 @@ class StoredRelaxation:
         self.frames.append(frame)
         if callback is not None:
             callback(len(self.frames), label.energy, largest_force(label))
+
+
+def _put(atoms: Atoms, frame: LabelledStructure) -> None:
+    """Set `atoms` to a stored frame, whose label its calculator then gives."""
+    atoms.positions = frame.atoms.positions
+    atoms.calc.results = {"energy": frame.label.energy, "forces": frame.label.forces}
+    atoms.calc.atoms = atoms.copy()
 
 
 def start_name(atoms: Atoms) -> str:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any
 
-from search.errors import InputError
+import numpy as np
+
+from iia_calc.common.electrons import whole_number
+from search.errors import InputError, InputTypeError, check_flags, positive, shown, whole, whole_or_none
 
 STABILITY = ("all", "relaxation", "none")
 AUTO, FULL, NONE = "auto", "full", "none"
@@ -36,6 +42,7 @@ class Checks:
     def __post_init__(self) -> None:
         if self.stability not in STABILITY:
             raise InputError(f"stability {self.stability!r} is not known; choose one of {', '.join(STABILITY)}")
+        check_flags(next_multiplicity=self.next_multiplicity, frequencies=self.frequencies, descend=self.descend)
         if self.descend and not self.frequencies:
             raise InputError("only frequencies tell a saddle: descend needs frequencies")
 
@@ -83,21 +90,44 @@ class ConfirmRequest:
     gpu: bool | None = None
 
     def __post_init__(self) -> None:
-        for name, value in (("n_lowest", self.n_lowest), ("workers", self.workers), ("max_steps", self.max_steps)):
-            if value is not None and value < 1:
-                raise InputError(f"{name} is {value}; it must be at least 1")
-        if not self.fmax > 0:
-            raise InputError(f"fmax is {self.fmax!r}; it must be above 0 eV/Å")
+        changed: dict[str, Any] = {
+            "n_lowest": whole("n_lowest", self.n_lowest, 1),
+            "workers": whole_or_none("workers", self.workers, 1),
+            "max_steps": whole("max_steps", self.max_steps, 1),
+            "multiplicity": whole_or_none("multiplicity", self.multiplicity, 1),
+            "charge": whole_number(self.charge, "charge"),
+            "fmax": positive("fmax", self.fmax, "a force in eV/Å"),
+        }
         if self.relax not in (AUTO, FULL):
-            try:
-                gradients = int(self.relax)
-            except ValueError:
-                gradients = 0
-            if gradients < 1:
-                raise InputError(f"relax is {self.relax!r}; write full, or how many gradients an isomer may take")
-            object.__setattr__(self, "relax", gradients)
+            text = str(self.relax) if isinstance(self.relax, str | int | np.integer) else ""
+            if not text.isdecimal() or int(text) < 1:
+                raise InputError(f"relax is {shown(self.relax)}; write full, or how many gradients an isomer may take")
+            changed["relax"] = int(text)
+        for name, value in changed.items():
+            object.__setattr__(self, name, value)
+        for name in ("functional", "basis", "ranking_basis"):
+            value = getattr(self, name)
+            if not isinstance(value, str | None) or (value is None and name == "ranking_basis"):
+                raise InputTypeError(f"{name} is {shown(value)}; it must be a name, as text")
+        check_flags(each_shape=self.each_shape, gpu=bool(self.gpu) if self.gpu is None else self.gpu)
         self.checks(None)
 
     def checks(self, basis: str | None) -> Checks:
         """What is computed at the relaxed structures. basis : of the single points, None for none."""
         return Checks(basis, self.next_multiplicity, self.stability, self.frequencies, self.descend)
+
+
+def confirm_request(n_lowest: Any, settings: Mapping[str, Any]) -> ConfirmRequest:
+    """The request for so many isomers; an unknown keyword is refused, with the one that was meant.
+
+    Raises
+    ------
+    InputError, InputTypeError : as `ConfirmRequest`, or an unknown keyword.
+    """
+    known = [field.name for field in fields(ConfirmRequest)]
+    for name in settings:
+        if name not in known[1:]:
+            close = get_close_matches(name, known[1:], 1)
+            meant = f"did you mean {close[0]}?" if close else f"there are {', '.join(known[1:])}"
+            raise InputTypeError(f"a confirmation has no setting {name!r}; {meant}")
+    return ConfirmRequest(n_lowest, **settings)

@@ -17,8 +17,8 @@ from ase.db import connect
 from ase.db.core import Database
 from ase.db.row import AtomsRow
 
+from iia_calc.common.xyz import one_line
 from iia_calc.data.columns import Wanted
-from iia_calc.data.frames import one_line
 from iia_calc.data.records import Contents, Raw, records_of
 from search.errors import InputError
 

@@ -77,7 +77,7 @@ def read_gaussian(path: str | Path, geometry: str = "last") -> GaussianGeometry:
     try:
         return _choose_geometry(jobs, geometry)
     except InputError as error:
-        what = "" if "Gaussian" in text else " and is perhaps no Gaussian log"
+        what = "" if "Gaussian" in text else "; it is perhaps no Gaussian log"
         raise InputError(f"{path} {error}{what}") from error
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
+from iia_calc.common.xyz import one_line
 from iia_calc.data.columns import NO_COLUMN, Wanted, is_numeric, words
-from iia_calc.data.frames import one_line
 from iia_calc.data.grouping import make_sets
 from iia_calc.data.records import Contents, Raw, records_of
 from iia_calc.data.sets import StructureSet

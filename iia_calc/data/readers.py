@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from iia_calc.common.xyz import XYZ_SUFFIXES
 from iia_calc.data import databases, gaussian
 from iia_calc.data.columns import Wanted
-from iia_calc.data.frames import TRAJECTORY_SUFFIXES, XYZ_SUFFIXES, read_trajectory, read_xyz
+from iia_calc.data.frames import TRAJECTORY_SUFFIXES, read_trajectory, read_xyz
 from iia_calc.data.grouping import make_sets
 from iia_calc.data.published import read_npz_file
 from iia_calc.data.records import Contents, Record, reasons

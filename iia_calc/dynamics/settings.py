@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.errors import InputError
-from search.stopping import whole
+from search.errors import InputError, finite, positive, whole
 
 ENSEMBLES = ("nve", "langevin")
 LONGEST_STEP = 10.0
@@ -44,18 +43,13 @@ class DynamicsSettings:
     def __post_init__(self) -> None:
         if self.ensemble not in ENSEMBLES:
             raise InputError(f"ensemble {self.ensemble!r} is not known; choose one of {', '.join(ENSEMBLES)}")
-        for name, value in (
-            ("temperature", self.temperature),
-            ("timestep", self.timestep),
-            ("friction", self.friction),
-        ):
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}; it must be above 0")
+        for name in ("temperature", "timestep", "friction"):
+            object.__setattr__(self, name, positive(name, getattr(self, name)))
         if self.timestep > LONGEST_STEP:
             raise InputError(
                 f"timestep is {self.timestep!r} fs; above {LONGEST_STEP:g} fs no vibration can be followed"
             )
-        if not (np.isfinite(self.equilibration) and self.equilibration >= 0):
+        if finite("equilibration", self.equilibration, "a time in fs, 0 for none") < 0:
             raise InputError(f"equilibration is {self.equilibration!r} fs; it must be 0 (none) or more")
         for name, least in (("steps", 1), ("every", 1), ("seed", 0)):
             object.__setattr__(self, name, whole(name, getattr(self, name), least))

@@ -20,7 +20,7 @@ from iia_calc.isomers.known import known_minima
 from iia_calc.isomers.relaxer import RequestRelaxer, cpu_threads
 from iia_calc.isomers.request import SearchRequest
 from search.archive.minimum import sound
-from search.errors import InputError
+from search.errors import InputError, whole
 from search.first_hit import FirstHits
 from search.geometry.composition import Composition
 from search.geometry.shape import shape_of
@@ -28,7 +28,6 @@ from search.relaxers.base import Relaxer
 from search.run import find_minima
 from search.searchers.methods import find_method
 from search.searchers.starts import in_order
-from search.stopping import whole
 
 WITHIN = 2e-3
 """eV above the target that count as a hit: relaxations end at residual forces, that of the target too."""

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from iia_calc.isomers.calculator import CalculatorChoice
 from iia_calc.isomers.method import check_method, plain_shares
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, check_flags, checked_path, positive, shown, whole
 from search.geometry.composition import Composition
-from search.stopping import whole
 
 DEFAULT_TIME = 120.0
 """Seconds a search takes where no limit is given."""
 WHOLE_NUMBERS = {"quenches": 1, "until_found": 1, "seed": 0, "batch_size": 1, "threads": 1, "islands": 1, "workers": 1}
 """Fields that are whole numbers, with the least value of each."""
+TEXTS = {
+    "method": "a name or MODULE:CLASS",
+    "calculator": "MODULE:CLASS",
+    "device": "cpu, cuda or cuda:1",
+    "dask": "a scheduler's address",
+}
+"""Fields that are text, with what they say."""
 REQUIRED = ("seed", "threads", "islands")
 """Of these the ones that can't be None."""
 
@@ -96,16 +99,18 @@ class SearchRequest:
             self._set("time_limit", positive("time_limit", self.time_limit, "a number of seconds"))
         self._set("fmax", positive("fmax", self.fmax, "a force in eV/Å"))
         for name in ("known", "asynchronous", "extrapolate", "picture"):
-            if not isinstance(value := getattr(self, name), bool | np.bool_):
-                raise InputTypeError(f"{name} is {value!r}; it must be True or False")
-        for name, what in (("method", "a name or MODULE:CLASS"), ("calculator", "MODULE:CLASS")):
+            check_flags(**{name: getattr(self, name)})
+            self._set(name, bool(getattr(self, name)))
+        for name, what in TEXTS.items():
             if not isinstance(value := getattr(self, name), str | None):
-                raise InputTypeError(f"{name} is {value!r}; a search that can be repeated takes {what} as text")
-        for name in ("starts", "out"):
+                raise InputTypeError(f"{name} is {shown(value)}; a search that can be repeated takes {what} as text")
+        for name, what in (("starts", "a file of structures"), ("out", "a folder"), ("model", "a name or a folder")):
             value = getattr(self, name)
-            self._set(name, None if value is None else Path(value))
+            self._set(name, None if value is None else checked_path(name, value, what))
         self._set("model", None if self.model is None else str(self.model))
         self._set("moves", plain_shares(self.moves))
+        if not isinstance(self.calculator_settings, Mapping):
+            raise InputTypeError(f"calculator_settings is {shown(self.calculator_settings)}; give values by keyword")
         self._set("calculator_settings", dict(self.calculator_settings))
         self._check()
         self._check_calculator()
@@ -176,21 +181,5 @@ def search_request(request: SearchRequest | str, settings: dict[str, Any]) -> Se
             raise InputTypeError(f"{', '.join(settings)} must stand in the SearchRequest itself")
         return request
     if not isinstance(request, str):
-        raise InputTypeError(f"a search needs a formula or a SearchRequest, not {request!r}")
+        raise InputTypeError(f"a search needs a formula or a SearchRequest, not {shown(request)}")
     return SearchRequest(request, **settings)
-
-
-def positive(name: str, value: Any, what: str) -> float:
-    """`value` as a float.
-
-    Raises
-    ------
-    InputError : not a finite number above 0.
-    """
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if isinstance(value, bool) or not (math.isfinite(number) and number > 0):
-        raise InputError(f"{name} is {value!r}; it must be {what} above 0")
-    return number

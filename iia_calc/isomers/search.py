@@ -21,13 +21,15 @@ from iia_calc.isomers.relaxer import RequestRelaxer, cpu_threads, model_relaxer
 from iia_calc.isomers.request import SearchRequest, search_request
 from iia_calc.isomers.run_record import RunRecord, versions
 from search.archive.minimum import sound
-from search.errors import InputError
+from search.errors import InputError, check_functions
 from search.geometry.composition import parse_formula_and_charge
 from search.geometry.seeds import seed_structures
 from search.geometry.shape import shape_of
+from search.relaxers.ase import as_relaxer
 from search.relaxers.base import Relaxed, Relaxer
 from search.result import Progress, SearchResult
 from search.run import find_minima
+from search.searchers.starts import in_order
 
 if TYPE_CHECKING:
     from iia_calc.model.committee import Committee
@@ -103,9 +105,11 @@ def search_isomers(
     BlockingIOError : another process searches in the folder.
     """
     request = search_request(request, settings)
+    check_functions(callback=callback, say=say)
+    relaxer = None if relaxer is None else as_relaxer(relaxer)
     if relaxer is not None and (request.islands > 1 or request.calculator is not None):
         raise InputError("islands make their own relaxers, and so does calculator; give one or the other")
-    given = list(starts)
+    given: list[Atoms] = in_order(starts, request.composition)
     if request.starts is not None:
         # a calculator of one's own has the charge that it has; the models here are of neutral clusters
         own = relaxer is not None or request.calculator is not None

@@ -14,9 +14,8 @@ from iia_calc.labels.jobs import boron_plan
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.levels import CHEAP, LevelOptions, check_level, make_level
 from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
-from search.errors import InputError
+from search.errors import InputError, whole
 from search.geometry.composition import Composition, parse_formula_and_charge
-from search.stopping import whole
 
 N_LABELS = 1000
 """Where nobody says how many."""

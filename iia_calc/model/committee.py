@@ -13,7 +13,7 @@ from iia_calc.model.calibration import Calibration
 from iia_calc.model.label_distance import LabelDistance, mean_features
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.potential import Potential
-from search.errors import InputError
+from search.errors import InputError, InputTypeError, shown
 
 
 class CommitteePrediction(NamedTuple):
@@ -50,6 +50,9 @@ class Committee(nn.Module):
         distance: LabelDistance | None = None,
     ):
         super().__init__()
+        members = [members] if isinstance(members, nn.Module) else list(members)
+        if wrong := [member for member in members if not isinstance(member, Potential)]:
+            raise InputTypeError(f"a member is {shown(wrong[0])}; a committee is made of Potentials")
         if len(members) < 2:
             raise InputError(f"a committee needs at least two members, not {len(members)}")
         first = members[0]

@@ -17,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
+from iia_calc.common.device import checked_device
 from iia_calc.common.files import replacing, write_json
 from iia_calc.model.calibration import Calibration
 from iia_calc.model.card import FORMAT, TRAINERS, Card, ModelError
@@ -24,6 +25,7 @@ from iia_calc.model.committee import Committee
 from iia_calc.model.label_distance import LabelDistance
 from iia_calc.model.network import NetworkSettings, RepulsionSettings
 from iia_calc.model.potential import Potential
+from search.errors import InputTypeError, checked_path, shown
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".model")
 
@@ -119,8 +121,11 @@ def load(
     Raises
     ------
     ModelError : no such model (the shipped ones are listed), a pickle, a damaged or changed file, a card
-        this version cannot read.
+        this version cannot read. InputError, InputTypeError : no path or name, another type of numbers, no such device.
     """
+    if dtype not in (torch.float32, torch.float64):
+        raise InputTypeError(f"dtype is {shown(dtype)}; it must be torch.float32 or torch.float64")
+    device = None if device is None else checked_device(device)
     path = find(path_or_name)
     card = read_card(path)
     try:
@@ -181,7 +186,7 @@ def find(path_or_name: str | Path | None = None) -> Path:
         if not default.is_file():
             raise ModelError(f"no default model: {default} is missing; give a folder or one of {_listed()}")
         path_or_name = default.read_text(encoding="utf-8").strip()
-    path = Path(path_or_name)
+    path = checked_path("the model", path_or_name, f"a folder or a shipped model's name ({_listed()})")
     if path.is_file() or path.suffix in PICKLES:
         raise ModelError(
             f"{path} is a file; give the model's folder, with card.json and safetensors in it. "

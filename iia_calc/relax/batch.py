@@ -8,7 +8,7 @@ energy rises.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +20,7 @@ from iia_calc.common.structures import Accepts
 from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.potential import Potential
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, positive, shown, whole, whole_or_none
 from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxed
 
@@ -57,16 +57,15 @@ class PotentialRelaxer:
         forces_std_limit: float | None = None,
     ):
         if not isinstance(potential, Potential | Committee):
-            raise InputTypeError(f"potential is {potential!r}; give one that is loaded: PotentialRelaxer(load(...))")
-        if not fmax > 0 or not max_step > 0 or max_steps < 1:
-            raise InputError("fmax, max_step and max_steps must be positive")
+            raise InputTypeError(
+                f"potential is {shown(potential)}; give one that is loaded: PotentialRelaxer(load(...))"
+            )
+        fmax, max_step = positive("fmax", fmax, "a force in eV/Å"), positive("max_step", max_step, "a length in Å")
+        max_steps, batch_size = whole("max_steps", max_steps, 1), whole_or_none("batch_size", batch_size, 1)
         if energy_from not in ("leader", "mean"):
             raise InputError(f"energy_from must be leader or mean, not {energy_from!r}")
-        if batch_size is not None and batch_size < 1:
-            raise InputError(f"batch_size must be at least 1, not {batch_size}")
         if forces_std_limit is not None:
-            if not forces_std_limit > 0:
-                raise InputError(f"forces_std_limit must be positive, not {forces_std_limit}")
+            forces_std_limit = positive("forces_std_limit", forces_std_limit, "an expected error in eV/Å")
             if len(potential.members) < 2:
                 raise InputError("forces_std_limit needs a committee: one potential alone has no spread")
         self.forces_std_limit = forces_std_limit
@@ -94,6 +93,8 @@ class PotentialRelaxer:
         ValueError : elements the potential doesn't know, an empty or a periodic structure, one with constraints, or of
             another charge or multiplicity than the potential was fitted to.
         """
+        if isinstance(structures, Atoms | str) or not isinstance(structures, Iterable):
+            raise InputTypeError(f"structures is {shown(structures)}; give a list of ASE Atoms")
         structures = list(structures)
         for number, atoms in enumerate(structures):
             if not isinstance(atoms, Atoms):

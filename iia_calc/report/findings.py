@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from iia_calc.common.files import read_json
 from iia_calc.common.structure_files import read_frames
+from iia_calc.common.structures import Cluster, read_clusters
 from search.archive.archive import Archive
 from search.archive.lock import is_locked
 from search.archive.minimum import Minimum
@@ -105,6 +107,7 @@ class Findings:
     run : what run.json holds; empty where there is none.
     running : whether a process searches in the folder now.
     made : the day, for example 27 November 2026.
+    remarks : of a file, what was set aside and why.
     """
 
     source: Path
@@ -113,6 +116,7 @@ class Findings:
     run: Mapping[str, Any] = field(default_factory=dict)
     running: bool = False
     made: str = ""
+    remarks: tuple[str, ...] = ()
 
     @cached_property
     def shown(self) -> list[Entry]:
@@ -198,10 +202,10 @@ def read_findings(source: str | Path) -> Findings:
     running = is_locked(archive.with_name(f"{archive.name}.lock"))
     ended = not running and run.get("stopped_by") not in (None, "running")
     if table.exists() and (ended or not archive.exists()):
-        frames, broken = read_frames(table)
-        if broken:
-            raise InputError(f"{table} is damaged ({broken}); the search's own command writes it anew")
-        entries = [_from_frame(k, atoms) for k, atoms in enumerate(frames)]
+        found = read_frames(table)
+        if found.lost:
+            raise InputError(f"{' '.join(found.lost[0])}; the search's own command writes it anew")
+        entries = [_from_frame(k, atoms) for k, atoms in enumerate(found.atoms)]
     else:
         minima = list(Archive.read(archive))
         entries = [_from_minimum(k, minimum, minima[0].energy) for k, minimum in enumerate(minima)]
@@ -212,8 +216,9 @@ def read_findings(source: str | Path) -> Findings:
 
 def _of_file(path: Path) -> Findings:
     """Structures of a file, by energy where all have one and are of one formula."""
-    frames, _ = read_frames(path)
-    energies = [_energy(atoms) for atoms in frames]
+    clusters = read_clusters(path)
+    frames = [_with_energy(cluster) for cluster in clusters.kept]
+    energies = [cluster.energy for cluster in clusters.kept]
     formulas = {Composition.parse(atoms).formula for atoms in frames}
     known = [energy for energy in energies if energy is not None]
     if len(formulas) == 1 and len(known) == len(frames):
@@ -223,7 +228,7 @@ def _of_file(path: Path) -> Findings:
         ]
     else:
         entries = [Entry(k + 1, atoms, None, None, shape_of(atoms)) for k, atoms in enumerate(frames)]
-    return Findings(path, _formula(frames), entries, made=_today())
+    return Findings(path, _formula(frames), entries, made=_today(), remarks=tuple(clusters.lines()))
 
 
 def _from_frame(k: int, atoms: Atoms) -> Entry:
@@ -251,7 +256,7 @@ def _from_minimum(k: int, minimum: Minimum, lowest: float) -> Entry:
 def _with_dft(entries: Sequence[Entry], run: Mapping[str, Any], path: Path) -> list[Entry]:
     """`entries` with what run.json and confirmed.extxyz say of them."""
     plain = {int(about["model_rank"]): about for about in (run.get("dft") or {}).get("isomers", [])}
-    frames = read_frames(path)[0] if plain and path.exists() else []
+    frames = read_frames(path).atoms if plain and path.exists() else []
     relaxed = {int(atoms.info.get("model_rank", 0)): atoms for atoms in frames}
     found = []
     for entry in entries:
@@ -271,8 +276,12 @@ def _is_twin(entry: Entry) -> bool:
     return entry.dft is not None and entry.dft.plain.get("same_as_model_rank") is not None
 
 
-def _energy(atoms: Atoms) -> float | None:
-    return None if atoms.calc is None or "energy" not in atoms.calc.results else float(atoms.calc.results["energy"])
+def _with_energy(cluster: Cluster) -> Atoms:
+    """Its structure with its energy on it, where it has one."""
+    atoms = cluster.atoms
+    if cluster.energy is not None:
+        atoms.calc = SinglePointCalculator(atoms, energy=cluster.energy)
+    return atoms
 
 
 def _formula(frames: Sequence[Atoms]) -> str:

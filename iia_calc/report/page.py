@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from iia_calc.common.files import check_file_place, write_text
@@ -15,7 +16,9 @@ RELOADED_EVERY = 5.0
 """Seconds after which a live page loads itself again."""
 
 
-def write_report(source: str | Path, out: Path | None = None, *, live: bool = False) -> Path:
+def write_report(
+    source: str | Path, out: Path | None = None, *, live: bool = False, say: Callable[[str], object] | None = None
+) -> Path:
     """Write the page of a search's folder, or of a file of structures; where it is.
 
     Parameters
@@ -23,6 +26,7 @@ def write_report(source: str | Path, out: Path | None = None, *, live: bool = Fa
     source : folder of a search, which may be running, or any file of structures that ASE reads.
     out : of the page; by default report.html in the folder, or beside the file and called like it.
     live : the page loads itself again every few seconds.
+    say : called with a line about each thing of a file that isn't on the page.
 
     Raises
     ------
@@ -31,6 +35,8 @@ def write_report(source: str | Path, out: Path | None = None, *, live: bool = Fa
     if out is not None:
         check_file_place(out)
     findings = read_findings(source)
+    for line in findings.remarks if say is not None else ():
+        say(line)
     path = page_path(Path(source)) if out is None else out
     write_text(path, page(findings, reload=RELOADED_EVERY if live else None))
     return path

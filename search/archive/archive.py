@@ -17,7 +17,7 @@ from search.archive.encoding import to_json
 from search.archive.minimum import Minimum, sound
 from search.archive.sqlite import ReadOnlyStore, SQLiteStore
 from search.archive.store import MemoryStore, Store
-from search.errors import InputError
+from search.errors import InputError, InputTypeError, checked_path, positive, shown
 from search.geometry.composition import Composition
 from search.geometry.fingerprint import Fingerprint, Sameness, same
 from search.geometry.scale import LengthScale
@@ -58,9 +58,11 @@ class Archive:
         if composition is not None:
             wanted["composition"] = Composition.parse(composition).formula
         if sameness is not None:
+            if not isinstance(sameness, Sameness):
+                raise InputTypeError(f"sameness is {shown(sameness)}; it must be a Sameness")
             wanted["sameness"] = json.dumps(asdict(sameness))
         if bond_length is not None:
-            wanted["bond_length"] = repr(float(bond_length))
+            wanted["bond_length"] = repr(positive("bond_length", bond_length, "a length"))
         self._store = _open(path, wanted)
         try:
             values = self._store.values
@@ -272,13 +274,13 @@ def _open(path: str | Path | Store | None, wanted: dict[str, str]) -> Store:
         if "composition" not in wanted:
             raise InputError("an archive in memory needs a composition, for example SeB16")
         return MemoryStore(wanted)
-    if isinstance(path, str | Path):
-        return SQLiteStore(_file(path), wanted if "composition" in wanted else None)
-    return path
+    if isinstance(path, Store):
+        return path
+    return SQLiteStore(_file(path), wanted if "composition" in wanted else None)
 
 
 def _file(path: str | Path) -> Path:
-    path = Path(path)
+    path = checked_path("the archive", path, "a folder or a .db file")
     return path if path.suffix.lower() == ".db" else path / "archive.db"
 
 

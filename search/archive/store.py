@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from search.archive.minimum import Minimum
 
 
+@runtime_checkable
 class Store(Protocol):
     """Keeps minima, and texts by name (composition, signature, the state to go on from), in step with each other."""
 

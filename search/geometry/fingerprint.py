@@ -17,7 +17,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.spatial.distance import cdist
 
-from search.errors import InputError
+from search.errors import InputError, positive
 
 ENANTIOMERS = ("one", "two")
 
@@ -41,8 +41,7 @@ class Sameness:
 
     def __post_init__(self) -> None:
         for name in ("energy_tolerance", "rmsd_tolerance", "displacement_tolerance"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} is {getattr(self, name)!r}; it must be above 0")
+            object.__setattr__(self, name, positive(name, getattr(self, name)))
         if self.enantiomers not in ENANTIOMERS:
             raise InputError(f"enantiomers is {self.enantiomers!r}; choose one of {', '.join(ENANTIOMERS)}")
 

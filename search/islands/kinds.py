@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from search.errors import whole
 from search.moves.registry import DEFAULT_SHARES
 from search.searchers.base import Searcher
 from search.searchers.basin_hopping import BasinHopping, BasinHoppingSettings
 from search.searchers.bee_colony import BeeColony, BeeColonySettings
 from search.searchers.methods import find_method
-from search.stopping import whole
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ase import Atoms
 from search.archive.archive import Archive
 from search.archive.encoding import plain, to_json
 from search.archive.minimum import minima_as_atoms
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, check_flags, check_functions, shown, whole, whole_or_none
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.islands.kinds import Island, default_islands
@@ -34,7 +34,7 @@ from search.result import SearchResult
 from search.searchers.base import Searcher, settings_from
 from search.searchers.methods import find_method
 from search.searchers.starts import fingerprint, in_order
-from search.stopping import Limits, whole, whole_or_none
+from search.stopping import Limits
 
 EPOCH = 32
 """Quenches of an island between two exchanges, where the batches aren't larger."""
@@ -103,10 +103,12 @@ def find_minima_on_islands(
         was given up. In all of these what was stored stays, and the same call goes on.
     """
     leave_if_starting()
+    check_functions(callback=callback, shape=shape, uncertain=uncertain)
+    check_flags(in_step=in_step)
     plan = _Plan.of(
         Composition.parse(formula_or_atoms),
         make_relaxer,
-        default_islands(islands) if isinstance(islands, int | np.integer) else list(islands),
+        _islands(islands),
         Limits(quenches, time_limit, target_energy, until_found),
         like=like,
         pickled=executor is None,
@@ -250,6 +252,17 @@ def _plan(island: Island, k: int, seed: int, batch_size: int | None, scale: Leng
     own_seed = int(np.random.SeedSequence([seed, k]).generate_state(1, np.uint32)[0])
     batch_size = batch_size or kind(scale, settings).batch_size
     return _IslandPlan(kind, plain(asdict(settings)), own_seed, batch_size)
+
+
+def _islands(islands: int | Sequence[Island]) -> list[Island]:
+    """The islands that are asked for, by number or one by one."""
+    if isinstance(islands, Sequence) and not isinstance(islands, str):
+        if wrong := [island for island in islands if not isinstance(island, Island)]:
+            raise InputTypeError(f"islands holds {shown(wrong[0])}; give Island(method, settings) for each")
+        if not islands:
+            raise InputError("islands is empty; give how many there are to be, or an Island for each")
+        return list(islands)
+    return default_islands(islands)
 
 
 def _check_pickles(make_relaxer: Callable[[], Any]) -> None:

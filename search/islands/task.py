@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -28,17 +28,7 @@ from search.searchers.base import Searcher, settings_from
 from search.searchers.exchange import Bests, note_bests, welcome
 from search.searchers.starts import begin
 
-_COLUMNS = (
-    "energy",
-    "fmax",
-    "converged",
-    "n_steps",
-    "n_evaluations",
-    "fragmented",
-    "reason",
-    "energy_std",
-    "forces_std",
-)
+_COLUMNS = tuple(field.name for field in fields(Relaxed) if field.name != "atoms")
 
 
 class _Own(threading.local):
@@ -164,9 +154,10 @@ def pack_results(results: Sequence[Relaxed]) -> dict[str, Any]:
 def unpack_results(plain: Mapping[str, Any], numbers: np.ndarray) -> list[Relaxed]:
     """The quenches that were packed; numbers [n_atoms] : of their atoms."""
     positions = unpack(plain["positions"], -1, len(numbers), 3)
-    rows = zip(*(plain[name] for name in _COLUMNS), strict=True)
+    names = [name for name in _COLUMNS if name in plain]  # an older version stored fewer
+    rows = zip(*(plain[name] for name in names), strict=True)
     return [
-        Relaxed(Atoms(numbers=numbers, positions=place), **dict(zip(_COLUMNS, row, strict=True)))
+        Relaxed(Atoms(numbers=numbers, positions=place), **dict(zip(names, row, strict=True)))
         for place, row in zip(positions, rows, strict=True)
     ]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from search.errors import InputError, InputTypeError, JobFailed
+from search.errors import InputError, InputTypeError, JobFailed, check_functions, finite, positive, shown, whole
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.moves.counts import MoveCount, Payoff, Step
@@ -83,6 +83,9 @@ class Move:
     min_elements: int = 1
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip():
+            raise InputTypeError(f"a move's name is {shown(self.name)}; it must be a word")
+        check_functions(change=self.change, combine=self.combine)
         if (self.change is None) == (self.combine is None):
             raise InputError(f"move {self.name!r} needs either change or combine")
         arguments = "(positions, scale, rng, step)" if self.combine is None else "(positions, mate, scale, rng)"
@@ -90,8 +93,10 @@ class Move:
             signature(self.change or self.combine or print).bind(None, None, None, None)
         except TypeError as error:
             raise InputTypeError(f"the function of move {self.name!r} must take {arguments}: {error}") from error
-        if self.step is not None and not self.step > 0:
-            raise InputError(f"move {self.name!r} has step {self.step!r}; it must be above 0, or None")
+        if self.step is not None:
+            object.__setattr__(self, "step", positive(f"the step of move {self.name!r}", self.step))
+        for name in ("min_atoms", "min_elements"):
+            object.__setattr__(self, name, whole(f"{name} of move {self.name!r}", getattr(self, name), least=1))
 
     def applicable(self, composition: Composition) -> bool:
         """Whether the composition has the atoms and elements that the move needs."""
@@ -241,10 +246,13 @@ class MoveSet:
 
 def check_shares(shares: Mapping[str, float]) -> None:
     """Raise a ValueError that names the moves there are, unless `shares` is a weight per move."""
-    unknown = sorted(set(shares) - set(MOVES))
+    if not isinstance(shares, Mapping):
+        raise InputTypeError(f'moves is {shown(shares)}; give shares by name, for example {{"symmetrise": 0.1}}')
+    unknown = sorted(str(name) for name in set(shares) - set(MOVES))
     if unknown:
         raise InputError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(MOVES)}")
-    if any(not share >= 0 for share in shares.values()) or not sum(shares.values()) > 0:
+    values = [finite(f"the share of move {name}", share) for name, share in shares.items()]
+    if any(share < 0 for share in values) or not sum(shares.values()) > 0:
         raise InputError(f"move shares are {shares}; they must be 0 or above, and not all 0")
     if all(MOVES[name].min_elements > 1 for name, share in shares.items() if share > 0):
         raise InputError(f"move shares are {shares}; at least one must suit a single element, such as rattle")
@@ -278,6 +286,8 @@ def register_move(move: Move) -> Move:
     ------
     ValueError : another move has this name.
     """
+    if not isinstance(move, Move):
+        raise InputTypeError(f"{shown(move)} is no move; give Move(name, change)")
     known = MOVES.get(move.name)
     if known is not None and known != move:
         raise InputError(f"there is a move {move.name!r} already; choose another name")

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.optimize import BFGS
 
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, positive, shown, whole
 from search.geometry.composition import bond_lengths
 from search.geometry.pieces import ONE_PIECE, fragmented
 from search.relaxers.base import Relaxed, Relaxer
@@ -75,12 +75,13 @@ class ASERelaxer:
         signature: str | None = None,
     ) -> None:
         if isinstance(calculator, Atoms | type) or not isinstance(calculator, ASECalculator):
-            raise InputTypeError(f"{calculator!r} is not an ASE calculator")
-        for name, value in {"fmax": fmax, "max_steps": max_steps, "max_step": max_step}.items():
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}; it must be above 0")
-        self.calculator, self.bond_length = calculator, bond_length
-        self.fmax, self.max_steps, self.max_step = float(fmax), int(max_steps), float(max_step)
+            raise InputTypeError(f"{shown(calculator)} is not an ASE calculator")
+        if signature is not None and not isinstance(signature, str):
+            raise InputTypeError(f"signature is {shown(signature)}; it must be text")
+        self.calculator = calculator
+        self.bond_length = None if bond_length is None else positive("bond_length", bond_length, "a length")
+        self.fmax, self.max_step = positive("fmax", fmax), positive("max_step", max_step)
+        self.max_steps = whole("max_steps", max_steps, least=1)
         settings = f"fmax {self.fmax}, max_steps {self.max_steps}, max_step {self.max_step}"
         self.signature = f"{signature or calculator_signature(calculator)}, {settings}"
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from ase import Atoms
+
+from search.errors import InputTypeError, shown
 
 
 @dataclass(frozen=True)
@@ -76,16 +78,36 @@ class Relaxer(Protocol):
 
 
 def relax_each(relaxer: Relaxer, structures: Sequence[Atoms]) -> list[Relaxed]:
-    """Results of a batch; where the relaxer raises, one by one, so that only the culprits fail."""
+    """Results of a batch; where the relaxer raises, one by one, so that only the culprits fail.
+
+    Raises
+    ------
+    InputTypeError : the relaxer gives something else than a `Relaxed` for each structure.
+    """
     try:
-        return list(relaxer.relax(structures))
+        results = relaxer.relax(structures)
     except Exception:  # whatever it raises belongs to the structures that cause it
         return [_relax_one(relaxer, atoms) for atoms in structures]
+    return _checked(results, relaxer, len(structures))
+
+
+def _checked(results: Any, relaxer: Relaxer, n_structures: int) -> list[Relaxed]:
+    """What a relaxer of anyone's gave, if it is a `Relaxed` for each structure."""
+    name = type(relaxer).__name__
+    if not isinstance(results, Iterable):
+        raise InputTypeError(f"{name}.relax gives {shown(results)}; it must give a list with a Relaxed per structure")
+    found = list(results)
+    if wrong := [item for item in found if not isinstance(item, Relaxed)]:
+        raise InputTypeError(f"{name}.relax gives {shown(wrong[0])} in its list; it must give a Relaxed per structure")
+    if len(found) != n_structures:
+        raise InputTypeError(f"{name}.relax gives {len(found)} results for {n_structures} structures")
+    return found
 
 
 def _relax_one(relaxer: Relaxer, atoms: Atoms) -> Relaxed:
     try:
-        return relaxer.relax([atoms])[0]
+        results = relaxer.relax([atoms])
     except Exception as error:
         nan = float("nan")
         return Relaxed(atoms, nan, nan, False, 0, 1, reason=f"failed: {type(error).__name__}: {error}")
+    return _checked(results, relaxer, 1)[0]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 
-from search.errors import InputError
+from search.errors import InputError, positive, whole
 from search.geometry.pieces import ONE_PIECE, fragmented
 from search.relaxers.base import Relaxed
 
@@ -27,15 +27,8 @@ class LennardJones:
     """
 
     def __init__(self, epsilon: float = 1.0, sigma: float = 1.0, fmax: float = 1e-3, max_steps: int = 3000) -> None:
-        for name, value in {"epsilon": epsilon, "sigma": sigma, "fmax": fmax, "max_steps": max_steps}.items():
-            if not (np.isfinite(value) and value > 0):
-                raise InputError(f"{name} is {value!r}; it must be above 0")
-        self.epsilon, self.sigma, self.fmax, self.max_steps = (
-            float(epsilon),
-            float(sigma),
-            float(fmax),
-            int(max_steps),
-        )
+        self.epsilon, self.sigma = positive("epsilon", epsilon), positive("sigma", sigma)
+        self.fmax, self.max_steps = positive("fmax", fmax), whole("max_steps", max_steps, least=1)
         self.bond_length = 2.0 ** (1.0 / 6.0) * self.sigma
         values = f"epsilon={self.epsilon}, sigma={self.sigma}, fmax={self.fmax}, max_steps={self.max_steps}"
         self.signature = f"LennardJones({values})"

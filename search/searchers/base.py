@@ -16,7 +16,7 @@ from ase import Atoms
 
 from search.archive.encoding import plain
 from search.convergence import LowestCount
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, check_functions, finite, shown, whole
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.relaxers.base import Relaxed
@@ -69,8 +69,9 @@ class Searcher(ABC):
         self.scale = composition
         self.settings: Any = settings
         self._plain_settings: dict[str, Any] = plain(asdict(settings))
+        check_functions(shape=shape)
         self.shape = shape
-        self.rng = np.random.default_rng(seed)
+        self.rng = np.random.default_rng(whole("seed", seed, least=0))
         self.lowest = LowestCount()
         self._pending: list[Any] = []
 
@@ -117,8 +118,7 @@ class Searcher(ABC):
         ------
         ValueError : n is below 1. RuntimeError : the results of the last ones are missing.
         """
-        if n < 1:
-            raise InputError(f"ask({n}): at least 1 structure must be asked for")
+        n = whole("the number of structures asked for", n, least=1)
         if self._pending:
             raise RuntimeError(f"tell the {len(self._pending)} results that were asked for before asking again")
         trials = [self.propose() for _ in range(n)]
@@ -207,11 +207,13 @@ def settings_from(kind: type, values: Any) -> Any:
 
 
 def check_at_least(settings: Any, least: Mapping[str, float]) -> None:
-    """Raise a ValueError for the first setting that is below its least value, or is not a number."""
+    """Raise an InputError for the first setting that is below its least value, or is not a number.
+
+    least : a whole number for settings that are whole numbers.
+    """
     for name, bound in least.items():
         value = getattr(settings, name)
-        whole = isinstance(bound, int)
-        if isinstance(value, bool) or not isinstance(value, (int | np.integer) if whole else (int | float | np.number)):
-            raise InputTypeError(f"{name} is {value!r}; it must be a {'whole ' if whole else ''}number")
-        if not value >= bound:
-            raise InputError(f"{name} is {value!r}; it must be at least {bound}")
+        if isinstance(bound, int):
+            whole(name, value, least=bound)
+        elif finite(name, value, f"a finite number of at least {bound}") < bound:
+            raise InputError(f"{name} is {shown(value)}; it must be at least {bound}")

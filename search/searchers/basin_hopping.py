@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from search.archive.minimum import sound
-from search.errors import InputError
+from search.errors import InputError, check_flags, finite
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.moves.registry import DEFAULT_SHARES, check_shares, moves_without
@@ -51,8 +51,9 @@ class BasinHoppingSettings:
 
     def __post_init__(self) -> None:
         check_at_least(self, {"walkers": 1, "temperature": 0.0, "interval": 1, "largest_step": 0.02, "patience": 1})
-        if not 0 < self.target_acceptance < 1:
+        if not 0 < finite("target_acceptance", self.target_acceptance, "a number between 0 and 1") < 1:
             raise InputError(f"target_acceptance is {self.target_acceptance!r}; it must be between 0 and 1")
+        check_flags(adapt=self.adapt)
         check_shares(self.moves)
 
     @classmethod

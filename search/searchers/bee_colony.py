@@ -13,6 +13,7 @@ import numpy as np
 from ase import Atoms
 
 from search.archive.minimum import sound
+from search.errors import check_flags
 from search.geometry.composition import Composition
 from search.geometry.fingerprint import Fingerprint, Sameness, same
 from search.geometry.scale import LengthScale
@@ -46,6 +47,7 @@ class BeeColonySettings:
 
     def __post_init__(self) -> None:
         check_at_least(self, {"sources": 2, "limit": 1, "selection": 0.0})
+        check_flags(adapt=self.adapt)
         check_shares(self.moves)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.errors import InputError, InputTypeError
+from search.errors import InputError, InputTypeError, shown
 from search.searchers.base import Searcher
 from search.searchers.basin_hopping import BasinHopping
 from search.searchers.bee_colony import BeeColony
@@ -21,7 +21,9 @@ def find_method(method: str | type[Searcher]) -> type[Searcher]:
         return method
     if not isinstance(method, str):
         hint = f"; give the class itself, {type(method).__name__}" if isinstance(method, Searcher) else ""
-        raise InputTypeError(f"method is {method!r}, neither a name nor a class derived from search.Searcher{hint}")
+        raise InputTypeError(
+            f"method is {shown(method)}, neither a name nor a class derived from search.Searcher{hint}"
+        )
     if method not in METHODS:
         raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     return METHODS[method]

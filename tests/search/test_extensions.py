@@ -146,7 +146,10 @@ def test_a_move_that_combines_two_minima(tmp_path):
     [
         (lambda: Move("none"), "needs either change or combine"),
         (lambda: Move("both", lambda *a: a[0], lambda *a: a[0]), "needs either change or combine"),
-        (lambda: Move("step", lambda *a: a[0], step=0.0), "has step 0.0; it must be above 0"),
+        (
+            lambda: Move("step", lambda *a: a[0], step=0.0),
+            "the step of move 'step' is 0.0; it must be",
+        ),
         (lambda: BasinHoppingSettings(moves={"fly": 1.0}), "moves fly are not known; choose among rattle"),
     ],
 )

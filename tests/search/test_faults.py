@@ -16,9 +16,9 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import Archive, ASERelaxer, BasinHoppingSettings, LennardJones, Relaxed, find_minima, find_minima_on_islands
-from search.errors import JobFailed
+from search.errors import JobFailed, whole
 from search.relaxers.identity import calculator_signature, describe
-from search.stopping import Interrupts, whole
+from search.stopping import Interrupts
 
 
 def summary(result):

@@ -117,7 +117,16 @@ def test_results_survive_packing():
     numbers = np.array([18, 18])
     atoms = LengthScale.of(Composition.parse("Ar2")).atoms(np.random.default_rng(0).normal(size=(2, 3)))
     results = [
-        Relaxed(atoms, np.float64(-1.25), 0.001, np.bool_(True), 3, 4, energy_std=np.float32(0.5)),
+        Relaxed(
+            atoms,
+            np.float64(-1.25),
+            0.001,
+            np.bool_(True),
+            3,
+            4,
+            energy_std=np.float32(0.5),
+            known_region=np.bool_(False),
+        ),
         Relaxed(atoms, float("nan"), float("nan"), False, 0, 1, reason="failed: x"),
     ]
     back = unpack_results(pack_results(results), numbers)
@@ -125,6 +134,7 @@ def test_results_survive_packing():
         assert (after.atoms.positions == before.atoms.positions).all()
         assert repr(float(after.energy)) == repr(float(before.energy))
         assert (after.converged, after.reason, after.energy_std) == (before.converged, before.reason, before.energy_std)
+    assert [after.known_region for after in back] == [False, None]
 
 
 def shape_by_size(atoms):
