@@ -156,7 +156,7 @@ class Potential(nn.Module):
         Returns atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, both detached.
         """
         R = R.detach().to(self.dtype)
-        if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self._frozen()) is not None:
+        if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self.frozen()) is not None:
             return frozen(pairs, Z, R)
         with torch.enable_grad():
             R.requires_grad_(True)
@@ -164,8 +164,8 @@ class Potential(nn.Module):
             (gradient,) = torch.autograd.grad(energies.sum(), R)
         return energies.detach(), gradient.neg_()
 
-    def _frozen(self) -> FrozenPotential | None:
-        """The network merged for use, once its weights can no longer change; else None."""
+    def frozen(self) -> FrozenPotential | None:
+        """The network merged for use, once its weights can no longer change; None before, or where there is none."""
         if self._frozen_cache is None:
             if not self._is_frozen():
                 return None

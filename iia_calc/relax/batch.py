@@ -18,8 +18,12 @@ from ase import Atoms
 from iia_calc.common.electrons import declared_charge, declared_multiplicity
 from iia_calc.common.structures import Accepts
 from iia_calc.model.committee import Committee, weights_hash
+from iia_calc.model.network.repulsion import N_ELEMENTS
 from iia_calc.model.potential import Potential
+from iia_calc.relax.advance import Rules
+from iia_calc.relax.fixed import Watch
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
+from iia_calc.relax.on_device import LARGEST, DeviceRelaxation
 from search.errors import InputError, InputTypeError, positive, shown, whole, whole_or_none
 from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxed
@@ -42,6 +46,8 @@ class PotentialRelaxer:
     forces_std_limit : eV/Å; a quench in which the expected error of the force on any atom exceeds it ends
         as "uncertain", for there the energy means nothing. Looked at every 20 evaluations (random starts
         are strange at first) and at the end. None never looks.
+    fixed_shape : relax in batches whose shape stays, which a GPU replays from a graph (`on_device`). None does so on
+        a GPU. The minima are the same; the path differs by rounding.
     """
 
     bond_length: float | None = None  # that of covalent radii
@@ -55,6 +61,7 @@ class PotentialRelaxer:
         max_step: float = 0.2,
         energy_from: str = "leader",
         forces_std_limit: float | None = None,
+        fixed_shape: bool | None = None,
     ):
         if not isinstance(potential, Potential | Committee):
             raise InputTypeError(
@@ -75,7 +82,22 @@ class PotentialRelaxer:
         self.leader = potential.leader
         self.surface = potential if energy_from == "mean" else self.leader
         self.fmax, self.max_steps, self.max_step = fmax, max_steps, max_step
-        self.batch_size = batch_size or (1024 if self.leader.device.type == "cuda" else 64)
+        self._element_energies = (
+            self.leader.reference(torch.arange(N_ELEMENTS, device=self.leader.device)).cpu().numpy()
+        )
+        on_gpu = self.leader.device.type == "cuda"
+        self.batch_size = batch_size or (1024 if on_gpu else 64)
+        self.on_device = self._on_device() if (on_gpu if fixed_shape is None else fixed_shape) else None
+
+    def _on_device(self) -> DeviceRelaxation | None:
+        members = self.surface.members if isinstance(self.surface, Committee) else [self.leader]
+        if any(member.frozen() is None for member in self.potential.members):
+            return None
+        watch = None
+        if self.committee is not None and self.forces_std_limit is not None:
+            watch = Watch(self.committee.members, self.committee.calibration, self.forces_std_limit, WATCH)
+        rules = Rules(self.fmax, self.max_steps, self.max_step)
+        return DeviceRelaxation(members, rules, self.batch_size, watch)
 
     @property
     def signature(self) -> str:
@@ -112,34 +134,41 @@ class PotentialRelaxer:
         device = self.leader.device
         self.leader.check_elements(torch.as_tensor(np.concatenate([a.numbers for a in structures]), device=device))
         centres = [_offset(atoms.positions) for atoms in structures]
-        order = sorted(range(len(structures)), key=lambda k: len(structures[k]))  # popped from the end: large first
-        results: dict[int, Relaxed] = {}
-        batch = BatchedLBFGS(self.surface, self.fmax, self.max_steps, self.max_step)
-        while order or len(batch):
-            free = self.batch_size - len(batch)
-            taken = [order.pop() for _ in range(min(free, len(order)))]
-            batch.add(
-                taken,
-                [structures[k].numbers for k in taken],
-                [structures[k].positions - centres[k] for k in taken],
-            )
-            for end in [*batch.step(), *self._strayed(batch)]:
-                moved_back = replace(end, positions=end.positions + centres[end.key])
-                results[end.key] = self._result(structures[end.key], moved_back)
-        done = [results[k] for k in range(len(structures))]
+        numbers = [atoms.numbers for atoms in structures]
+        moved = [atoms.positions - centre for atoms, centre in zip(structures, centres, strict=True)]
+        if self.on_device is not None and max(map(len, numbers)) <= LARGEST:
+            ends = self.on_device.relax(numbers, moved)
+        else:
+            ends = self._in_slots(numbers, moved)
+        done = [
+            self._result(start, replace(end, positions=end.positions + centre))
+            for start, end, centre in zip(structures, ends, centres, strict=True)
+        ]
         if self.committee is not None:
             done = self._with_spread(done)
             self.strayed.extend(r for r in done if r.reason == "uncertain" and np.isfinite(r.energy))
         return done
 
+    def _in_slots(self, numbers: Sequence[np.ndarray], positions: Sequence[np.ndarray]) -> list[End]:
+        """Relax in a batch that always holds what is left; the ends in order."""
+        order = sorted(range(len(numbers)), key=lambda k: len(numbers[k]))  # popped from the end: large first
+        ends: dict[int, End] = {}
+        batch = BatchedLBFGS(self.surface, self.fmax, self.max_steps, self.max_step)
+        while order or len(batch):
+            free = self.batch_size - len(batch)
+            taken = [order.pop() for _ in range(min(free, len(order)))]
+            batch.add(taken, [numbers[k] for k in taken], [positions[k] for k in taken])
+            for end in [*batch.step(), *self._strayed(batch)]:
+                ends[end.key] = end
+        return [ends[k] for k in range(len(numbers))]
+
     def _result(self, start: Atoms, end: End) -> Relaxed:
         atoms = Atoms(start.numbers, positions=end.positions, info=dict(start.info))
-        Z = torch.as_tensor(start.numbers, dtype=torch.int64)
         collapsed, fragmented = soundness(start.numbers, end.positions)
         reason = "collapsed" if collapsed and end.reason != "non-finite" else end.reason
         return Relaxed(
             atoms=atoms,
-            energy=end.energy + float(self.leader.reference(Z.to(self.leader.device)).sum()),
+            energy=end.energy + float(self._element_energies[start.numbers].sum()),
             fmax=end.fmax,
             converged=reason == "converged",
             n_steps=end.n_steps,

@@ -6,6 +6,7 @@ stays in the processor's cache. What depends on the elements alone is kept from 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -42,7 +43,7 @@ def frozen_network(network: SchNetIIA | VectorNetwork, head: AtomwiseHead, close
     return None
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """Some of the clusters: their atoms (first, one past the last), layout, and what their elements decide."""
 
     start: int
@@ -61,36 +62,43 @@ class FrozenPotential:
 
     def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor):
         self.network, self.repulsion, self.isolated = network, repulsion, isolated
-        self._last: tuple[ClusterPairs, torch.Tensor, int, list[_Part]] | None = None
+        self._last: tuple[ClusterPairs, torch.Tensor, int, list[Part]] | None = None
 
     def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Z [n_atoms], R [n_atoms, 3] Å -> [n_atoms] eV, [n_atoms, 3] eV/Å."""
         with torch.no_grad():
             parts = self._parts(pairs, Z)
         with torch.inference_mode():  # a tenth less for one cluster than without gradients alone
-            each = [self._evaluate(part, R[part.start : part.stop]) for part in parts]
+            each = [self.evaluate(part, R[part.start : part.stop]) for part in parts]
         energies, forces = zip(*each, strict=True)
         return torch.cat(energies), torch.cat(forces)  # plain tensors again, which callers may change
 
-    def _parts(self, pairs: ClusterPairs, Z: torch.Tensor) -> list[_Part]:
+    def _parts(self, pairs: ClusterPairs, Z: torch.Tensor) -> list[Part]:
         version = 0 if Z.is_inference() else Z._version
         if self._last is not None and not Z.is_inference():
             last_pairs, last_Z, last_version, parts = self._last
             if last_pairs is pairs and last_Z is Z and last_version == version:
                 return parts
+        parts = self.prepare(pairs.parts(self.network.cached_slots) if Z.device.type == "cpu" else [pairs], Z)
+        self._last = pairs, Z, version, parts
+        return parts
+
+    @torch.no_grad()
+    def prepare(self, layouts: Sequence[ClusterPairs], Z: torch.Tensor) -> list[Part]:
+        """What the elements Z [n_atoms] decide, of the clusters of each layout in turn."""
         parts, start = [], 0
-        for part in pairs.parts(self.network.cached_slots) if Z.device.type == "cpu" else [pairs]:
+        for part in layouts:
             stop = start + sum(part.sizes)
             z = part.pad(Z[start:stop])  # [A]
             by_cluster = z.view(part.n_structures, -1)
             constants = self.repulsion.constants(by_cluster[:, :, None], by_cluster[:, None], self.isolated.dtype)
             isolated = self.isolated.index_select(0, Z[start:stop])
-            parts.append(_Part(start, stop, part, constants, self.network.entry(z), isolated))
+            parts.append(Part(start, stop, part, constants, self.network.entry(z), isolated))
             start = stop
-        self._last = pairs, Z, version, parts
         return parts
 
-    def _evaluate(self, part: _Part, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def evaluate(self, part: Part, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `__call__`, of the clusters of one part, R [n_atoms, 3]."""
         pairs = part.pairs
         vectors, squared = pairs.all_vectors(R)  # [B, 3, N, N], [B, N, N]
         distances = squared.clamp_min_(1e-8).sqrt_()

@@ -62,7 +62,7 @@ class DistanceTable:
         self.piece[:, 4:] /= self.spacing
         self.reach = torch.tensor([0, 1, 2, 5], device=device)
         self.zero = torch.zeros((), dtype=dtype, device=device)
-        self.starts = torch.empty(0, dtype=torch.int64, device=device)
+        self._starts: dict[int, torch.Tensor] = {}  # kept, for a captured graph reads them where they were
 
     def _fill(
         self,
@@ -97,9 +97,10 @@ class DistanceTable:
         t2 = t * t
         weights = torch.stack([torch.ones_like(t), t, t2, t2 * t], 1) @ self.piece  # [S, 8]
         rows = piece.mul_(3).long()[:, None] + self.reach  # [S, 4]
-        if len(self.starts) != len(t):
-            self.starts = torch.arange(0, rows.numel(), 4, device=rows.device)
-        return Places(rows.view(-1), self.starts, weights[:, :4].reshape(-1), weights[:, 4:].reshape(-1))
+        starts = self._starts.get(len(t))
+        if starts is None:
+            starts = self._starts[len(t)] = torch.arange(0, rows.numel(), 4, device=rows.device)
+        return Places(rows.view(-1), starts, weights[:, :4].reshape(-1), weights[:, 4:].reshape(-1))
 
     def values(self, group: int, places: Places) -> torch.Tensor:
         """[S, columns]"""
