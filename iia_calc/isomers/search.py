@@ -15,7 +15,7 @@ from iia_calc.common.structures import Accepts, read_cluster, read_clusters
 from iia_calc.isomers.coverage import check_coverage, check_elements
 from iia_calc.isomers.files import write_isomers, write_uncertain
 from iia_calc.isomers.known import known_minima, known_starts
-from iia_calc.isomers.method import searcher_class, settings_with
+from iia_calc.isomers.method import searcher_class, settings_with, walkers_on
 from iia_calc.isomers.ranking import Isomer, rank_isomers
 from iia_calc.isomers.relaxer import RequestRelaxer, cpu_threads, model_relaxer
 from iia_calc.isomers.request import SearchRequest, search_request
@@ -208,7 +208,7 @@ def _search(
         callback=after_batch,
         batch_size=request.batch_size,
         until_found=request.until_found,
-        settings=settings_with(kind, {}, request.moves),
+        settings=settings_with(kind, walkers_on(described.get("device", "cpu"), kind), request.moves),
         shape=shape_of,
         starts=starts,
         uncertain=keep_uncertain,

@@ -17,7 +17,7 @@ from iia_calc.model.inference.network import Entry, Gradient
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
 from iia_calc.model.inference.weights import Bend
-from iia_calc.model.network.harmonics import SlotHarmonics
+from iia_calc.model.network.harmonics import SlotHarmonics, forms
 from iia_calc.model.network.schnet import AtomwiseHead
 from iia_calc.model.network.settings import NetworkSettings
 from iia_calc.model.network.vectors import SHORTEST, Parts, VectorNetwork
@@ -80,6 +80,7 @@ class FrozenVectors:
         self.bend = Bend(settings.activation)
         with torch.no_grad():
             self.embedding = network.embedding.weight.detach()
+            self.forms = forms(self.degree, self.embedding.dtype, self.embedding.device)
             blocks = network.blocks()
             self.blocks = [Block(block, self.bend, block is blocks[-1]) for block in blocks]
             h0, c0, h1, self.c1 = (parameter.detach() for parameter in head.layers.parameters())
@@ -111,10 +112,12 @@ class FrozenVectors:
         """As `FrozenNetwork`: distances [B, N, N] Å, directions [B, 3, N, N] -> energies [A] eV, their gradient."""
         weights, slopes = self._filters(distances, pairs)
         others = pairs.others(self.embedding.dtype).view_as(distances)
-        harmonics = SlotHarmonics(directions, others, self.degree)
+        harmonics = SlotHarmonics(directions, others, self.degree, self.forms)
         channels = harmonics.values.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]  # [B, C, N, N] each
-        s, V = entry.x, list[torch.Tensor]()
-        gathered, updated = list[_Gathered](), list[_Updated]()
+        s = entry.x
+        V: list[torch.Tensor] = []
+        gathered: list[_Gathered] = []
+        updated: list[_Updated] = []
         for t, block in enumerate(self.blocks):
             s, V, kept = self._gather(block, s, V, weights[t], channels, entry.entered if t == 0 else None)
             gathered.append(kept)
@@ -124,7 +127,8 @@ class FrozenVectors:
         bent, kept_head = self.bend(torch.addmm(self.c0, final.value, self.h0_t))  # [A, F / 2]
         energies = torch.addmv(self.c1, bent, self.h1[0])  # [A]
         g = self.bend.slope(pairs.real(s.dtype).unsqueeze(1) * self.h1, kept_head) @ self.h0  # [A, F]
-        gs, gV = final.back(g), list[torch.Tensor]()
+        gs = final.back(g)
+        gV: list[torch.Tensor] = []
         g_all = torch.empty(slopes.shape, dtype=s.dtype, device=s.device)  # [T q H, B N N]
         g_filters = g_all.split(self.filters.groups)
         g_harmonics = torch.zeros_like(harmonics.values)

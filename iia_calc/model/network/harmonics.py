@@ -68,20 +68,29 @@ def spherical_harmonics(n: torch.Tensor, degree: int) -> torch.Tensor:
     return torch.cat(parts, -1)
 
 
+def forms(degree: int, dtype: torch.dtype, device: torch.device) -> list[torch.Tensor]:
+    """`tensors` of all degrees from 2 to `degree`."""
+    return [tensors(order, dtype, device) for order in range(2, degree + 1)]
+
+
 class SlotHarmonics:
     """Harmonics of the directions [B, 3, N, N] of all slots of clusters, and the way back.
 
+    known : the tensors (`forms`), where they are at hand.
     values : [B, 1 + C, N, N]; the first channel is `others`, the harmonic of degree 0.
     """
 
-    def __init__(self, directions: torch.Tensor, others: torch.Tensor, degree: int):
+    def __init__(
+        self, directions: torch.Tensor, others: torch.Tensor, degree: int, known: list[torch.Tensor] | None = None
+    ):
         shape = others.shape
+        self.forms = forms(degree, directions.dtype, directions.device) if known is None else known
         self.n = directions.flatten(2)  # [B, 3, N N]
         self.powers, parts = [self.n], [others.view(len(others), 1, -1), self.n]
         for order in range(2, degree + 1):
             power = (self.powers[-1][:, :, None] * self.n[:, None]).flatten(1, 2)  # [B, 3^order, N N]
             self.powers.append(power)
-            parts.append(torch.matmul(tensors(order, power.dtype, power.device), power))
+            parts.append(torch.matmul(self.forms[order - 2], power))
         self.values = torch.cat(parts, 1).view(shape[0], -1, *shape[1:])
 
     def gradient(self, g: torch.Tensor) -> torch.Tensor:
@@ -91,7 +100,7 @@ class SlotHarmonics:
         for order in range(2, len(self.powers) + 1):
             part = g[:, start : start + 2 * order + 1]
             start += 2 * order + 1
-            lowered = torch.matmul(tensors(order, g.dtype, g.device).T, part)  # [B, 3^order, N N]
+            lowered = torch.matmul(self.forms[order - 2].T, part)  # [B, 3^order, N N]
             lowered = lowered.view(len(g), 3, -1, g.shape[-1]) * self.powers[order - 2][:, None]
             result = result + order * lowered.sum(2)
         return result.view(len(g), 3, *self.values.shape[2:])
