@@ -69,5 +69,5 @@ def model_hessian(Z: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
     matrix = -blocks.permute(0, 1, 3, 2, 4).contiguous()  # [B, N, 3, N, 3]
     atoms = torch.arange(n, device=x.device)
     matrix[:, atoms, :, atoms] += blocks.sum(2).transpose(0, 1)
-    held: torch.Tensor = SOFTEST * torch.eye(3 * n, dtype=x.dtype, device=x.device)
-    return matrix.view(b, 3 * n, 3 * n) + held
+    stiff: torch.Tensor = matrix.view(b, 3 * n, 3 * n)
+    return stiff + SOFTEST * torch.eye(3 * n, dtype=x.dtype, device=x.device)
