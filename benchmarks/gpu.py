@@ -9,8 +9,7 @@
                 step of a relaxation; where the time of one evaluation goes.
 3  relaxations  random starts of SeB20 to 0.05 eV/Å, the committee's looks included.
 4  search       `iia search SeB16` on the GPU and on two CPU threads: quenches per second.
-5  compiled     the same energies and forces by torch.compile.
-6  fit          five epochs of the shipped labels (--fit).
+5  fit          five epochs of the shipped labels (--fit).
 
 Each section has a time limit and ends alone: what it printed stays, in FILE and, as data, in FILE.json.
 """
@@ -275,44 +274,6 @@ class Bench:
         self.report.say(f"\n{last / first:.1f} times as many (bar {BARS['search']:.0f}).")
         self.report.note(search=last / first)
 
-    def compiled(self) -> None:
-        """Energies and forces through torch.compile, replayed from a graph."""
-        leader = self.load().leader
-        frozen = leader.frozen()
-        assert frozen is not None
-        self.report.say(
-            f"| {FORMULA} | compilation, s | then replayed, ms | million atom·steps/s | largest difference, eV/Å |"
-        )
-        self.report.say("|---|---|---|---|---|")
-        for size in (2,) if self.quick else (512, 1):
-            starts = self.starts(size)
-            evaluate, results = self.evaluation(leader, starts)
-            evaluate()
-            expected = results[1].clone()
-            Z = torch.as_tensor(np.concatenate([a.numbers for a in starts]), device=self.device)
-            R = torch.as_tensor(np.concatenate([a.positions for a in starts]), device=self.device, dtype=leader.dtype)
-            (part,) = frozen.prepare([ClusterPairs([len(a) for a in starts], self.device)], Z)
-            energies, forces = torch.zeros_like(results[0]), torch.zeros_like(R)
-            function = torch.compile(frozen.evaluate, dynamic=False)
-
-            @torch.no_grad()
-            def work() -> None:
-                e, f = function(part, R)  # noqa: B023
-                energies.copy_(e)  # noqa: B023
-                forces.copy_(f)  # noqa: B023
-
-            begin = time.perf_counter()
-            work()
-            self.synchronize()
-            spent = time.perf_counter() - begin
-            recorder = Recorder(self.device)
-            replayed = self.per_call(recorder(work, [energies, forces]))
-            work()
-            apart = float((forces - expected).abs().max())
-            rate = sum(map(len, starts)) / replayed / 1e6
-            self.report.say(f"| {size} | {spent:.1f} | {1e3 * replayed:.3f} | {rate:.3f} | {apart:.1g} |")
-            self.report.note(**{f"compiled {size}": {"compilation": spent, "replayed": replayed, "apart": apart}})
-
     def fit(self) -> None:
         """Five epochs on the shipped labels of all three levels together."""
         from iia_calc.training.build import labels_by_level
@@ -337,7 +298,7 @@ class Bench:
         self.report.note(fit=spent)
 
 
-SECTIONS = {"predictions": 40, "evaluations": 60, "relaxations": 60, "search": 90, "compiled": 120, "fit": 120}
+SECTIONS = {"predictions": 40, "evaluations": 60, "relaxations": 60, "search": 60, "fit": 120}
 """Each with its time limit, s."""
 
 

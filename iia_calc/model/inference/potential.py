@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import torch
 
 from iia_calc.model.inference.network import Entry, FrozenNetwork, Gradient
+from iia_calc.model.inference.saturated import kernels_serve, with_slopes
 from iia_calc.model.inference.vectors import FrozenVectors
 from iia_calc.model.network import AtomwiseHead, SchNetIIA, VectorNetwork
 from iia_calc.model.network.repulsion import PairConstants, Repulsion
@@ -62,6 +63,7 @@ class FrozenPotential:
 
     def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor):
         self.network, self.repulsion, self.isolated = network, repulsion, isolated
+        self._repel = with_slopes if kernels_serve(isolated.device, isolated.dtype) else repulsion.with_slopes
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[Part]] | None = None
 
     def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -104,7 +106,7 @@ class FrozenPotential:
         distances = squared.clamp_min_(1e-8).sqrt_()
         inverse = pairs.others(R.dtype).view_as(distances) / distances  # 0 in an atom's own slot
         directions = vectors.mul_(inverse[:, None])
-        repulsion, pull, seen, seen_slope = self.repulsion.with_slopes(part.constants, distances)
+        repulsion, pull, seen, seen_slope = self._repel(part.constants, distances)
         energies, gradient = self.network(part.entry, seen, directions, pairs)
         # each pair has two slots: half the repulsion belongs to each
         pull = torch.addcmul(pull.mul_(0.5), gradient.distance, seen_slope)  # [B, N, N]

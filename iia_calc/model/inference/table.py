@@ -110,6 +110,17 @@ class DistanceTable:
         """Derivatives by the distance [S, columns], per Å."""
         return self._read(group, places, places.slope)
 
+    def at(self, distances: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
+        """By the kernels of `fused`: values [C, S] of the one group at distances [S] Å, and their way back.
+
+        The way back makes of gradients by the values [C, S] that by each distance [S].
+        """
+        from iia_calc.model.inference import fused
+
+        (rows,), d = self.rows, distances.contiguous().view(-1)
+        grid = self.start, self.spacing, self.n_pieces
+        return fused.table(rows, d, *grid), lambda g: fused.table_back(rows, d, g, *grid)
+
     def _read(self, group: int, places: Places, weights: torch.Tensor) -> torch.Tensor:
         # functional.embedding_bag less its checks, which cost as much as a small cluster's sums; mode 0 is sum
         return torch.embedding_bag(

@@ -8,12 +8,15 @@ Letters as there and in `network.vectors`; q filters of a head. g... is dE/d of 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
 import torch
 
 from iia_calc.model.inference.network import Entry, Gradient
+from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated, kernels_serve
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
 from iia_calc.model.inference.weights import Bend
@@ -22,21 +25,6 @@ from iia_calc.model.network.schnet import AtomwiseHead
 from iia_calc.model.network.settings import NetworkSettings
 from iia_calc.model.network.vectors import SHORTEST, Parts, VectorNetwork
 from iia_calc.model.pairs.clusters import ClusterPairs
-
-
-class Saturated:
-    """x / sqrt(1 + mean x²) of features [A, F] or [A, C, F], and the way back."""
-
-    def __init__(self, x: torch.Tensor):
-        self.share, self.shape = 1 / x.shape[-1], (-1, *[1] * (x.ndim - 1))
-        length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
-        self.scale = length.square_().mul_(self.share).add_(1.0).rsqrt_().view(self.shape)
-        self.value = x * self.scale
-
-    def back(self, g: torch.Tensor) -> torch.Tensor:
-        """Gradient by the features from the gradient by the saturated ones."""
-        along = (g * self.value).view(len(g), -1).sum(1).view(self.shape)
-        return torch.addcmul(g, self.value, along, value=-self.share).mul_(self.scale)
 
 
 @dataclass
@@ -69,15 +57,20 @@ class _Updated(NamedTuple):
 class FrozenVectors:
     """Energies of atoms and their derivatives by distances and directions, of a network whose weights stay.
 
-    Clusters (`ClusterPairs`) only. `closest` is the shortest distance that it will be asked for, Å.
+    Clusters (`ClusterPairs`) only. `closest` is the shortest distance that it will be asked for, Å. `fuse` takes single
+    kernels for many steps (`fused`); None does so where they serve.
     """
 
     cached_slots = 5400  # twelve clusters of 21 atoms: less to call, and still mostly in the caches
 
-    def __init__(self, network: VectorNetwork, head: AtomwiseHead, closest: float = 0.0):
-        settings = network.settings
+    def __init__(
+        self, network: VectorNetwork, head: AtomwiseHead, closest: float = 0.0, fuse: bool | None = None
+    ) -> None:
+        settings, weight = network.settings, network.embedding.weight
+        self.fuse = kernels_serve(weight.device, weight.dtype) if fuse is None else fuse
+        self.saturated = FusedSaturated if self.fuse else Saturated
         self.heads, self.degree = settings.n_heads, settings.angular
-        self.bend = Bend(settings.activation)
+        self.bend = (FusedBend if self.fuse else Bend)(settings.activation)
         with torch.no_grad():
             self.embedding = network.embedding.weight.detach()
             self.forms = forms(self.degree, self.embedding.dtype, self.embedding.device)
@@ -86,9 +79,10 @@ class FrozenVectors:
             h0, c0, h1, self.c1 = (parameter.detach() for parameter in head.layers.parameters())
             self.h0, self.c0 = h0 * self.bend.in_scale, c0 * self.bend.in_scale
             self.h0_t, self.h1 = self.h0.T.contiguous(), h1 * self.bend.out_scale
-            self.filters, self.table = RadialFilters(network, self.bend, self.embedding.dtype), None
+            plain = Bend(settings.activation)
+            self.filters, self.table = RadialFilters(network, plain, self.embedding.dtype), None
             if self.embedding.dtype == torch.float32:
-                exact = RadialFilters(network, self.bend, torch.float64)
+                exact = RadialFilters(network, plain, torch.float64)
                 self.table = DistanceTable(
                     exact, [sum(exact.groups)], closest, settings.cutoff, self.embedding.dtype, self.embedding.device
                 )
@@ -102,7 +96,7 @@ class FrozenVectors:
     def entry(self, Z: torch.Tensor) -> Entry:
         """Of nuclear charges [A], 0 in padding."""
         x, block = self.embedding.index_select(0, Z), self.blocks[0]
-        hidden, _ = self.bend(torch.addmm(block.bias0, Saturated(x).value, block.values0))
+        hidden, _ = self.bend(torch.addmm(block.bias0, self.saturated(x).value, block.values0))
         return Entry(x, torch.addmm(block.bias1, hidden, block.values1))
 
     @torch.no_grad()
@@ -110,7 +104,7 @@ class FrozenVectors:
         self, entry: Entry, distances: torch.Tensor, directions: torch.Tensor, pairs: ClusterPairs
     ) -> tuple[torch.Tensor, Gradient]:
         """As `FrozenNetwork`: distances [B, N, N] Å, directions [B, 3, N, N] -> energies [A] eV, their gradient."""
-        weights, slopes = self._filters(distances, pairs)
+        weights, by_distance_of = self._filters(distances, pairs)
         others = pairs.others(self.embedding.dtype).view_as(distances)
         harmonics = SlotHarmonics(directions, others, self.degree, self.forms)
         channels = harmonics.values.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]  # [B, C, N, N] each
@@ -123,13 +117,13 @@ class FrozenVectors:
             gathered.append(kept)
             s, V, mixed = self._update(block, s, V)
             updated.append(mixed)
-        final = Saturated(s)
+        final = self.saturated(s)
         bent, kept_head = self.bend(torch.addmm(self.c0, final.value, self.h0_t))  # [A, F / 2]
         energies = torch.addmv(self.c1, bent, self.h1[0])  # [A]
         g = self.bend.slope(pairs.real(s.dtype).unsqueeze(1) * self.h1, kept_head) @ self.h0  # [A, F]
         gs = final.back(g)
         gV: list[torch.Tensor] = []
-        g_all = torch.empty(slopes.shape, dtype=s.dtype, device=s.device)  # [T q H, B N N]
+        g_all = s.new_empty(sum(self.filters.groups), distances.numel())  # [T q H, B N N]
         g_filters = g_all.split(self.filters.groups)
         g_harmonics = torch.zeros_like(harmonics.values)
         g_channels = g_harmonics.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]
@@ -137,20 +131,24 @@ class FrozenVectors:
             block, g_weights = self.blocks[t], g_filters[t].view(weights[t].shape)
             gs, gV = self._update_back(block, gs, gV, updated.pop())
             gs, gV = self._gather_back(block, gs, gV, gathered.pop(), channels, g_weights, g_channels)
-        by_distance = g_all.mul_(slopes).sum(0).view(distances.shape)
-        return energies, Gradient(by_distance, harmonics.gradient(g_harmonics))
+        return energies, Gradient(by_distance_of(g_all).view(distances.shape), harmonics.gradient(g_harmonics))
 
-    def _filters(self, d: torch.Tensor, pairs: ClusterPairs) -> tuple[Parts, torch.Tensor]:
-        """Filters of each block [q, H B, N, N], and the slopes of all [T q H, B N N]."""
+    def _filters(self, d: torch.Tensor, pairs: ClusterPairs) -> tuple[Parts, Callable[[torch.Tensor], torch.Tensor]]:
+        """Filters of each block [q, H B, N, N], and what makes of their gradients [T q H, B N N] that by d [B N N]."""
         b, n, _ = d.shape
-        if self.table is not None:
-            places = self.table.places(d.view(-1))
-            values, slopes = self.table.values(0, places), self.table.slopes(0, places)  # [S, T q H]
+        back: Callable[[torch.Tensor], torch.Tensor]
+        if self.table is not None and self.fuse:
+            values, back = self.table.at(d)
         else:
-            both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
-            values, slopes = (pairs.expand(part).flatten(0, 1) for part in both)
-        parts = values.T.contiguous().split(self.filters.groups)
-        return tuple(part.view(-1, self.heads * b, n, n) for part in parts), slopes.T
+            if self.table is not None:
+                places = self.table.places(d.view(-1))
+                read, slopes = self.table.values(0, places), self.table.slopes(0, places)  # [S, T q H]
+            else:
+                both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
+                read, slopes = (pairs.expand(part).flatten(0, 1) for part in both)
+            values, back = read.T.contiguous(), partial(_contracted, slopes.T)
+        parts = values.split(self.filters.groups)
+        return tuple(part.view(-1, self.heads * b, n, n) for part in parts), back
 
     def _gather(
         self,
@@ -166,7 +164,7 @@ class FrozenVectors:
         seen: Saturated | None = None
         bent: tuple[torch.Tensor, ...] = ()
         if values is None:
-            seen = Saturated(s)
+            seen = self.saturated(s)
             hidden, bent = self.bend(torch.addmm(block.bias0, seen.value, block.values0))
             values = torch.addmm(block.bias1, hidden, block.values1)  # [A, n_values F]
         parts = values.split(block.value_widths, 1)
@@ -179,7 +177,7 @@ class FrozenVectors:
             sums.append(joined_channels(torch.bmm(kept.both[k], by_head[k + 1]), b, heads, Y.shape[1]))
         if block.first:
             return s, sums, kept
-        kept.V = [Saturated(v) for v in V]
+        kept.V = [self.saturated(v) for v in V]
         kept.given = [
             apart(v.value * x[:, None], b, heads) for v, x in zip(kept.V, parts[1 + self.degree :], strict=True)
         ]
@@ -192,7 +190,7 @@ class FrozenVectors:
         self, block: Block, s: torch.Tensor, V: list[torch.Tensor]
     ) -> tuple[torch.Tensor, list[torch.Tensor], _Updated]:
         """The mixing of each atom's features; of the last block only s is used."""
-        seen, seen_V = Saturated(s), [Saturated(v) for v in V]
+        seen, seen_V = self.saturated(s), [self.saturated(v) for v in V]
         mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
         # [A, C, width] each; of the last block's tensors there is no b
         ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
@@ -230,9 +228,8 @@ class FrozenVectors:
                     torch.mul(part[0], g_product, out=g_parts[1])
                 else:
                     g_parts[1].addcmul_(part[0], g_product)
-            back = kept.V[k].back(torch.matmul(g_mixed, block.mix_t[k]))
-            results.append(back if block.last else back.add_(gV[k]))
-        return kept.s.back(g_seen).add_(gs), results
+            results.append(kept.V[k].back(torch.matmul(g_mixed, block.mix_t[k]), None if block.last else gV[k]))
+        return kept.s.back(g_seen, gs), results
 
     def _gather_back(
         self,
@@ -268,10 +265,15 @@ class FrozenVectors:
             torch.bmm(g, kept.given[k].transpose(1, 2), out=g_weights[place])
             g_given = together(torch.bmm(weights[place].transpose(1, 2), g), b, heads, gV[k].shape[1])
             g_values.append((g_given * v.value).sum(1))
-            results.append(v.back(g_given.mul_(handed[k][:, None])).add_(gV[k]))
+            results.append(v.back(g_given.mul_(handed[k][:, None]), gV[k]))
         g_hidden = torch.mm(torch.cat(g_values, 1), block.values1_t)
         g_seen = torch.mm(self.bend.slope(g_hidden, kept.bent), block.values0_t)
-        return kept.s.back(g_seen).add_(gs), results
+        return kept.s.back(g_seen, gs), results
+
+
+def _contracted(slopes: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """Σ over columns of slopes [C, S] times g [C, S], which is overwritten."""
+    return g.mul_(slopes).sum(0)
 
 
 def apart(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:

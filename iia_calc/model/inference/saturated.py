@@ -1,0 +1,80 @@
+"""Features scaled to about one, and the same and the activation as single kernels on a GPU."""
+
+from __future__ import annotations
+
+import warnings
+from functools import lru_cache
+
+import torch
+
+from iia_calc.model.inference.weights import Bend
+from iia_calc.model.network.repulsion import PairConstants
+
+
+class Saturated:
+    """x / sqrt(1 + mean x²) of features [A, F] or [A, C, F], and the way back."""
+
+    def __init__(self, x: torch.Tensor):
+        self.share, self.shape = 1 / x.shape[-1], (-1, *[1] * (x.ndim - 1))
+        length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
+        self.scale = length.square_().mul_(self.share).add_(1.0).rsqrt_().view(self.shape)
+        self.value = x * self.scale
+
+    def back(self, g: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
+        """Gradient by the features from the gradient by the saturated ones; `plus` is added to it."""
+        along = (g * self.value).view(len(g), -1).sum(1).view(self.shape)
+        found = torch.addcmul(g, self.value, along, value=-self.share).mul_(self.scale)
+        return found if plus is None else found.add_(plus)
+
+
+class FusedSaturated(Saturated):
+    """The same, one kernel each way."""
+
+    def __init__(self, x: torch.Tensor):
+        from iia_calc.model.inference import fused
+
+        self.share = 1 / x.shape[-1]
+        self.value, self.scale = fused.saturate(x, self.share)
+
+    def back(self, g: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
+        """As `Saturated.back`."""
+        from iia_calc.model.inference import fused
+
+        return fused.saturate_back(g, self.value, self.scale, self.share, plus)
+
+
+class FusedBend(Bend):
+    """`Bend` of the activation "smu", one kernel each way."""
+
+    def __call__(self, z: torch.Tensor) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """As `Bend`."""
+        from iia_calc.model.inference import fused
+
+        return fused.bend(z, self.tilt), (z,)
+
+    def slope(self, g: torch.Tensor, kept: tuple[torch.Tensor, ...]) -> torch.Tensor:
+        """As `Bend.slope`."""
+        from iia_calc.model.inference import fused
+
+        return fused.bend_slope(g, kept[0], self.tilt)
+
+
+def with_slopes(pair: PairConstants, d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    """`Repulsion.with_slopes` as one kernel."""
+    from iia_calc.model.inference import fused
+
+    return fused.repulsion(pair, d)
+
+
+@lru_cache
+def kernels_serve(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernels of `fused` are to be used: on a GPU, in float32, where Triton can compile them."""
+    if device.type != "cuda" or dtype != torch.float32:
+        return False
+    try:
+        x = torch.linspace(-2.0, 2.0, 3 * 40, device=device).view(3, 40)
+        wrong = float((FusedSaturated(x).value - Saturated(x).value).abs().max())
+    except Exception as error:  # whatever Triton or its compiler may miss
+        warnings.warn(f"Triton's kernels can't be used, so the GPU takes longer: {error}", stacklevel=2)
+        return False
+    return wrong < 1e-5

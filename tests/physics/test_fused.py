@@ -1,0 +1,93 @@
+"""The kernels of a GPU equal the plain code beside them; here in Triton's interpreter, on a CPU."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("triton")
+
+HERE = Path(__file__).resolve()
+
+
+def test_kernels_equal_the_plain_code():
+    """In a process of its own: Triton decides when it is imported whether it interprets."""
+    folders = [str(HERE.parents[2]), str(HERE.parents[1]), *sys.path]
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(folders)}
+    ended = subprocess.run([sys.executable, str(HERE)], env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    assert ended.stdout.split() == ["saturated", "bend", "table", "repulsion", "network"]
+
+
+def compare() -> None:
+    """Each kernel, and then the whole network."""
+    import torch
+    from clusters import flat, random_cluster, small_potential
+
+    from iia_calc.model.inference import fused
+    from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
+    from iia_calc.model.inference.vectors import FrozenVectors
+    from iia_calc.model.inference.weights import Bend
+
+    def close(a: torch.Tensor, b: torch.Tensor, most: float = 1e-5) -> None:
+        torch.testing.assert_close(a, b, atol=most, rtol=most)
+
+    torch.manual_seed(0)
+    for shape in ((5, 12), (4, 3, 40)):
+        x, g, plus = torch.randn(3, *shape).unbind()
+        one, other = FusedSaturated(x), Saturated(x)
+        close(one.value, other.value)
+        close(one.back(g), other.back(g))
+        close(one.back(g, plus), other.back(g, plus.clone()))
+    wide = torch.randn(5, 30)
+    one, other = FusedSaturated(wide[:, :12].contiguous()), Saturated(wide[:, :12].contiguous())
+    close(one.back(wide[:, 12:24]), other.back(wide[:, 12:24]))  # a part of a wider array
+    print("saturated")
+
+    z, g = torch.randn(2, 7, 33).unbind()
+    (a, kept), (b, kept_plain) = FusedBend("smu")(z), Bend("smu")(z)
+    close(a, b)
+    close(FusedBend("smu").slope(g, kept), Bend("smu").slope(g, kept_plain))
+    print("bend")
+
+    potential = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4)
+    frozen = potential.frozen()
+    assert frozen is not None
+    network = frozen.network
+    assert isinstance(network, FrozenVectors)
+    assert network.table is not None
+    d = torch.cat([torch.rand(70) * 6.0, torch.tensor([0.01, 4.9999, 1e3, torch.nan])])
+    places = network.table.places(d)
+    values, back = network.table.at(d)
+    close(values.nan_to_num(9.0), network.table.values(0, places).T.nan_to_num(9.0))
+    g = torch.randn_like(values)
+    close(back(g)[:-1], (g * network.table.slopes(0, places).T).sum(0)[:-1], 1e-4)
+    assert bool(torch.isnan(values[:, -1]).all())
+    assert bool(torch.isnan(back(g)[-1]))
+    print("table")
+
+    clusters = [random_cluster(6, seed=0, shortest=1.0), random_cluster(5, seed=1)]
+    Z, R, _ = flat(clusters, torch.float32)
+    pairs = potential.cluster_pairs((6, 5))
+    (part,) = frozen.prepare([pairs], Z)
+    distances = 0.3 + 4.0 * torch.rand(2, 6, 6)
+    quick_ones = fused.repulsion(part.constants, distances)
+    for a, b in zip(quick_ones, potential.repulsion.with_slopes(part.constants, distances), strict=True):
+        close(a, b, 1e-4)
+    print("repulsion")
+
+    closest = network.table.start
+    quick = FrozenVectors(potential.network, potential.head, closest, fuse=True)
+    energies, forces = frozen.evaluate(part, R)
+    frozen.network = quick
+    (part,) = frozen.prepare([pairs], Z)
+    quick_energies, quick_forces = frozen.evaluate(part, R)
+    close(quick_energies, energies)
+    close(quick_forces, forces, 1e-4)
+    print("network")
+
+
+if __name__ == "__main__":
+    compare()
