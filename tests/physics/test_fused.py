@@ -18,7 +18,7 @@ def test_kernels_equal_the_plain_code():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(folders)}
     ended = subprocess.run([sys.executable, str(HERE)], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert ended.stdout.split() == ["saturated", "bend", "table", "repulsion", "network"]
+    assert ended.stdout.split() == ["saturated", "bend", "steps", "table", "repulsion", "network"]
 
 
 def compare() -> None:
@@ -28,6 +28,7 @@ def compare() -> None:
 
     from iia_calc.model.inference import fused
     from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
+    from iia_calc.model.inference.steps import FusedSteps, PlainSteps
     from iia_calc.model.inference.vectors import FrozenVectors
     from iia_calc.model.inference.weights import Bend
 
@@ -51,6 +52,34 @@ def compare() -> None:
     close(a, b)
     close(FusedBend("smu").slope(g, kept), Bend("smu").slope(g, kept_plain))
     print("bend")
+
+    b, n, heads = 2, 5, 3
+    plain, quick = PlainSteps(), FusedSteps()
+    for c in (3, 5):
+        mixed = torch.randn(4, c, 24)
+        parts = mixed.split(12, 2)
+        close(quick.lengths(parts[0], 0.01), plain.lengths(parts[0], 0.01))
+        found, wide = torch.rand(4, 12) + 0.1, torch.randn(4, 40)
+        gated, product = (torch.randn(4, c, 12), torch.randn(4, 30)[:, 9:21]), torch.randn(4, 12)
+        for some in (((*parts,), gated, product), ((*parts,), gated, None), ((*parts,), None, product)):
+            close(
+                quick.mix_back(some[0], found, wide[:, 5:17], some[1], some[2]),
+                plain.mix_back(some[0], found, wide[:, 5:17].clone(), some[1], some[2]),
+            )
+        close(
+            quick.mix_back((mixed,), torch.ones(4, 24), torch.ones(4, 24), None, None),
+            plain.mix_back((mixed,), torch.ones(4, 24), torch.ones(4, 24), None, None),
+        )
+        Y, sums = torch.randn(b, 1 + c, n, n)[:, 1:], torch.randn(b, 9, n, n)
+        weights, g = torch.randn(heads * b, n, n), torch.randn(heads * b, c * n, n)
+        results = []
+        for steps in (quick, plain):
+            g_weights, g_channels = torch.empty_like(weights), sums.clone()[:, 2 : 2 + c]
+            steps.directions_back(g.clone(), Y, weights, g_weights, g_channels)
+            results.append((g_weights, g_channels))
+        close(results[0][0], results[1][0])
+        close(results[0][1], results[1][1])
+    print("steps")
 
     potential = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4)
     frozen = potential.frozen()
@@ -79,9 +108,9 @@ def compare() -> None:
     print("repulsion")
 
     closest = network.table.start
-    quick = FrozenVectors(potential.network, potential.head, closest, fuse=True)
+    whole = FrozenVectors(potential.network, potential.head, closest, fuse=True)
     energies, forces = frozen.evaluate(part, R)
-    frozen.network = quick
+    frozen.network = whole
     (part,) = frozen.prepare([pairs], Z)
     quick_energies, quick_forces = frozen.evaluate(part, R)
     close(quick_energies, energies)

@@ -17,6 +17,7 @@ import torch
 
 from iia_calc.model.inference.network import Entry, Gradient
 from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated, kernels_serve
+from iia_calc.model.inference.steps import FusedSteps, PlainSteps, Steps
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
 from iia_calc.model.inference.weights import Bend
@@ -69,6 +70,7 @@ class FrozenVectors:
         settings, weight = network.settings, network.embedding.weight
         self.fuse = kernels_serve(weight.device, weight.dtype) if fuse is None else fuse
         self.saturated = FusedSaturated if self.fuse else Saturated
+        self.steps: Steps = FusedSteps() if self.fuse else PlainSteps()
         self.heads, self.degree = settings.n_heads, settings.angular
         self.bend = (FusedBend if self.fuse else Bend)(settings.activation)
         with torch.no_grad():
@@ -194,7 +196,7 @@ class FrozenVectors:
         mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
         # [A, C, width] each; of the last block's tensors there is no b
         ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
-        lengths = [part[0].square().sum(1).add_(SHORTEST).sqrt_() for part in ab]
+        lengths = [self.steps.lengths(part[0], SHORTEST) for part in ab]
         context = torch.cat([seen.value, *lengths], 1)
         hidden, bent = self.bend(torch.addmm(block.context_bias0, context, block.context0))
         out = torch.addmm(block.context_bias1, hidden, block.context1)
@@ -214,20 +216,10 @@ class FrozenVectors:
         g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1_t)
         g_context = torch.mm(self.bend.slope(g_hidden, kept.bent), block.context0_t)
         g_seen, *g_lengths = g_context.split(block.widths, 1)
-        g_product, results = (gs * kept.share)[:, None], []  # [A, 1, F]
+        g_product, results = gs * kept.share, []  # [A, F]
         for k, part in enumerate(kept.ab):
-            width = block.widths[k + 1]
-            g_mixed = gs.new_empty(*part[0].shape[:2], width * len(part))
-            g_parts = g_mixed.split(width, 2)
-            torch.mul(part[0], g_lengths[k].div_(kept.lengths[k])[:, None], out=g_parts[0])
-            if not block.last:
-                torch.mul(gV[k], kept.gates[k][:, None], out=g_parts[1])
-            if k == 0:
-                g_parts[0].addcmul_(part[1], g_product)
-                if block.last:
-                    torch.mul(part[0], g_product, out=g_parts[1])
-                else:
-                    g_parts[1].addcmul_(part[0], g_product)
+            gated = None if block.last else (gV[k], kept.gates[k])
+            g_mixed = self.steps.mix_back(part, kept.lengths[k], g_lengths[k], gated, g_product if k == 0 else None)
             results.append(kept.V[k].back(torch.matmul(g_mixed, block.mix_t[k]), None if block.last else gV[k]))
         return kept.s.back(g_seen, gs), results
 
@@ -250,9 +242,8 @@ class FrozenVectors:
             g_values.append(joined(torch.bmm(weights[0].transpose(1, 2), g), b, heads))
         for k, Y in enumerate(channels):
             g = apart_channels(gV[k], b, heads)  # [H B, C N, D]
-            g_both = torch.bmm(g, kept.by_head[k + 1].transpose(1, 2)).view(heads, *Y.shape)  # [H, B, C, N, N]
-            torch.sum(g_both * Y, 2, out=g_weights[k + 1].view(heads, b, *Y.shape[2:]))
-            g_channels[k].add_(g_both.mul_(weights[k + 1].view(heads, b, 1, *Y.shape[2:])).sum(0))
+            g_both = torch.bmm(g, kept.by_head[k + 1].transpose(1, 2))  # [H B, C N, N]
+            self.steps.directions_back(g_both, Y, weights[k + 1], g_weights[k + 1], g_channels[k])
             if not block.first:
                 g_values.append(joined(torch.bmm(kept.both[k].transpose(1, 2), g), b, heads))
         if kept.s is None:  # the first block: what it hands out depends on the elements alone
