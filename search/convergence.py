@@ -73,11 +73,13 @@ class LowestCount:
     ----------
     energy : the lowest so far. times : independent starts that reached it.
     reached : walks (by number) that reached it, or into which one that had was mixed, since they started.
+    following : walks that went on from a minimum of another walk. They count only for a new lowest energy.
     """
 
     energy: float = float("inf")
     times: int = 0
     reached: list[int] = field(default_factory=list)
+    following: list[int] = field(default_factory=list)
 
     def record(self, energy: float, walk: int, mate: int | None) -> None:
         """A sound result of this energy by `walk`, from a mix with `mate` where that is not None."""
@@ -89,7 +91,7 @@ class LowestCount:
         self.energy = min(self.energy, energy)
         if walk in self.reached:
             return
-        self.times += mate not in self.reached
+        self.times += mate not in self.reached and walk not in self.following
         self.reached.append(walk)
 
     def mix(self, walk: int, mate: int) -> None:
@@ -99,8 +101,13 @@ class LowestCount:
 
     def restart(self, walk: int) -> None:
         """`walk` begins anew from a random start."""
-        if walk in self.reached:
-            self.reached.remove(walk)
+        for walks in (self.reached, self.following):
+            if walk in walks:
+                walks.remove(walk)
+
+    def follow(self, walk: int) -> None:
+        """`walk` goes on from a minimum that another walk, or an earlier one, had found."""
+        self.following.append(walk)
 
 
 def record_growth(growth: list[list[int]], n_quenches: int, n_minima: int) -> None:

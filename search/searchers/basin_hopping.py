@@ -15,10 +15,12 @@ from ase import Atoms
 from search.archive.minimum import sound
 from search.errors import InputError, check_flags, finite
 from search.geometry.composition import Composition
+from search.geometry.packing import packing_of
 from search.geometry.scale import LengthScale
 from search.moves.registry import DEFAULT_SHARES, check_shares, moves_without
 from search.relaxers.base import Relaxed
 from search.searchers.base import check_at_least
+from search.searchers.returns import LowestOfPackings
 from search.searchers.walks import Ticket, Walk, WalkSearcher
 
 IMPROVED_BY, LONGER, HOTTER = 1e-6, 12, 4.0
@@ -34,8 +36,9 @@ class BasinHoppingSettings:
     temperature : of the Metropolis rule, as an energy (kT), eV or the model's unit.
     target_acceptance : what step sizes adapt to. interval : tries of a move between two adaptions.
     largest_step : upper limit of the step sizes (bond lengths; half turns for twist).
-    patience : trials without a new best of its own after which a walker starts again from a random seed. Few
-        are enough from symmetric starts; walkers that get none (niches, or no such move) take 12 times as many.
+    patience : trials without a new best of its own after which a walker starts again: from a random seed or, half of
+        the time, from the lowest minimum of some kind of packing (see `search.searchers.returns`). Few are enough from
+        symmetric starts; walkers that get none (niches, or no such move) take 12 times as many, and never return.
     moves : weights of the moves to begin with; those that don't apply to the composition are left out.
     adapt : whether the shares follow what has paid; each keeps a quarter of its first share.
     """
@@ -104,6 +107,7 @@ class BasinHopping(WalkSearcher[Walker]):
     ) -> None:
         super().__init__(composition, settings, seed, shape)
         self.walks = [Walker() for _ in range(self.settings.walkers)]
+        self.packings = LowestOfPackings()
         self._next = 0
 
     def propose(self) -> tuple[Ticket, np.ndarray]:
@@ -124,6 +128,9 @@ class BasinHopping(WalkSearcher[Walker]):
         improved = accepted and relaxed.energy < walker.best - IMPROVED_BY
         if sound(relaxed):
             self.lowest.record(float(relaxed.energy), k, mate)
+            if self.starts_symmetric(k):
+                x = relaxed.atoms.positions
+                self.packings.record(packing_of(x, self.scale), float(relaxed.energy), x, IMPROVED_BY)
         if accepted:
             walker.positions, walker.energy = relaxed.atoms.positions.copy(), float(relaxed.energy)
             walker.home = home
@@ -137,22 +144,31 @@ class BasinHopping(WalkSearcher[Walker]):
                 move, accepted, improved, settings.target_acceptance, settings.interval, settings.largest_step
             )
         if walker.stalled >= self.settings.patience * (1 if self.starts_symmetric(k) else LONGER):
-            self.walks[k] = Walker(starts=walker.starts + 1)
-            self.lowest.restart(k)
+            self._restart(k)
+
+    def _restart(self, k: int) -> None:
+        """Walker k begins anew, from a random start or where a packing is lowest."""
+        self.walks[k] = Walker(starts=self.walks[k].starts + 1)
+        self.lowest.restart(k)
+        if self.starts_symmetric(k) and (chosen := self.packings.choose(self.rng)) is not None:
+            self.begin_walk(k, *chosen, home=False)
+            self.lowest.follow(k)
 
     def begin_walk(self, k: int, positions: np.ndarray, energy: float, home: bool) -> None:
         """Walker k goes on from this minimum, as patient as after a random start."""
         self.walks[k] = Walker(positions, energy, home, best=energy, starts=self.walks[k].starts)
 
     def own_state(self) -> dict[str, Any]:
-        """Moves, walkers, and whose turn it is."""
+        """Moves, walkers, the lowest of each packing, and whose turn it is."""
         walkers = [walker.as_plain() for walker in self.walks]
-        return {"moves": self.moves.state(), "walkers": walkers, "next": self._next}
+        packings = self.packings.state()
+        return {"moves": self.moves.state(), "walkers": walkers, "packings": packings, "next": self._next}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Go on from there."""
         self.moves.restore(state["moves"])
         self.walks = [Walker.from_plain(walker) for walker in state["walkers"]]
+        self.packings.restore(state.get("packings", {}))  # archives of earlier versions have none
         self._next = state["next"]
 
     def _accepts(self, walker: Walker, energy: float) -> bool:

@@ -15,7 +15,7 @@ from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.geometry.seeds import KINDS
 from search.moves.registry import MoveSet
-from search.moves.symmetrise import GROWN, symmetrise
+from search.moves.symmetric_start import symmetric_start
 from search.searchers.base import Searcher
 
 SYMMETRIC_SEEDS = 0.75
@@ -126,7 +126,7 @@ class WalkSearcher[W: Walk](Searcher):
         """
         positions = self.scale.seed(self.rng, self.niche(k))
         if self.starts_symmetric(k) and self.rng.random() < SYMMETRIC_SEEDS:
-            positions = self.scale.push_apart(symmetrise(positions, self.scale, self.rng, 0.0, GROWN))
+            return symmetric_start(positions, self.scale, self.rng)
         return positions
 
     def _others(self, k: int) -> Sequence[int]:

@@ -70,11 +70,11 @@ def test_growth_is_thinned():
 def test_stop_when_found_again(tmp_path, method):
     seen = []
     result = find_minima(
-        "Ar13", LennardJones(), method, until_found=3, quenches=4000, seed=2, archive=tmp_path, callback=seen.append
+        "Ar13", LennardJones(), method, until_found=5, quenches=4000, seed=2, archive=tmp_path, callback=seen.append
     )
     assert result.stopped_by == "found"
     assert result.best_energy == pytest.approx(-44.326801, abs=1e-5)
-    assert result.minima[0].info["times_found"] >= result.convergence.lowest_found >= 3
+    assert result.minima[0].info["times_found"] >= result.convergence.lowest_found >= 5
     last = seen[-1].convergence
     assert last == result.convergence
     assert last.n_minima == len(result.minima)
@@ -86,6 +86,6 @@ def test_stop_when_found_again(tmp_path, method):
     with Archive(tmp_path) as archive:  # counted anew from the file
         assert archive.n_once == last.n_once
         assert LowestCount(**archive.state["searcher"]["lowest"]).times == last.lowest_found
-    again = find_minima("Ar13", LennardJones(), method, until_found=3, seed=2, archive=tmp_path)
+    again = find_minima("Ar13", LennardJones(), method, until_found=5, seed=2, archive=tmp_path)
     assert again.n_quenches == result.n_quenches
     assert asdict(again.convergence) == asdict(result.convergence)
