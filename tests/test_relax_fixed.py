@@ -13,6 +13,7 @@ from iia_calc.relax.batch import PotentialRelaxer
 from iia_calc.relax.captured import Recorder
 from iia_calc.relax.fixed import FixedBatch, Watch
 from iia_calc.relax.model_hessian import inverse_by_products, inverse_model_hessian, model_hessian
+from search.geometry.pieces import soundness, soundness_of_each
 
 HOST_LOOKS = ("item", "_local_scalar_dense", "nonzero", "masked_select", "unique", "repeat_interleave", "is_nonzero")
 """Operations that wait for the device, or whose result's shape depends on values: none can be captured."""
@@ -129,6 +130,34 @@ def test_memory_that_runs_out_halves_the_batch(potential, clusters, monkeypatch)
     assert all(result.converged for result in results)
     assert sizes[0] == 8
     assert relaxer.on_device.batch_size == 4
+
+
+def test_a_spread_that_does_not_fit_is_asked_for_in_halves(potential, clusters, monkeypatch):
+    committee = Committee([potential, potential]).freeze()
+    relaxer = PotentialRelaxer(committee, batch_size=8)
+    frames = [(atoms.numbers, atoms.positions) for atoms in clusters]
+    whole, original, sizes = relaxer._spread(frames), Committee.spread, []
+
+    def spread(self, pairs, Z, R, measure=True):
+        sizes.append(len(pairs.sizes))
+        if len(pairs.sizes) > 2:
+            raise torch.OutOfMemoryError("no memory")
+        return original(self, pairs, Z, R, measure)
+
+    monkeypatch.setattr(Committee, "spread", spread)
+    np.testing.assert_allclose(relaxer._spread(frames), whole, atol=1e-5)
+    assert sizes[:3] == [8, 4, 2]
+
+
+def test_soundness_of_each_is_that_of_one():
+    atoms = [random_cluster(n, seed=n, shortest=0.9) for n in (1, 2, 2, 5, 9, 9, 9, 16)]
+    for k, one in enumerate(atoms):
+        one.positions[: k % 3] += 4.0 * (k % 2)
+    positions = [one.positions * (0.7, 1.2, 1.6)[k % 3] for k, one in enumerate(atoms)]
+    numbers = [one.numbers for one in atoms]
+    each = [soundness(z, r) for z, r in zip(numbers, positions, strict=True)]
+    assert soundness_of_each(numbers, positions) == each
+    assert len(set(each)) > 2
 
 
 def test_inverses_by_products_are_the_inverses():

@@ -25,7 +25,7 @@ from iia_calc.relax.fixed import Watch
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
 from iia_calc.relax.on_device import LARGEST, DeviceRelaxation
 from search.errors import InputError, InputTypeError, positive, shown, whole, whole_or_none
-from search.geometry.pieces import soundness
+from search.geometry.pieces import soundness_of_each
 from search.relaxers.base import Relaxed
 
 FAR = 2.0  # Å from the origin to the mean of the positions
@@ -140,10 +140,9 @@ class PotentialRelaxer:
             ends = self.on_device.relax(numbers, moved)
         else:
             ends = self._in_slots(numbers, moved)
-        done = [
-            self._result(start, replace(end, positions=end.positions + centre))
-            for start, end, centre in zip(structures, ends, centres, strict=True)
-        ]
+        ends = [replace(end, positions=end.positions + centre) for end, centre in zip(ends, centres, strict=True)]
+        sound = soundness_of_each(numbers, [end.positions for end in ends])
+        done = [self._result(*each) for each in zip(structures, ends, sound, strict=True)]
         if self.committee is not None:
             done = self._with_spread(done)
             self.strayed.extend(r for r in done if r.reason == "uncertain" and np.isfinite(r.energy))
@@ -162,9 +161,9 @@ class PotentialRelaxer:
                 ends[end.key] = end
         return [ends[k] for k in range(len(numbers))]
 
-    def _result(self, start: Atoms, end: End) -> Relaxed:
+    def _result(self, start: Atoms, end: End, sound: tuple[bool, bool]) -> Relaxed:
         atoms = Atoms(start.numbers, positions=end.positions, info=dict(start.info))
-        collapsed, fragmented = soundness(start.numbers, end.positions)
+        collapsed, fragmented = sound
         reason = "collapsed" if collapsed and end.reason != "non-finite" else end.reason
         return Relaxed(
             atoms=atoms,
@@ -210,14 +209,23 @@ class PotentialRelaxer:
         assert committee is not None
         found: list[tuple[float, float]] = []
         device, dtype = self.leader.device, self.leader.dtype
-        for start in range(0, len(frames), self.batch_size):
-            part = frames[start : start + self.batch_size]
-            pairs = self.leader.cluster_pairs(tuple(len(numbers) for numbers, _ in part))
-            Z = torch.as_tensor(np.concatenate([z for z, _ in part]), dtype=torch.int64, device=device)
-            R = torch.as_tensor(np.concatenate([r for _, r in part]), dtype=dtype, device=device)
-            spread = committee.spread(pairs, Z, R, measure)
+        start, size = 0, self.batch_size
+        while start < len(frames):
+            part = frames[start : start + size]
+            try:
+                pairs = self.leader.cluster_pairs(tuple(len(numbers) for numbers, _ in part))
+                Z = torch.as_tensor(np.concatenate([z for z, _ in part]), dtype=torch.int64, device=device)
+                R = torch.as_tensor(np.concatenate([r for _, r in part]), dtype=dtype, device=device)
+                spread = committee.spread(pairs, Z, R, measure)
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size = max(1, min(size, len(part)) // 2)
+                torch.cuda.empty_cache()
+                continue
             largest = pairs.pad(spread.forces_std).view(len(part), -1).amax(1)
             found += zip(spread.energy_std.tolist(), largest.tolist(), strict=True)
+            start += size
         return found
 
 
