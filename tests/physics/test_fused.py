@@ -18,7 +18,7 @@ def test_kernels_equal_the_plain_code():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(folders)}
     ended = subprocess.run([sys.executable, str(HERE)], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert ended.stdout.split() == ["saturated", "bend", "steps", "table", "repulsion", "network"]
+    assert ended.stdout.split() == ["saturated", "bend", "steps", "table", "meeting", "network"]
 
 
 def compare() -> None:
@@ -26,7 +26,8 @@ def compare() -> None:
     import torch
     from clusters import flat, random_cluster, small_potential
 
-    from iia_calc.model.inference import fused
+    from iia_calc.model.inference.meeting import FusedMeeting, PlainMeeting
+    from iia_calc.model.inference.network import Gradient
     from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
     from iia_calc.model.inference.steps import FusedSteps, PlainSteps
     from iia_calc.model.inference.vectors import FrozenVectors
@@ -58,6 +59,7 @@ def compare() -> None:
     for c in (3, 5):
         mixed = torch.randn(4, c, 24)
         parts = mixed.split(12, 2)
+        close(quick.dots(*parts), plain.dots(*parts))
         close(quick.lengths(parts[0], 0.01), plain.lengths(parts[0], 0.01))
         found, wide = torch.rand(4, 12) + 0.1, torch.randn(4, 40)
         gated, product = (torch.randn(4, c, 12), torch.randn(4, 30)[:, 9:21]), torch.randn(4, 12)
@@ -101,16 +103,22 @@ def compare() -> None:
     Z, R, _ = flat(clusters, torch.float32)
     pairs = potential.cluster_pairs((6, 5))
     (part,) = frozen.prepare([pairs], Z)
-    distances = 0.3 + 4.0 * torch.rand(2, 6, 6)
-    quick_ones = fused.repulsion(part.constants, distances)
-    for a, b in zip(quick_ones, potential.repulsion.with_slopes(part.constants, distances), strict=True):
+    plain_meeting, quick_meeting = PlainMeeting(potential.repulsion), FusedMeeting()
+    R[1] = R[0] + 0.9  # inside one another
+    met, quick_met = plain_meeting(pairs, part.constants, R), quick_meeting(pairs, part.constants, R)
+    for a, b in zip(quick_met, met, strict=True):
         close(a, b, 1e-4)
-    print("repulsion")
+    by_distance, by_direction = torch.randn_like(met.seen), torch.randn_like(met.directions)
+    for direction in (by_direction, None):
+        copies = [Gradient(by_distance.clone(), None if direction is None else direction.clone()) for _ in range(2)]
+        again = plain_meeting(pairs, part.constants, R)
+        close(quick_meeting.back(quick_met, copies[0]), plain_meeting.back(again, copies[1]), 1e-4)
+    print("meeting")
 
     closest = network.table.start
     whole = FrozenVectors(potential.network, potential.head, closest, fuse=True)
     energies, forces = frozen.evaluate(part, R)
-    frozen.network = whole
+    frozen.network, frozen.meeting = whole, quick_meeting
     (part,) = frozen.prepare([pairs], Z)
     quick_energies, quick_forces = frozen.evaluate(part, R)
     close(quick_energies, energies)

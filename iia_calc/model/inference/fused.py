@@ -85,13 +85,63 @@ def table_back(
     return out
 
 
-def repulsion(
-    constants: tuple[torch.Tensor, ...], d: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """As `Repulsion.with_slopes`."""
-    count, outs = d.numel(), [torch.empty_like(d) for _ in range(4)]
-    kernels.repulsion[(triton.cdiv(count, 512),)](d, *constants, *outs, count, BLOCK=512)
-    return outs[0], outs[1], outs[2], outs[3]
+def meet(
+    R: torch.Tensor, far: torch.Tensor, others: torch.Tensor, constants: tuple[torch.Tensor, ...]
+) -> tuple[torch.Tensor, ...]:
+    """Of padded positions R [A, 3] Å, what `Met` holds; far [B, N, N] and others [A, N] as `ClusterPairs` has them."""
+    R = R.contiguous()
+    b, n, _ = far.shape
+    directions, outs = R.new_empty(b, 3, n, n), [torch.empty_like(far) for _ in range(5)]
+    count = far.numel()
+    kernels.meet[(triton.cdiv(count, 256),)](R, far, others, *constants, directions, *outs, count, n, BLOCK=256)
+    return directions, *outs
+
+
+def meet_back(
+    g: torch.Tensor,
+    directions: torch.Tensor,
+    inverse: torch.Tensor,
+    slope: torch.Tensor,
+    g_seen: torch.Tensor,
+    seen_slope: torch.Tensor,
+    whole: bool,
+) -> torch.Tensor:
+    """dE/d(r_j - r_i) [B, 3, N, N]; g by the directions counts where `whole`, the others are [B, N, N]."""
+    out, count = torch.empty_like(directions), slope.numel()
+    kernels.meet_back[(triton.cdiv(count, 256),)](
+        g.contiguous(),
+        directions,
+        inverse,
+        slope,
+        g_seen.contiguous(),
+        seen_slope,
+        out,
+        count,
+        directions.shape[2] * directions.shape[3],
+        WHOLE=whole,
+        BLOCK=256,
+    )
+    return out
+
+
+def dots(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Σ over C of a times b, [A, C, W] each, parts of wider arrays: [A, W]."""
+    rows, c, width = a.shape
+    out = a.new_empty(rows, width)
+    kernels.dots[(rows,)](
+        a,
+        b,
+        out,
+        width,
+        a.stride(0),
+        a.stride(1),
+        b.stride(0),
+        b.stride(1),
+        C=c,
+        BLOCK=triton.next_power_of_2(width),
+        num_warps=1,
+    )
+    return out
 
 
 def lengths(x: torch.Tensor, shortest: float) -> torch.Tensor:

@@ -114,8 +114,10 @@ def _screen(x, rate, exponents, screening, K: tl.constexpr):
 
 
 @triton.jit
-def repulsion(
-    distances,
+def meet(
+    R,
+    far,
+    others,
     strengths,
     rates,
     reaches,
@@ -124,17 +126,32 @@ def repulsion(
     inverse_widths,
     exponents,
     screening,
+    directions,
+    inverses,
     energies,
     slopes,
     seen,
     seen_slopes,
     count,
+    n,
     BLOCK: tl.constexpr,
 ):
-    """The core repulsion and the distances that the network sees, with slopes."""
+    """From positions [A, 3]: directions, the core repulsion and the distances that the network sees, with slopes."""
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     inside = place < count
-    d = tl.load(distances + place, mask=inside, other=1.0)
+    first, slots = place // n, n * n
+    cluster, second = first // n, (first // n) * n + place % n
+    dx = tl.load(R + 3 * second, mask=inside, other=0.0) - tl.load(R + 3 * first, mask=inside, other=0.0)
+    dy = tl.load(R + 3 * second + 1, mask=inside, other=0.0) - tl.load(R + 3 * first + 1, mask=inside, other=0.0)
+    dz = tl.load(R + 3 * second + 2, mask=inside, other=0.0) - tl.load(R + 3 * first + 2, mask=inside, other=0.0)
+    squared = dx * dx + dy * dy + dz * dz + tl.load(far + place, mask=inside, other=1.0)
+    d = tl.sqrt(tl.where(squared < 1e-8, 1e-8, squared))  # NaN stays NaN
+    inverse = tl.load(others + place, mask=inside, other=0.0) / d
+    to = directions + 3 * cluster * slots + place - cluster * slots
+    tl.store(to, dx * inverse, mask=inside)
+    tl.store(to + slots, dy * inverse, mask=inside)
+    tl.store(to + 2 * slots, dz * inverse, mask=inside)
+    tl.store(inverses + place, inverse, mask=inside)
     rate, reach = tl.load(rates + place, mask=inside, other=0.0), tl.load(reaches + place, mask=inside, other=0.0)
     start, width = tl.load(starts + place, mask=inside, other=0.0), tl.load(widths + place, mask=inside, other=0.0)
     inverse_width = tl.load(inverse_widths + place, mask=inside, other=0.0)
@@ -173,6 +190,19 @@ def lengths(x, out, shortest, width, row_stride, step, C: tl.constexpr, BLOCK: t
         got = tl.load(x + row * row_stride + c * step + column, mask=inside, other=0.0)
         total += got * got
     tl.store(out + row * width + column, tl.sqrt(total), mask=inside)
+
+
+@triton.jit
+def dots(a, b, out, width, a_row, a_step, b_row, b_step, C: tl.constexpr, BLOCK: tl.constexpr):
+    """Σ over C of a times b [A, W]."""
+    row = tl.program_id(0).to(tl.int64)
+    column = tl.arange(0, BLOCK)
+    inside = column < width
+    total = tl.zeros([BLOCK], dtype=tl.float32)
+    for c in range(C):
+        here = tl.load(a + row * a_row + c * a_step + column, mask=inside, other=0.0)
+        total += here * tl.load(b + row * b_row + c * b_step + column, mask=inside, other=0.0)
+    tl.store(out + row * width + column, total, mask=inside)
 
 
 @triton.jit
@@ -253,3 +283,31 @@ def directions_back(
         tl.store(g_weights + row * slots + slot, tl.sum(got * y, 0), mask=inside)
         total += got * weight[None, :]
     tl.store(g_channels + cluster * gc_stride + place, total, mask=both)
+
+
+@triton.jit
+def meet_back(
+    g, directions, inverses, slopes, g_seen, seen_slopes, out, count, slots, WHOLE: tl.constexpr, BLOCK: tl.constexpr
+):
+    """dE/d(r_j - r_i) from the gradients by directions and distances seen, and the repulsion's slope."""
+    place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    inside = place < count
+    at = place + 2 * (place // slots) * slots
+    pull = 0.5 * tl.load(slopes + place, mask=inside, other=0.0)
+    pull += tl.load(g_seen + place, mask=inside, other=0.0) * tl.load(seen_slopes + place, mask=inside, other=0.0)
+    nx = tl.load(directions + at, mask=inside, other=0.0)
+    ny = tl.load(directions + at + slots, mask=inside, other=0.0)
+    nz = tl.load(directions + at + 2 * slots, mask=inside, other=0.0)
+    if WHOLE:
+        inverse = tl.load(inverses + place, mask=inside, other=0.0)
+        gx = tl.load(g + at, mask=inside, other=0.0)
+        gy = tl.load(g + at + slots, mask=inside, other=0.0)
+        gz = tl.load(g + at + 2 * slots, mask=inside, other=0.0)
+        pull -= (gx * nx + gy * ny + gz * nz) * inverse
+        tl.store(out + at, gx * inverse + nx * pull, mask=inside)
+        tl.store(out + at + slots, gy * inverse + ny * pull, mask=inside)
+        tl.store(out + at + 2 * slots, gz * inverse + nz * pull, mask=inside)
+    else:
+        tl.store(out + at, nx * pull, mask=inside)
+        tl.store(out + at + slots, ny * pull, mask=inside)
+        tl.store(out + at + 2 * slots, nz * pull, mask=inside)

@@ -11,8 +11,9 @@ from typing import NamedTuple, Protocol
 
 import torch
 
+from iia_calc.model.inference.meeting import FusedMeeting, Meeting, PlainMeeting
 from iia_calc.model.inference.network import Entry, FrozenNetwork, Gradient
-from iia_calc.model.inference.saturated import kernels_serve, with_slopes
+from iia_calc.model.inference.saturated import kernels_serve
 from iia_calc.model.inference.vectors import FrozenVectors
 from iia_calc.model.network import AtomwiseHead, SchNetIIA, VectorNetwork
 from iia_calc.model.network.repulsion import PairConstants, Repulsion
@@ -63,7 +64,8 @@ class FrozenPotential:
 
     def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor):
         self.network, self.repulsion, self.isolated = network, repulsion, isolated
-        self._repel = with_slopes if kernels_serve(isolated.device, isolated.dtype) else repulsion.with_slopes
+        fuse = kernels_serve(isolated.device, isolated.dtype)
+        self.meeting: Meeting = FusedMeeting() if fuse else PlainMeeting(repulsion)
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[Part]] | None = None
 
     def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -102,20 +104,9 @@ class FrozenPotential:
     def evaluate(self, part: Part, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """As `__call__`, of the clusters of one part, R [n_atoms, 3]."""
         pairs = part.pairs
-        vectors, squared = pairs.all_vectors(R)  # [B, 3, N, N], [B, N, N]
-        distances = squared.clamp_min_(1e-8).sqrt_()
-        inverse = pairs.others(R.dtype).view_as(distances) / distances  # 0 in an atom's own slot
-        directions = vectors.mul_(inverse[:, None])
-        repulsion, pull, seen, seen_slope = self._repel(part.constants, distances)
-        energies, gradient = self.network(part.entry, seen, directions, pairs)
-        # each pair has two slots: half the repulsion belongs to each
-        pull = torch.addcmul(pull.mul_(0.5), gradient.distance, seen_slope)  # [B, N, N]
-        if gradient.direction is None:
-            by_vector = directions * pull[:, None]
-        else:  # of dE/d direction what is along the direction changes nothing
-            along = (gradient.direction * directions).sum(1)
-            by_vector = gradient.direction.mul_(inverse[:, None])
-            by_vector.addcmul_(directions, pull.addcmul_(along, inverse, value=-1)[:, None])
+        met = self.meeting(pairs, part.constants, R)
+        energies, gradient = self.network(part.entry, met.seen, met.directions, pairs)
+        by_vector = self.meeting.back(met, gradient)  # [B, 3, N, N]
         forces = (by_vector.sum(3) - by_vector.sum(2)).transpose(1, 2)  # [B, N, 3]
-        energies = energies.add_(repulsion.sum(2).view(-1), alpha=0.5)  # [A]
+        energies = energies.add_(met.repulsion.sum(2).view(-1), alpha=0.5)  # [A]
         return pairs.unpad(energies).sub_(part.isolated), pairs.unpad(forces.reshape(-1, 3))

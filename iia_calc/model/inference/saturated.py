@@ -10,7 +10,6 @@ import torch
 
 from iia_calc.model.inference.steps import FusedSteps, PlainSteps
 from iia_calc.model.inference.weights import Bend
-from iia_calc.model.network.repulsion import PairConstants
 
 
 class Saturated:
@@ -61,13 +60,6 @@ class FusedBend(Bend):
         return fused.bend_slope(g, kept[0], self.tilt)
 
 
-def with_slopes(pair: PairConstants, d: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
-    """`Repulsion.with_slopes` as one kernel."""
-    from iia_calc.model.inference import fused
-
-    return fused.repulsion(pair, d)
-
-
 @lru_cache
 def kernels_serve(device: torch.device, dtype: torch.dtype) -> bool:
     """Whether the kernels of `fused` are to be used: on a GPU, in float32, where Triton can compile them all."""
@@ -94,6 +86,7 @@ def _both(device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     yield FusedBend("smu").slope(x, kept), Bend("smu").slope(x, plain_kept)
     quick, plain, parts = FusedSteps(), PlainSteps(), x.split(12, 2)
     yield quick.lengths(parts[0], 0.1), (found := plain.lengths(parts[0], 0.1))
+    yield quick.dots(*parts), plain.dots(*parts)
     gated = parts[1].contiguous(), found
     yield (
         quick.mix_back(parts, found, found, gated, found),

@@ -13,6 +13,9 @@ class Steps(Protocol):
     def lengths(self, x: torch.Tensor, shortest: float) -> torch.Tensor:
         """Of vectors x [A, C, W]: sqrt(Σ over C of x² + shortest) [A, W]."""
 
+    def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """Σ over C of a times b, [A, C, W] each: [A, W]."""
+
     def mix_back(
         self,
         parts: tuple[torch.Tensor, ...],
@@ -43,6 +46,10 @@ class PlainSteps:
     def lengths(self, x: torch.Tensor, shortest: float) -> torch.Tensor:
         """See `Steps`."""
         return x.square().sum(1).add_(shortest).sqrt_()
+
+    def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """See `Steps`."""
+        return (a * b).sum(1)
 
     def mix_back(
         self,
@@ -85,6 +92,12 @@ class FusedSteps:
         from iia_calc.model.inference import fused
 
         return fused.lengths(x, shortest)
+
+    def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """See `Steps`."""
+        from iia_calc.model.inference import fused
+
+        return fused.dots(a, b)
 
     def mix_back(
         self,

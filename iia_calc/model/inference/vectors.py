@@ -201,7 +201,7 @@ class FrozenVectors:
         hidden, bent = self.bend(torch.addmm(block.context_bias0, context, block.context0))
         out = torch.addmm(block.context_bias1, hidden, block.context1)
         ds, *gates, share = out.split([block.widths[0], *block.gate_widths, block.widths[0]], 1)
-        product = (ab[0][0] * ab[0][1]).sum(1)  # [A, F]
+        product = self.steps.dots(ab[0][0], ab[0][1])  # [A, F]
         s = (s + ds).addcmul_(share, product)
         V = [
             torch.addcmul(v, gate[:, None], part[1]) for v, gate, part in zip(V, gates, ab, strict=False)
@@ -212,7 +212,7 @@ class FrozenVectors:
         self, block: Block, gs: torch.Tensor, gV: list[torch.Tensor], kept: _Updated
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Gradients by what the mixing was given; of the last block's vectors none come back (`gV` empty)."""
-        g_gates = [(g * part[1]).sum(1) for g, part in zip(gV, kept.ab, strict=False)]
+        g_gates = [self.steps.dots(g, part[1]) for g, part in zip(gV, kept.ab, strict=False)]
         g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1_t)
         g_context = torch.mm(self.bend.slope(g_hidden, kept.bent), block.context0_t)
         g_seen, *g_lengths = g_context.split(block.widths, 1)
@@ -255,7 +255,7 @@ class FrozenVectors:
             g = apart(gV[k], b, heads)  # [H B, N, C D]
             torch.bmm(g, kept.given[k].transpose(1, 2), out=g_weights[place])
             g_given = together(torch.bmm(weights[place].transpose(1, 2), g), b, heads, gV[k].shape[1])
-            g_values.append((g_given * v.value).sum(1))
+            g_values.append(self.steps.dots(g_given, v.value))
             results.append(v.back(g_given.mul_(handed[k][:, None]), gV[k]))
         g_hidden = torch.mm(torch.cat(g_values, 1), block.values1_t)
         g_seen = torch.mm(self.bend.slope(g_hidden, kept.bent), block.values0_t)

@@ -253,9 +253,9 @@ class ClusterPairs(Pairs):
         """r_j - r_i [B, 3, N, N] Å of all slots, and its square [B, N, N], out of sight where none is."""
         r = self.pad(R).view(self.n_structures, -1, 3).transpose(1, 2)  # [B, 3, N]
         vectors = r[:, :, None] - r[..., None]
-        return vectors, vectors.square().sum(1).add_(self._far(R.dtype))
+        return vectors, vectors.square().sum(1).add_(self.far(R.dtype))
 
-    def _far(self, dtype: torch.dtype) -> torch.Tensor:
+    def far(self, dtype: torch.dtype) -> torch.Tensor:
         """[B, N, N] 0 for a neighbour, else far beyond any cutoff, Å²."""
         if dtype not in self._beyond:
             with torch.inference_mode(False):
