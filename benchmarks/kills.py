@@ -189,8 +189,10 @@ def disturbed(job: Job, folder: Path, expected: Found, seconds: float, rng: np.r
             failed = text[-4000:]
         if stopped is None:
             break
-    different = failed is not None or job.end(folder) != expected
-    return {"stops": stops, "different": different, "failed": failed, "seconds": seconds}
+    found = {} if failed is not None else job.end(folder)
+    changed = sorted(name for name in {*found, *expected} if found.get(name) != expected.get(name))
+    row = {"stops": stops, "different": failed is not None or bool(changed), "failed": failed, "seconds": seconds}
+    return row if failed is not None or not changed else {**row, "changed": changed[:20]}
 
 
 def table(heading: str, groups: Iterable[tuple[str, list[Row]]]) -> str:

@@ -21,7 +21,7 @@ from iia_calc.common.electrons import (
     electron_entries,
     whole_number,
 )
-from iia_calc.common.structures import COINCIDENT, Accepts
+from iia_calc.common.structures import COINCIDENT, FARTHEST, Accepts
 from iia_calc.model import storage
 from iia_calc.model.card import Card
 from iia_calc.model.committee import Committee, weights_hash
@@ -193,6 +193,8 @@ class IIACalculator(Calculator):
         if not np.isfinite(atoms.positions).all():
             wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
             raise InputError(f"positions of atoms {wrong.tolist()} are not finite")
+        if (farthest := float(np.abs(atoms.positions).max())) > FARTHEST:
+            raise InputError(f"an atom is {farthest:.0e} Å from the origin, where positions have lost their digits")
         self._check_cell(atoms)
         if (pair := _coincident(atoms)) is not None:
             raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")

@@ -90,6 +90,13 @@ def check_flags(**flags: Any) -> None:
             raise InputTypeError(f"{name} is {shown(flag)}; it must be True or False")
 
 
+def check_kind(name: str, value: Any, *kinds: type[Any]) -> None:
+    """InputTypeError where `value` is none of these kinds."""
+    if not isinstance(value, kinds):
+        names = [kind.__name__ for kind in kinds if kind is not type(None)]
+        raise InputTypeError(f"{name} is {shown(value)}; it must be {' or '.join(names)}")
+
+
 def checked_path(name: str, value: Any, what: str = "a path") -> Path:
     """`value` as a Path.
 

@@ -5,6 +5,7 @@ Nothing heavy is imported before a command runs, so `iia --help` is there at onc
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -30,7 +31,7 @@ from iia_calc.cli import (
     view,
 )
 from iia_calc.cli.errors import FriendlyGroup
-from iia_calc.cli.streams import prepare_signals, prepare_streams, silence_libraries
+from iia_calc.cli.streams import exit_code, prepare_signals, prepare_streams, silence_libraries
 
 app = typer.Typer(
     cls=FriendlyGroup,
@@ -82,4 +83,8 @@ def main() -> None:
     prepare_streams()
     prepare_signals()
     silence_libraries()
-    app(prog_name="iia")
+    try:
+        app(prog_name="iia")
+    except KeyboardInterrupt:  # before a command was found, which says so itself
+        typer.echo("interrupted", err=True)
+        sys.exit(exit_code())

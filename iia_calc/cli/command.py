@@ -94,6 +94,8 @@ def _read_config(context: typer.Context, parameter: typer.CallbackParam, value: 
         raise InputError(f"--config: there is no file {value}")
     try:
         settings = yaml_loader(value)
+    except OSError:
+        raise
     except Exception as error:  # YAML errors span lines
         raise InputError(f"{value} is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(settings, dict):

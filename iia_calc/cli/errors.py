@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 import sqlite3
 from typing import Any
 
@@ -16,8 +17,8 @@ USER_ERRORS = (IIAError, OSError, sqlite3.OperationalError)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_WORDS = {
     errno.ENOENT: "there is no file or folder {}",
-    errno.EACCES: "{} can't be opened: its permissions don't allow it",
-    errno.EPERM: "{} can't be opened: its permissions don't allow it",
+    errno.EACCES: "there is no permission to read or write {}",
+    errno.EPERM: "there is no permission to read or write {}",
     errno.EROFS: "{} can't be written: nothing there can be",
     errno.EEXIST: "{} exists and is no folder; name another",
     errno.ENOTDIR: "{} can't be opened: a part of this path is a file, not a folder",
@@ -25,6 +26,8 @@ IN_WORDS = {
     errno.ELOOP: "{} can't be opened: its links lead in a circle",
     errno.ENAMETOOLONG: "{} is too long for a name",
 }
+PART = re.compile(r"\.([^/]+?)(?:\.\d+\.new|\.part)(\.\w+)?$")
+"""What a file is called while it is written."""
 GO_ON = "What was stored before is kept: make room, then give the same command again"
 
 
@@ -68,5 +71,5 @@ def describe(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno in NO_ROOM:
         return f"{error.strerror}: {error.filename or 'a file'} cannot be written. {GO_ON}"
     if isinstance(error, OSError) and error.errno in IN_WORDS and error.filename is not None:
-        return IN_WORDS[error.errno].format(error.filename)
+        return IN_WORDS[error.errno].format(PART.sub(r"\1\2", str(error.filename)))
     return str(error)

@@ -11,6 +11,7 @@ import unicodedata
 import warnings
 from collections.abc import Buffer
 from io import BufferedWriter, FileIO, TextIOWrapper
+from threading import Timer
 from types import FrameType
 from typing import TextIO
 
@@ -79,11 +80,12 @@ def _prepared(stream: TextIO) -> TextIO:
 def prepare_signals() -> None:
     """Let SIGTERM (a batch system's) and SIGHUP (a terminal that closed) end a job as Ctrl-C does, its results written.
 
-    What a job is told to ignore (nohup) stays ignored.
+    What a job is told to ignore (nohup) stays ignored. None is lost that arrives while Python frees an object.
     """
     for number in (signal.SIGTERM, signal.SIGHUP) if hasattr(signal, "SIGHUP") else (signal.SIGTERM,):
         if signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _interrupt)
+    sys.unraisablehook = _raise_again
 
 
 def silence_libraries() -> None:
@@ -97,6 +99,14 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     global _received
     _received = signal.Signals(number)
     raise KeyboardInterrupt
+
+
+def _raise_again(lost: sys.UnraisableHookArgs) -> None:
+    """Send the signal once more where Python has dropped what it raised, as it does inside of finalisers."""
+    if lost.exc_type is KeyboardInterrupt:
+        Timer(0.05, os.kill, (os.getpid(), _received)).start()  # here it would be dropped again
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:

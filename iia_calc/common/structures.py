@@ -32,8 +32,8 @@ from search.errors import InputError
 
 COINCIDENT = 0.1
 """Å; no physical path leads here (B-B: some 800 eV), only a mistake in the input."""
-
-
+FARTHEST = 1e9
+"""Å from the origin; beyond, a float64 no longer tells 10⁻⁶ Å apart."""
 REASONS = 4
 """Different reasons told in one line."""
 
@@ -188,6 +188,8 @@ def check_geometry(atoms: Atoms) -> None:
         raise InputError('is periodic, and these are clusters only; if it is one, set pbc to False (pbc="F F F")')
     if not (finite := np.isfinite(atoms.positions).all(axis=1)).all():
         raise InputError(f"positions of atoms {np.flatnonzero(~finite).tolist()} are not finite")
+    if (farthest := float(np.abs(atoms.positions).max())) > FARTHEST:
+        raise InputError(f"an atom is {farthest:.0e} Å from the origin, where positions have lost their digits")
     if (pair := coincident_atoms(atoms.positions)) is not None:
         raise InputError(f"atoms {pair[0]} and {pair[1]} are in one place (closer than {COINCIDENT} Å)")
 

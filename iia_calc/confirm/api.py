@@ -156,10 +156,8 @@ def confirm(
         raise InputError(f"checks of the electronic state need a DFT level, not {level.name}")
     for atoms in isomers:
         if not isinstance(atoms, Atoms):
-            raise InputTypeError(
-                f"an isomer is a {type(atoms).__name__}; give Atoms ([isomer.atoms for isomer in found.isomers]), or "
-                "the search itself to confirm_search"
-            )
+            way = "give Atoms ([isomer.atoms for isomer in found.isomers]), or the search itself to confirm_search"
+            raise InputTypeError(f"an isomer is a {type(atoms).__name__}; {way}")
         multiplicity_of(atoms, level.charge, level.multiplicity)
     if dft is not None and workers > 1:
         level = dft = dft.but(threads=max(1, cores() // workers))

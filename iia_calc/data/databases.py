@@ -75,6 +75,8 @@ def check_database(path: Path) -> None:
             tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except (sqlite3.Error, ValueError) as error:  # ValueError: names that are no text
         raise InputError(f"{path} is not a readable ASE database: {one_line(error)}") from error
+    if "search_state" in tables and "minima" in tables:
+        raise InputError(f"{path} is the archive of a search; its minima are in isomers.extxyz of the same folder")
     if not {"systems", "information"} <= tables:
         raise InputError(f"{path} is not a readable ASE database: it has no table of systems")
 

@@ -50,9 +50,8 @@ class Committee(nn.Module):
         distance: LabelDistance | None = None,
     ):
         super().__init__()
-        members = [members] if isinstance(members, nn.Module) else list(members)
-        if wrong := [member for member in members if not isinstance(member, Potential)]:
-            raise InputTypeError(f"a member is {shown(wrong[0])}; a committee is made of Potentials")
+        if not isinstance(members, Sequence) or not all(isinstance(member, Potential) for member in members):
+            raise InputTypeError(f"the members of a committee are {shown(members)}; give a list of Potentials")
         if len(members) < 2:
             raise InputError(f"a committee needs at least two members, not {len(members)}")
         first = members[0]

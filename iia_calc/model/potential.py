@@ -22,7 +22,7 @@ from iia_calc.model.network import NetworkSettings, Repulsion, RepulsionSettings
 from iia_calc.model.network.repulsion import N_ELEMENTS
 from iia_calc.model.pairs.clusters import ClusterPairs, Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
-from search.errors import InputError, InputTypeError, finite, shown
+from search.errors import InputError, finite
 
 LARGEST_CLUSTER = 64  # atoms; beyond, most pairs lie outside the cutoff and the list is faster
 
@@ -67,26 +67,19 @@ class Potential(nn.Module):
         repulsion: RepulsionSettings | None = None,
     ):
         super().__init__()
-        for what, given, kind in (("settings", settings, NetworkSettings), ("repulsion", repulsion, RepulsionSettings)):
-            if given is not None and not isinstance(given, kind):
-                raise InputTypeError(f"{what} is {shown(given)}; it must be {kind.__name__}")
-        if element_energies is not None and not isinstance(element_energies, Mapping):
-            raise InputTypeError(f"element_energies is {shown(element_energies)}; give them by symbol, {{'B': -660.1}}")
         self.settings = settings or NetworkSettings()
         self.network = make_network(self.settings)
         self.head = make_head(self.settings)
         self.repulsion = Repulsion(repulsion)
-        if not element_energies:
+        if not isinstance(element_energies, Mapping) or not element_energies:
             raise InputError("a potential needs at least one element energy, for example {'B': -660.1}")
-        if unknown := [symbol for symbol in element_energies if not atomic_numbers.get(symbol, 0)]:
-            raise InputError(f"element_energies has {shown(unknown[0])}, which is no element; give {{'B': -660.1}}")
+        if not all(atomic_numbers.get(symbol, 0) for symbol in element_energies):
+            raise InputError(f"element_energies has {', '.join(map(str, element_energies))}: not all are elements")
         self.elements = tuple(sorted(element_energies, key=lambda symbol: atomic_numbers[symbol]))
         table = torch.full((N_ELEMENTS,), torch.nan, dtype=torch.float64)  # NaN: not fitted for this element
         for symbol in self.elements:
             if atomic_numbers[symbol] >= self.settings.n_embedding:
-                raise InputError(
-                    f"{symbol} has no row in an embedding of {self.settings.n_embedding} rows; raise n_embedding"
-                )
+                raise InputError(f"{symbol} is beyond the {self.settings.n_embedding} rows of n_embedding; raise it")
             table[atomic_numbers[symbol]] = finite(f"the energy of {symbol}", element_energies[symbol])
         # float64 in any potential: they are 10³ eV and more, and float32 keeps 7 digits
         self._element_energies = table  # not a buffer, so that .to(float32) leaves it alone

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.io import iread
 
 from iia_calc.common.electrons import multiplicity_of
 from iia_calc.common.files import read_json
+from iia_calc.common.structure_files import read_frames
 from iia_calc.common.structures import read_clusters
 from search.errors import InputError
 from search.geometry.composition import Composition
@@ -200,10 +200,10 @@ def _of_file(path: Path) -> Isomers:
 
 def _frames(path: Path) -> list[Atoms]:
     """All frames of a file that a search wrote."""
-    try:
-        return list(iread(path, index=":"))
-    except Exception as error:  # parsers raise anything
-        raise InputError(f"{path} can't be read: {' '.join(str(error).split())}; run its search again") from error
+    found = read_frames(path)
+    if found.lost:
+        raise InputError(f"{' '.join(found.lost[0])}; run its search again")
+    return found.atoms
 
 
 def _bare(atoms: Atoms) -> Atoms:

@@ -35,8 +35,9 @@ def write_report(
     if out is not None:
         check_file_place(out)
     findings = read_findings(source)
-    for line in findings.remarks if say is not None else ():
-        say(line)
+    if say is not None:
+        for line in findings.remarks:
+            say(line)
     path = page_path(Path(source)) if out is None else out
     write_text(path, page(findings, reload=RELOADED_EVERY if live else None))
     return path

@@ -5,6 +5,7 @@ from iia_calc.model.network.repulsion import Repulsion
 from iia_calc.model.network.schnet import AtomwiseHead, SchNetIIA
 from iia_calc.model.network.settings import NetworkSettings, RepulsionSettings
 from iia_calc.model.network.vectors import VectorNetwork
+from search.errors import check_kind
 
 __all__ = [
     "AtomwiseHead",
@@ -20,6 +21,7 @@ __all__ = [
 
 def make_network(settings: NetworkSettings) -> SchNetIIA | VectorNetwork:
     """The network of these settings, with random weights."""
+    check_kind("settings", settings, NetworkSettings)
     return VectorNetwork(settings) if settings.kind == "vectors" else SchNetIIA(settings)
 
 

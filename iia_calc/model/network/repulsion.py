@@ -21,6 +21,7 @@ from ase.data import covalent_radii
 from torch import nn
 
 from iia_calc.model.network.settings import RepulsionSettings
+from search.errors import check_kind
 
 COULOMB = 14.399645478425668  # e² / 4π ε0, eV Å
 SCREENING = ((0.18175, 3.19980), (0.50986, 0.94229), (0.28022, 0.40290), (0.02817, 0.20162))
@@ -49,6 +50,7 @@ class Repulsion(nn.Module):
 
     def __init__(self, settings: RepulsionSettings | None = None):
         super().__init__()
+        check_kind("repulsion", settings, RepulsionSettings, type(None))
         self.settings = settings or RepulsionSettings()
         # not in the state_dict: the same for every potential
         radii = torch.tensor(covalent_radii[:N_ELEMENTS], dtype=torch.float64)
