@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from iia_calc.isomers.method import islands_of, read_moves, searcher_class, settings_with
+from iia_calc.isomers.method import GPU_WALKERS, islands_of, read_moves, searcher_class, settings_with, walkers_on
 from iia_calc.isomers.request import SearchRequest
 from iia_calc.isomers.search import search_isomers
 from search import MOVES, LennardJones
@@ -99,3 +99,10 @@ def test_a_module_with_a_mistake_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="'mistaken_module' can't be imported: ZeroDivisionError: division by zero"):
         searcher_class("mistaken_module:Mine")
+
+
+def test_a_gpu_gets_hundreds_of_walkers():
+    assert walkers_on("cpu", searcher_class("basin-hopping")) == {}
+    for device in ("cuda", "cuda:1"):
+        assert walkers_on(device, searcher_class("basin-hopping")) == {"walkers": GPU_WALKERS}
+        assert walkers_on(device, searcher_class("bee-colony")) == {}
