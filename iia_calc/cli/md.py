@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,14 +71,11 @@ def md(
     with stdout_kept_clean(as_json), cpu_threads(1), Live("md", settings.steps) as live:
         atoms = first_structure(start, model=model, device=device, seed=seed)
         calculator = IIACalculator(model, device=device, dtype=dtype)
-        result = run_dynamics(
-            atoms,
-            calculator,
-            settings,
-            target,
-            lambda m: live.update(m.step, moment_line(m), m.seconds),
-            about := {"model": card.name, "level_of_theory": card.level_of_theory},
-        )
+        about = {"model": card.name, "level_of_theory": card.level_of_theory}
+        with _claimed(target, overwrite):
+            result = run_dynamics(
+                atoms, calculator, settings, target, lambda m: live.update(m.step, moment_line(m), m.seconds), about
+            )
     save_settings(target)
     if as_json:
         print_json({"trajectory": str(target), **about, **asdict(result)})
@@ -87,6 +85,20 @@ def md(
         raise typer.Exit(1)
     if result.stopped_by == "interrupted":
         raise typer.Exit(exit_code())
+
+
+@contextmanager
+def _claimed(target: Path, overwrite: bool) -> Iterator[None]:
+    """The file of the trajectory made, so that no other job begins the same; it goes where nothing was written."""
+    try:
+        target.open("ab" if overwrite else "xb").close()
+    except FileExistsError:
+        raise InputError(f"{target} is being written by another job; give another file with --out") from None
+    try:
+        yield
+    finally:
+        if target.exists() and not target.stat().st_size:
+            target.unlink()
 
 
 def _settings(options: Mapping[str, Any]) -> DynamicsSettings:

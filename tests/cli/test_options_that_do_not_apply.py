@@ -66,6 +66,19 @@ def test_an_empty_argument_is_no_folder(iia, tmp_path, command):
     assert [path.name for path in tmp_path.iterdir()] == ["b4.xyz"]
 
 
+def test_a_trajectory_that_another_job_begins_meanwhile_is_left_alone(iia, tmp_path, monkeypatch):
+    write(tmp_path / "b4.xyz", Atoms("B4", P))
+
+    def begun_elsewhere(*_, **__):
+        (tmp_path / "b4-md.traj").write_bytes(b"theirs")
+        return Atoms("B4", P)
+
+    monkeypatch.setattr("iia_calc.isomers.search.first_structure", begun_elsewhere)
+    done = iia("md", "b4.xyz", "--steps", 2, "--equilibrate", 0, "--model", "seb-3-21g", code=2)
+    assert "is being written by another job" in done.stderr
+    assert (tmp_path / "b4-md.traj").read_bytes() == b"theirs"
+
+
 @pytest.mark.parametrize("place", [".", "..", "/"])
 def test_a_folder_is_no_file_of_structures(iia, place):
     assert "is a folder; give a file of structures" in iia("relax", place, code=2).stderr
