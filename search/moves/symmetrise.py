@@ -17,8 +17,9 @@ from search.geometry.sites import cap_sites, closeness, cross, edge_sites, smoot
 from search.moves.point_groups import Orbits, group, powers
 from search.moves.surface import plane_of
 
-FRAMES, CORE, OPERATIONS = 24, 8, 3
-"""Frames that are compared, atoms and operations that they are judged by."""
+FRAMES, AXES, CORE, OPERATIONS = 24, 32, 8, 3
+"""Frames that are compared, features next to a centre that their axes lead through, atoms and operations that they are
+judged by."""
 GROUPS = (
     "C1v",
     "C2",
@@ -99,7 +100,13 @@ def _in_best_frame(
     drawn = rng.random(3 * FRAMES + OPERATIONS + 6)
     centres = features.take(inner.take(_below(len(inner), drawn[:FRAMES])), 0)  # [f, 3]
     centres[:4] = 0.0
-    z, across = features.take(_below(len(features), drawn[FRAMES : 3 * FRAMES]), 0).reshape(2, FRAMES, 3) - centres
+    # Axes of a core lead through what is next to its centre; what is farther out seldom lies on one.
+    around = squared_distances(centres, features).argpartition(min(AXES, len(features)) - 1, axis=1)[:, :AXES]  # [f, a]
+    frame = np.arange(FRAMES)
+    z, across = (
+        features.take(around[frame, _below(around.shape[1], some)], 0) - centres
+        for some in drawn[FRAMES : 3 * FRAMES].reshape(2, FRAMES)
+    )
     if normal is not None:
         z = np.broadcast_to(normal, z.shape)
         centres = centres - (centres @ normal)[:, None] * normal

@@ -76,7 +76,7 @@ def test_no_return_before_some_packings_are_known():
 
 def test_stalled_walkers_return_and_the_state_goes_on_bit_for_bit():
     searcher = BasinHopping(scale_of(19), BasinHoppingSettings(walkers=4, patience=2), seed=1)
-    returned = 0
+    returned = followed = 0
     for _ in range(40):
         again = BasinHopping.from_state(json.loads(json.dumps(searcher.state())), scale_of(19))
         structures = searcher.ask(4)
@@ -87,8 +87,9 @@ def test_stalled_walkers_return_and_the_state_goes_on_bit_for_bit():
         searcher.tell(results)
         for walker, before in zip(searcher.walks, starts, strict=True):
             returned += walker.starts > before and walker.positions is not None
+        followed += bool(searcher.lowest.following)
     assert returned > 3
-    assert searcher.lowest.following
+    assert followed > 3
 
 
 def test_walks_that_return_are_no_independent_starts():
