@@ -40,7 +40,6 @@ from iia_calc.isomers.search import search_isomers
 from iia_calc.labels.npz import PackedLabels
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
-from iia_calc.model.inference.saturated import kernels_serve
 from iia_calc.model.pairs.clusters import ClusterPairs
 from iia_calc.model.potential import Potential
 from iia_calc.relax.advance import Rules
@@ -156,7 +155,9 @@ class Bench:
     def evaluations(self) -> None:
         """Energies and forces, called and replayed; a step of a relaxation; a profile."""
         leader = self.load().leader
-        self.report.say(f"Triton's kernels in use: {kernels_serve(leader.device, leader.dtype)}.\n")
+        frozen = leader.frozen()
+        assert frozen is not None
+        self.report.say(f"Triton's kernels in use: {frozen.fuse}.\n")
         atoms = len(self.starts(1)[0])
         self.report.say(f"| {FORMULA} | called, ms | replayed, ms | replayed, million atom·steps/s | a step, ms |")
         self.report.say("|---|---|---|---|---|")

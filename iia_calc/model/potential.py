@@ -17,7 +17,7 @@ import torch
 from ase.data import atomic_numbers, chemical_symbols
 from torch import nn
 
-from iia_calc.model.inference.potential import FrozenPotential, frozen_network
+from iia_calc.model.inference.potential import FrozenPotential, frozen_potential
 from iia_calc.model.network import NetworkSettings, Repulsion, RepulsionSettings, make_head, make_network
 from iia_calc.model.network.repulsion import N_ELEMENTS
 from iia_calc.model.pairs.clusters import ClusterPairs, Pairs
@@ -162,11 +162,8 @@ class Potential(nn.Module):
         if self._frozen_cache is None:
             if not self._is_frozen():
                 return None
-            closest = self.repulsion.closest_seen([atomic_numbers[symbol] for symbol in self.elements])
-            network = frozen_network(self.network, self.head, closest)
-            if network is None:
-                return None
-            self._frozen_cache = FrozenPotential(network, self.repulsion, self._isolated())
+            numbers = [atomic_numbers[symbol] for symbol in self.elements]
+            self._frozen_cache = frozen_potential(self.network, self.head, self.repulsion, self._isolated(), numbers)
         return self._frozen_cache
 
     def atomic_energies(

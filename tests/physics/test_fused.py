@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_kernels_equal_the_plain_code():
     environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTHONPATH": os.pathsep.join(folders)}
     ended = subprocess.run([sys.executable, str(HERE)], env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr[-3000:]
-    assert ended.stdout.split() == ["saturated", "bend", "steps", "table", "meeting", "network"]
+    assert ended.stdout.split() == ["saturated", "bend", "steps", "table", "meeting", "network", "choice"]
 
 
 def compare() -> None:
@@ -26,6 +27,8 @@ def compare() -> None:
     import torch
     from clusters import flat, random_cluster, small_potential
 
+    from iia_calc.model.inference import fused
+    from iia_calc.model.inference import potential as potential_module
     from iia_calc.model.inference.meeting import FusedMeeting, PlainMeeting
     from iia_calc.model.inference.network import Gradient
     from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
@@ -124,6 +127,20 @@ def compare() -> None:
     close(quick_energies, energies)
     close(quick_forces, forces, 1e-4)
     print("network")
+
+    potential_module.kernels_serve = lambda device, dtype: True  # as on a GPU
+    again = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4).frozen()
+    assert again is not None
+    assert again.fuse
+    close(again(pairs, Z, R)[1], forces, 1e-4)
+    fused.dots = lambda a, b: 9.0 * (a * b).sum(1)  # a kernel that errs is noticed, and not used
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        careful = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4).frozen()
+    assert careful is not None
+    assert not careful.fuse
+    assert "off by" in str(said[0].message)
+    print("choice")
 
 
 if __name__ == "__main__":

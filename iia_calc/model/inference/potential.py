@@ -6,6 +6,7 @@ stays in the processor's cache. What depends on the elements alone is kept from 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
@@ -18,6 +19,9 @@ from iia_calc.model.inference.vectors import FrozenVectors
 from iia_calc.model.network import AtomwiseHead, SchNetIIA, VectorNetwork
 from iia_calc.model.network.repulsion import PairConstants, Repulsion
 from iia_calc.model.pairs.clusters import ClusterPairs
+
+AGREE = 1e-4
+"""Largest relative difference between a GPU's kernels and the plain code."""
 
 
 class Frozen(Protocol):
@@ -36,15 +40,6 @@ class Frozen(Protocol):
     ) -> tuple[torch.Tensor, Gradient]: ...
 
 
-def frozen_network(network: SchNetIIA | VectorNetwork, head: AtomwiseHead, closest: float) -> Frozen | None:
-    """`network` with its gradient written out, or None where only autograd serves."""
-    if isinstance(network, VectorNetwork):
-        return FrozenVectors(network, head, closest) if FrozenVectors.covers(network.settings) else None
-    if isinstance(network, SchNetIIA) and FrozenNetwork.covers(network.settings):
-        return FrozenNetwork(network, head, closest)
-    return None
-
-
 class Part(NamedTuple):
     """Some of the clusters: their atoms (first, one past the last), layout, and what their elements decide."""
 
@@ -59,12 +54,11 @@ class Part(NamedTuple):
 class FrozenPotential:
     """Atomic interaction energies and forces by a frozen network and the core repulsion.
 
-    isolated : energy the network gives an isolated atom, by nuclear charge, eV.
+    isolated : energy the network gives an isolated atom, by nuclear charge, eV. fuse : by single kernels (`fused`).
     """
 
-    def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor):
-        self.network, self.repulsion, self.isolated = network, repulsion, isolated
-        fuse = kernels_serve(isolated.device, isolated.dtype)
+    def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor, fuse: bool = False):
+        self.network, self.repulsion, self.isolated, self.fuse = network, repulsion, isolated, fuse
         self.meeting: Meeting = FusedMeeting() if fuse else PlainMeeting(repulsion)
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[Part]] | None = None
 
@@ -110,3 +104,56 @@ class FrozenPotential:
         forces = (by_vector.sum(3) - by_vector.sum(2)).transpose(1, 2)  # [B, N, 3]
         energies = energies.add_(met.repulsion.sum(2).view(-1), alpha=0.5)  # [A]
         return pairs.unpad(energies).sub_(part.isolated), pairs.unpad(forces.reshape(-1, 3))
+
+
+def frozen_potential(
+    network: SchNetIIA | VectorNetwork,
+    head: AtomwiseHead,
+    repulsion: Repulsion,
+    isolated: torch.Tensor,
+    numbers: Sequence[int],
+) -> FrozenPotential | None:
+    """Of a network whose weights stay; None where only autograd serves.
+
+    On a GPU by Triton's kernels, where they can be compiled and agree with the plain code on a small cluster.
+
+    numbers : nuclear charges of the elements that it knows. isolated : as `FrozenPotential`.
+    """
+    closest = repulsion.closest_seen(numbers)
+    plain = _network(network, head, closest, fuse=False)
+    if plain is None:
+        return None
+    made = FrozenPotential(plain, repulsion, isolated)
+    if not kernels_serve(isolated.device, isolated.dtype):
+        return made
+    try:
+        quick = FrozenPotential(_network(network, head, closest, fuse=True) or plain, repulsion, isolated, fuse=True)
+        wrong = _apart(quick, made, numbers)
+    except Exception as error:  # whatever Triton or its compiler may miss
+        warnings.warn(f"Triton's kernels can't be used, so the GPU takes longer: {error}", stacklevel=2)
+        return made
+    if wrong < AGREE:
+        return quick
+    warnings.warn(f"Triton's kernels are off by {wrong:.1g}, so the GPU goes on without them", stacklevel=2)
+    return made
+
+
+def _network(network: SchNetIIA | VectorNetwork, head: AtomwiseHead, closest: float, fuse: bool) -> Frozen | None:
+    """`network` with its gradient written out."""
+    if isinstance(network, VectorNetwork):
+        return FrozenVectors(network, head, closest, fuse) if FrozenVectors.covers(network.settings) else None
+    if isinstance(network, SchNetIIA) and FrozenNetwork.covers(network.settings):
+        return FrozenNetwork(network, head, closest)
+    return None
+
+
+def _apart(quick: FrozenPotential, plain: FrozenPotential, numbers: Sequence[int]) -> float:
+    """Largest relative difference of energies and forces of a bent chain of these elements."""
+    device, dtype = plain.isolated.device, plain.isolated.dtype
+    Z = torch.as_tensor([*numbers] * 3, device=device)
+    place = torch.arange(len(Z), dtype=dtype, device=device)
+    R = torch.stack([1.4 * place, torch.sin(2.0 * place), torch.cos(3.0 * place)], 1)
+    pairs = ClusterPairs((len(Z),), device)
+    both = zip(quick(pairs, Z, R), plain(pairs, Z, R), strict=True)
+    apart = [float((a - b).abs().max() / (1.0 + b.abs().max())) for a, b in both]
+    return max(apart) if all(value == value for value in apart) else float("inf")

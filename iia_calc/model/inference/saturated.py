@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator
-from functools import lru_cache
+from importlib.util import find_spec
 
 import torch
 
-from iia_calc.model.inference.steps import FusedSteps, PlainSteps
 from iia_calc.model.inference.weights import Bend
 
 
@@ -60,42 +57,6 @@ class FusedBend(Bend):
         return fused.bend_slope(g, kept[0], self.tilt)
 
 
-@lru_cache
 def kernels_serve(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether the kernels of `fused` are to be used: on a GPU, in float32, where Triton can compile them all."""
-    if device.type != "cuda" or dtype != torch.float32:
-        return False
-    try:
-        wrong = max(float((a - b).abs().max()) for a, b in _both(device))
-    except Exception as error:  # whatever Triton or its compiler may miss
-        warnings.warn(f"Triton's kernels can't be used, so the GPU takes longer: {error}", stacklevel=2)
-        return False
-    if not wrong < 1e-4:
-        warnings.warn(f"Triton's kernels are off by {wrong:.1g}, so the GPU goes on without", stacklevel=2)
-    return wrong < 1e-4
-
-
-def _both(device: torch.device) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Results of each kernel and of the plain code, on a few numbers."""
-    x = torch.linspace(-2.0, 2.0, 4 * 5 * 24, device=device).view(4, 5, 24)
-    one, other = FusedSaturated(x), Saturated(x)
-    yield one.value, other.value
-    yield one.back(x, x), other.back(x, x)
-    (a, kept), (b, plain_kept) = FusedBend("smu")(x), Bend("smu")(x)
-    yield a, b
-    yield FusedBend("smu").slope(x, kept), Bend("smu").slope(x, plain_kept)
-    quick, plain, parts = FusedSteps(), PlainSteps(), x.split(12, 2)
-    yield quick.lengths(parts[0], 0.1), (found := plain.lengths(parts[0], 0.1))
-    yield quick.dots(*parts), plain.dots(*parts)
-    gated = parts[1].contiguous(), found
-    yield (
-        quick.mix_back(parts, found, found, gated, found),
-        plain.mix_back(parts, found, found.clone(), gated, found),
-    )
-    Y, weights, g = x.view(2, 10, 4, 6)[..., :4].contiguous(), x.view(-1)[:64].view(4, 4, 4), x.view(-1)[:320]
-    g, results = g.view(4, 20, 4), []
-    for steps in (quick, plain):
-        g_weights, g_channels = torch.empty_like(weights), torch.zeros_like(Y)
-        steps.directions_back(g.clone(), Y[:, :5], weights, g_weights, g_channels[:, :5])
-        results.append((g_weights, g_channels))
-    yield from zip(*results, strict=True)
+    """Whether the kernels of `fused` may be tried: in float32 on a GPU, where there is Triton."""
+    return device.type == "cuda" and dtype == torch.float32 and find_spec("triton") is not None

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from iia_calc.model.inference.network import Entry, Gradient
-from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated, kernels_serve
+from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
 from iia_calc.model.inference.steps import FusedSteps, PlainSteps, Steps
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
@@ -59,16 +59,13 @@ class FrozenVectors:
     """Energies of atoms and their derivatives by distances and directions, of a network whose weights stay.
 
     Clusters (`ClusterPairs`) only. `closest` is the shortest distance that it will be asked for, Å. `fuse` takes single
-    kernels for many steps (`fused`); None does so where they serve.
+    kernels for many steps (`fused`), in float32 only.
     """
 
     cached_slots = 5400  # twelve clusters of 21 atoms: less to call, and still mostly in the caches
 
-    def __init__(
-        self, network: VectorNetwork, head: AtomwiseHead, closest: float = 0.0, fuse: bool | None = None
-    ) -> None:
-        settings, weight = network.settings, network.embedding.weight
-        self.fuse = kernels_serve(weight.device, weight.dtype) if fuse is None else fuse
+    def __init__(self, network: VectorNetwork, head: AtomwiseHead, closest: float = 0.0, fuse: bool = False) -> None:
+        settings, self.fuse = network.settings, fuse
         self.saturated = FusedSaturated if self.fuse else Saturated
         self.steps: Steps = FusedSteps() if self.fuse else PlainSteps()
         self.heads, self.degree = settings.n_heads, settings.angular
