@@ -63,7 +63,7 @@ def test_what_makes_no_sense_is_refused_in_one_line(iia, model, arguments, says,
 
 
 def test_beyond_its_labels_the_potential_says_so_and_an_empty_result_is_an_error(iia, tmp_path):
-    done = iia("search", "SeB28", "-n", 1, "--no-known", "--model", "seb-10", "--out", "o", code=1)
+    done = iia("search", "SeB28", "-n", 1, "--seed", 2, "--no-known", "--model", "seb-10", "--out", "o", code=1)
     assert "warning: the labels end at 25 atoms (SeB24)" in done.stderr
     assert "no minimum was found" in done.stderr
     assert "whole shapes can be misplaced" in json.loads((tmp_path / "o/run.json").read_text())["warnings"][0]
