@@ -10,6 +10,7 @@ from iia_calc.isomers.calculator import EXAMPLE
 from search.errors import InputError
 from search.geometry.composition import Composition
 
+PAIR = 2  # atoms: labels of pairs
 BEYOND = 2.0
 """Times the largest size, or the largest share of an element, among the labels: farther off nothing is searched."""
 
@@ -54,6 +55,7 @@ def coverage(
         return None
     largest = max((c for c, _ in labelled), key=lambda c: c.n_atoms)
     smallest = min((c for c, _ in labelled), key=lambda c: c.n_atoms)
+    clusters = [c for c, _ in labelled if c.n_atoms > PAIR] or [c for c, _ in labelled]  # Se₂ says nothing of Se₈
     own, total = _count(labelled, composition), _count(labelled)
     text = (
         f"{model} was fitted to {own or 'no'} label{'' if own == 1 else 's'} of {composition} itself "
@@ -62,12 +64,12 @@ def coverage(
     for level, counts in others.items():
         text += f", and to {_count(counts, composition)} by {level.split(',')[0]} ({_count(counts)} in all)"
     refusal, warnings = _by_size(composition, smallest, largest)
-    everywhere = [c for counts in (labelled, *others.values()) for c, _ in counts]
+    everywhere = clusters + [c for counts in others.values() for c, _ in counts if c.n_atoms > PAIR]
     if refusal and composition.n_atoms <= BEYOND * max(c.n_atoms for c in everywhere):
         refusal, warnings = None, [f"{refusal}; labels of other levels of theory reach farther"]
     for symbol, count in composition.counts:
-        shares = [dict(c.counts).get(symbol, 0) / c.n_atoms for c, _ in labelled]
-        most = max(dict(c.counts).get(symbol, 0) for c, _ in labelled)
+        shares = [dict(c.counts).get(symbol, 0) / c.n_atoms for c in clusters]
+        most = max(dict(c.counts).get(symbol, 0) for c in clusters)
         share = count / composition.n_atoms
         greatest = max(dict(c.counts).get(symbol, 0) / c.n_atoms for c in everywhere)
         if share > BEYOND * greatest + 1e-9:

@@ -74,7 +74,7 @@ def test_logs_by_first_geometry(iia, tmp_path):
     [
         (("audit", "nowhere"), "there is no file or folder nowhere"),
         (("audit", "FILE", "--unit", "kcal"), "the energy unit is 'kcal'; it must be hartree or eV"),
-        (("audit", "FILE", "--geometry", "middle"), "geometry is 'middle'; it must be first or last"),
+        (("audit", "FILE", "--geometry", "middle"), "--geometry: of Gaussian logs, and there are none"),
         (("audit", "FILE", "--clean", "clean.npz"), "is of no kind written here; name it *.db"),
         (("audit", "FILE", "--drop", "copy"), "--drop says what --clean leaves out"),
         (("audit", "FILE", "--clean", "c.db", "--drop", "ugly"), "ugly is no flag"),

@@ -78,7 +78,7 @@ def test_shipped_models_repel_inside_every_bond(name):
 def test_control_an_attractive_pair_is_measured_as_such():
     model = storage.load(dtype=torch.float64)
     potential = model.leader if isinstance(model, Committee) else model
-    stretched = [Atoms("B2", positions=[(0, 0, 0), (0, 0, r)]) for r in (1.2, 1.9)]
+    stretched = [Atoms("B2", positions=[(0, 0, 0), (0, 0, r)]) for r in (1.2, 2.4)]
     inside, outside = pair_forces(potential, stretched, 0, 1)
     assert inside > 0 > outside
     forces = potential(*flat(stretched)).forces.numpy()

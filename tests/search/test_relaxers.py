@@ -118,7 +118,7 @@ def test_failures_stay_with_their_structure(mood, reason):
         (lambda: ASERelaxer(Atoms("B")), TypeError, None),
         (lambda: ASERelaxer("EMT"), TypeError, "not an ASE calculator"),
         (lambda: ASERelaxer(EMT(), fmax=0.0), ValueError, "fmax is 0.0"),
-        (lambda: LennardJones(sigma=-1.0), ValueError, "sigma is -1.0; it must be above 0"),
+        (lambda: LennardJones(sigma=-1.0), ValueError, "sigma is -1.0; it must be a number above 0"),
     ],
 )
 def test_bad_arguments(make, error, message):

@@ -112,10 +112,10 @@ def test_a_spent_source_is_left_and_sources_stay_distinct():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: BasinHoppingSettings(walkers=0), "walkers is 0; it must be at least 1"),
+        (lambda: BasinHoppingSettings(walkers=0), "walkers is 0; it must be a whole number of at least 1"),
         (lambda: BasinHoppingSettings(temperature=float("nan")), "temperature is nan"),
         (lambda: BasinHoppingSettings(target_acceptance=1.0), "between 0 and 1"),
-        (lambda: BeeColonySettings(sources=1), "sources is 1; it must be at least 2"),
+        (lambda: BeeColonySettings(sources=1), "sources is 1; it must be a whole number of at least 2"),
         (lambda: BeeColonySettings(selection=-1.0), "selection is -1.0"),
         (lambda: BeeColonySettings.without(["hop"]), "moves hop are not known; choose among rattle, .* mix"),
         (lambda: settings_from(BeeColonySettings, {"bees": 3}), "has no bees; it has sources, limit"),

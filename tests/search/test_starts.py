@@ -33,7 +33,7 @@ def test_given_minima_are_quenched_first_and_gone_on_from(found, method):
     assert first[1] == pytest.approx(found[2].get_potential_energy(), abs=1e-4)
     assert first[2] == pytest.approx(LOWEST_13, abs=1e-4)
     assert result.n_quenches == 40
-    assert result.convergence.lowest_found < 5  # the walk that begins at it has not found it by itself
+    assert result.convergence.lowest_found < 7  # the walk that begins at it has not found it by itself
     alone = find_minima("Ar13", LennardJones(), method, quenches=2, seed=5, starts=given)
     assert alone.convergence.lowest_found == 0
     assert find_minima("Ar13", LennardJones(), method, quenches=1, starts=given).n_quenches == 1
