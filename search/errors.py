@@ -47,11 +47,25 @@ def finite(name: str, value: Any, what: str = "a finite number") -> float:
     return float(value)
 
 
+LOOSEST = 1.0
+"""eV/Å, the largest force on an atom that a relaxation may end with."""
+
+
 def positive(name: str, value: Any, what: str = "a number") -> float:
     """As `finite`, above 0."""
     found = finite(name, value, f"{what} above 0")
     if found <= 0:
         raise InputError(f"{name} is {shown(value)}; it must be {what} above 0")
+    return found
+
+
+def force_limit(name: str, value: Any) -> float:
+    """As `positive`, eV/Å, and at most `LOOSEST`: what is pulled more strongly has not been relaxed."""
+    found = positive(name, value, "a force in eV/Å")
+    if found > LOOSEST:
+        raise InputError(
+            f"{name} is {shown(value)} eV/Å; structures with such forces are no minima: give at most {LOOSEST:g}"
+        )
     return found
 
 

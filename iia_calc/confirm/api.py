@@ -32,7 +32,7 @@ from iia_calc.isomers.search import IsomerSearch
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, checked_level, multiplicity_of, same_level
 from iia_calc.labels.store import LabelStore
-from search.errors import InputError, InputTypeError, check_functions, positive, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, check_functions, force_limit, shown, whole, whole_or_none
 
 __all__ = [
     "Checks",
@@ -145,7 +145,7 @@ def confirm(
     ------
     InputError : the charge and multiplicity don't fit the electrons, or the store holds another level.
     """
-    fmax, max_steps = positive("fmax", fmax, "a force in eV/Å"), whole("max_steps", max_steps, 1)
+    fmax, max_steps = force_limit("fmax", fmax), whole("max_steps", max_steps, 1)
     workers, gradients = whole("workers", workers, 1), whole_or_none("gradients", gradients, 1)
     check_functions(callback=callback, curvature=curvature)
     # the one place that tells a DFT level, with its electronic states, from any other level of theory

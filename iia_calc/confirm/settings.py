@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iia_calc.common.electrons import whole_number
-from search.errors import InputError, InputTypeError, check_flags, positive, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, check_flags, force_limit, shown, whole, whole_or_none
 
 STABILITY = ("all", "relaxation", "none")
 AUTO, FULL, NONE = "auto", "full", "none"
@@ -96,7 +96,7 @@ class ConfirmRequest:
             "max_steps": whole("max_steps", self.max_steps, 1),
             "multiplicity": whole_or_none("multiplicity", self.multiplicity, 1),
             "charge": whole_number(self.charge, "charge"),
-            "fmax": positive("fmax", self.fmax, "a force in eV/Å"),
+            "fmax": force_limit("fmax", self.fmax),
         }
         if self.relax not in (AUTO, FULL):
             text = str(self.relax) if isinstance(self.relax, str | int | np.integer) else ""

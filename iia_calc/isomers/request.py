@@ -10,7 +10,7 @@ from typing import Any
 
 from iia_calc.isomers.calculator import CalculatorChoice
 from iia_calc.isomers.method import check_method, plain_shares
-from search.errors import InputError, InputTypeError, check_flags, checked_path, positive, shown, whole
+from search.errors import InputError, InputTypeError, check_flags, checked_path, force_limit, positive, shown, whole
 from search.geometry.composition import Composition
 
 DEFAULT_TIME = 120.0
@@ -97,7 +97,7 @@ class SearchRequest:
             self._set(name, None if value is None and name not in REQUIRED else whole(name, value, least))
         if self.time_limit is not None:
             self._set("time_limit", positive("time_limit", self.time_limit, "a number of seconds"))
-        self._set("fmax", positive("fmax", self.fmax, "a force in eV/Å"))
+        self._set("fmax", force_limit("fmax", self.fmax))
         for name in ("known", "asynchronous", "extrapolate", "picture"):
             check_flags(**{name: getattr(self, name)})
             self._set(name, bool(getattr(self, name)))

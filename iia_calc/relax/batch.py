@@ -24,7 +24,7 @@ from iia_calc.relax.advance import Rules
 from iia_calc.relax.fixed import Watch
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
 from iia_calc.relax.on_device import LARGEST, DeviceRelaxation
-from search.errors import InputError, InputTypeError, positive, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, force_limit, positive, shown, whole, whole_or_none
 from search.geometry.pieces import soundness_of_each
 from search.relaxers.base import Relaxed
 
@@ -67,7 +67,7 @@ class PotentialRelaxer:
             raise InputTypeError(
                 f"potential is {shown(potential)}; give one that is loaded: PotentialRelaxer(load(...))"
             )
-        fmax, max_step = positive("fmax", fmax, "a force in eV/Å"), positive("max_step", max_step, "a length in Å")
+        fmax, max_step = force_limit("fmax", fmax), positive("max_step", max_step, "a length in Å")
         max_steps, batch_size = whole("max_steps", max_steps, 1), whole_or_none("batch_size", batch_size, 1)
         if energy_from not in ("leader", "mean"):
             raise InputError(f"energy_from must be leader or mean, not {energy_from!r}")

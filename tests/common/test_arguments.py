@@ -216,3 +216,14 @@ def test_what_a_relaxer_of_ones_own_gives_is_checked():
         relaxer = Odd()
         relaxer.gives = gives
         refused(lambda r=relaxer: search.find_minima("Ar4", r, quenches=8), "Odd.relax gives")
+
+
+@pytest.mark.parametrize("fmax", [1.001, 5, 1e9])
+def test_a_force_limit_that_no_minimum_has_is_refused(fmax):
+    for call in (
+        lambda: SearchRequest("B4", fmax=fmax),
+        lambda: ConfirmRequest(fmax=fmax),
+        lambda: iia_calc.PotentialRelaxer(small_potential(), fmax=fmax),
+    ):
+        assert "give at most 1" in refused(call, "fmax")
+    assert SearchRequest("B4", fmax=1).fmax == 1.0

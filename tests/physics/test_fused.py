@@ -32,7 +32,7 @@ def compare() -> None:
     from iia_calc.model.inference.meeting import FusedMeeting, PlainMeeting
     from iia_calc.model.inference.network import Gradient
     from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
-    from iia_calc.model.inference.steps import FusedSteps, PlainSteps
+    from iia_calc.model.inference.steps import steps_for
     from iia_calc.model.inference.vectors import FrozenVectors
     from iia_calc.model.inference.weights import Bend
 
@@ -58,7 +58,7 @@ def compare() -> None:
     print("bend")
 
     b, n, heads = 2, 5, 3
-    plain, quick = PlainSteps(), FusedSteps()
+    plain, quick = steps_for(fuse=False), steps_for(fuse=True)
     for c in (3, 5):
         mixed = torch.randn(4, c, 24)
         parts = mixed.split(12, 2)

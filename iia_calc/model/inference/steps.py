@@ -8,7 +8,7 @@ import torch
 
 
 class Steps(Protocol):
-    """What `PlainSteps` and `FusedSteps` are."""
+    """What `PlainSteps` is, and the module `fused`."""
 
     def lengths(self, x: torch.Tensor, shortest: float) -> torch.Tensor:
         """Of vectors x [A, C, W]: sqrt(Σ over C of x² + shortest) [A, W]."""
@@ -84,38 +84,10 @@ class PlainSteps:
         g_channels.add_(both.mul_(weights.view(-1, b, 1, n, n)).sum(0))
 
 
-class FusedSteps:
-    """As kernels."""
+def steps_for(fuse: bool) -> Steps:
+    """Those in PyTorch's operations, or where `fuse` the module whose functions call one kernel each."""
+    if not fuse:
+        return PlainSteps()
+    from iia_calc.model.inference import fused  # needs Triton
 
-    def lengths(self, x: torch.Tensor, shortest: float) -> torch.Tensor:
-        """See `Steps`."""
-        from iia_calc.model.inference import fused
-
-        return fused.lengths(x, shortest)
-
-    def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
-        """See `Steps`."""
-        from iia_calc.model.inference import fused
-
-        return fused.dots(a, b)
-
-    def mix_back(
-        self,
-        parts: tuple[torch.Tensor, ...],
-        found: torch.Tensor,
-        g_found: torch.Tensor,
-        gated: tuple[torch.Tensor, torch.Tensor] | None,
-        product: torch.Tensor | None,
-    ) -> torch.Tensor:
-        """See `Steps`."""
-        from iia_calc.model.inference import fused
-
-        return fused.mix_back(parts, found, g_found, gated, product)
-
-    def directions_back(
-        self, g: torch.Tensor, Y: torch.Tensor, weights: torch.Tensor, g_weights: torch.Tensor, g_channels: torch.Tensor
-    ) -> None:
-        """See `Steps`."""
-        from iia_calc.model.inference import fused
-
-        fused.directions_back(g, Y, weights, g_weights, g_channels)
+    return fused

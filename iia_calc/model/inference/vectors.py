@@ -17,7 +17,7 @@ import torch
 
 from iia_calc.model.inference.network import Entry, Gradient
 from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
-from iia_calc.model.inference.steps import FusedSteps, PlainSteps, Steps
+from iia_calc.model.inference.steps import steps_for
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
 from iia_calc.model.inference.weights import Bend
@@ -67,7 +67,7 @@ class FrozenVectors:
     def __init__(self, network: VectorNetwork, head: AtomwiseHead, closest: float = 0.0, fuse: bool = False) -> None:
         settings, self.fuse = network.settings, fuse
         self.saturated = FusedSaturated if self.fuse else Saturated
-        self.steps: Steps = FusedSteps() if self.fuse else PlainSteps()
+        self.steps = steps_for(self.fuse)
         self.heads, self.degree = settings.n_heads, settings.angular
         self.bend = (FusedBend if self.fuse else Bend)(settings.activation)
         with torch.no_grad():
