@@ -60,9 +60,8 @@ def md(
     from iia_calc.calculator import IIACalculator
     from iia_calc.cli.views.console import Live, print_json, stdout_kept_clean
     from iia_calc.cli.views.dynamics import moment_line, print_dynamics
-    from iia_calc.common.device import checked_device
+    from iia_calc.common.device import checked_device, cpu_threads
     from iia_calc.dynamics import run_dynamics
-    from iia_calc.isomers.relaxer import cpu_threads
     from iia_calc.isomers.search import first_structure
     from iia_calc.model.storage import find, read_card
 

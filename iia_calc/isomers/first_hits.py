@@ -15,9 +15,10 @@ from typing import Any
 
 from ase import Atoms
 
+from iia_calc.common.device import cpu_threads
 from iia_calc.common.structures import Accepts, read_cluster
 from iia_calc.isomers.known import known_minima
-from iia_calc.isomers.relaxer import RequestRelaxer, cpu_threads
+from iia_calc.isomers.relaxer import RequestRelaxer
 from iia_calc.isomers.request import SearchRequest
 from search.archive.minimum import sound
 from search.errors import InputError, whole

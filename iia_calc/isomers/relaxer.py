@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -134,20 +132,3 @@ class ModelRelaxer:
             return model_relaxer(Composition.parse(self.formula), self.model, self.device, self.fmax)[0]
         except InputError as error:
             raise WorkerMismatch(f"a worker cannot relax with this model: {error}") from error
-
-
-@contextmanager
-def cpu_threads(count: int) -> Iterator[None]:
-    """PyTorch on `count` CPU threads while inside.
-
-    Threads that wait for one another stall whenever the machine does anything else: on two cores, two gain 15 % where
-    nothing else runs and lose two thirds where something does.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from ase import Atoms
 
+from iia_calc.common.device import cpu_threads
 from iia_calc.common.structures import Accepts, read_cluster, read_clusters
 from iia_calc.isomers.coverage import check_coverage, check_elements
 from iia_calc.isomers.files import write_isomers, write_uncertain
 from iia_calc.isomers.known import known_minima, known_starts
 from iia_calc.isomers.method import searcher_class, settings_with, walkers_on
 from iia_calc.isomers.ranking import Isomer, rank_isomers
-from iia_calc.isomers.relaxer import RequestRelaxer, cpu_threads, model_relaxer
+from iia_calc.isomers.relaxer import RequestRelaxer, model_relaxer
 from iia_calc.isomers.request import SearchRequest, search_request
 from iia_calc.isomers.run_record import RunRecord, versions
 from search.archive.minimum import sound

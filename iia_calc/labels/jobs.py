@@ -90,7 +90,7 @@ def run_starts(
         return executor.submit(_attempt, sample_start, start, level, sampling, guide)
 
     done = store.finished_starts()
-    with Claims(store.path) as claims, _Waiting(store, claims, storing) as waiting:
+    with Claims(store.path) as claims, _Waiting(store, claims, storing, n_labels) as waiting:
         source = (start for start in starts if start.name not in done)
         while len(store) < n_labels:
             while len(waiting) < 2 * workers:
@@ -185,15 +185,23 @@ def add_elements(store: LabelStore, level: LevelOfTheory, symbols: Iterable[str]
 
 
 class _Waiting:
-    """Calculations under way; what ended is stored, also where the job is stopped by an exception.
+    """Calculations under way; what ended is stored in the order given, also where an exception stops the job.
+
+    n_labels : then nothing more is stored, as the job would have ended here.
 
     Attributes
     ----------
     failed : how many failed one after another, up to now. reason : of the last of them.
     """
 
-    def __init__(self, store: LabelStore, claims: Claims, storing: Callable[[], AbstractContextManager[None]]) -> None:
-        self.store, self.claims, self.storing = store, claims, storing
+    def __init__(
+        self,
+        store: LabelStore,
+        claims: Claims,
+        storing: Callable[[], AbstractContextManager[None]],
+        n_labels: float = float("inf"),
+    ) -> None:
+        self.store, self.claims, self.storing, self.n_labels = store, claims, storing, n_labels
         self._names: dict[Future[list[LabelledStructure]], tuple[str, str]] = {}
         self.failed, self.reason = 0, ""
 
@@ -203,7 +211,9 @@ class _Waiting:
     def __exit__(self, kind: type[BaseException] | None, *error: object) -> None:
         if kind is not None:
             with self.storing():
-                self._store({future for future in self._names if future.done() and not future.cancelled()})
+                for future in [future for future in self._names if future.done() and not future.cancelled()]:
+                    if len(self.store) < self.n_labels:
+                        self._store([future])
         for future in self._names:
             future.cancel()
 
@@ -224,10 +234,9 @@ class _Waiting:
         ------
         JobFailed : a worker was lost. Any other exception that isn't a label's failure, as it was raised.
         """
-        while not (ended := wait(self._names, timeout=BEAT, return_when=FIRST_COMPLETED).done):
+        while not (done := wait(self._names, timeout=BEAT, return_when=FIRST_COMPLETED).done):
             self.claims.beat()
-        if one:
-            ended = {next(future for future in self._names if future in ended)}
+        ended = [future for future in self._names if future in done][: 1 if one else None]
         with self.storing():
             errors = self._store(ended)
         for error in errors:
@@ -246,7 +255,7 @@ class _Waiting:
                 f"in {self.store.path} ({len(self.store)} labels)"
             )
 
-    def _store(self, ended: set[Future[list[LabelledStructure]]]) -> list[BaseException]:
+    def _store(self, ended: Sequence[Future[list[LabelledStructure]]]) -> list[BaseException]:
         """Labels and failures of what ended; other errors are returned."""
         names = {future: self._names.pop(future) for future in ended}
         sound = [future for future in ended if future.exception() is None]

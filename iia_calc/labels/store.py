@@ -61,6 +61,12 @@ def in_batches(labelled: Iterable[LabelledStructure], batches: Sequence[str]) ->
     return [item for item in labelled if not batches or item.batch in batches]
 
 
+def place_in_order(item: LabelledStructure) -> tuple[str, bytes, bytes, float, bytes]:
+    """A key to sort labels by, from what they say: several workers store them in another order each time."""
+    positions, forces = np.array(item.atoms.positions, dtype=float), np.array(item.label.forces, dtype=float)
+    return item.start, item.atoms.numbers.tobytes(), positions.tobytes(), item.label.energy, forces.tobytes()
+
+
 class LabelStore:
     """An ASE database of labels of one level of theory (`ase gui labels.db` opens it).
 

@@ -14,7 +14,7 @@ import torch
 from iia_calc.common.device import checked_device
 from iia_calc.common.pools import process_pool
 from iia_calc.labels.npz import open_labels
-from iia_calc.labels.store import LabelledStructure, in_batches
+from iia_calc.labels.store import LabelledStructure, in_batches, place_in_order
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.model.network import NetworkSettings
@@ -137,13 +137,15 @@ class LevelLabels:
 
 
 def labels_by_level(paths: Iterable[Path]) -> dict[str, LevelLabels]:
-    """All labels of these files by their level of theory, in the order in which levels come."""
+    """All labels of these files by their level of theory, in the order in which levels come; labels are sorted."""
     found: dict[str, LevelLabels] = {}
     for path in paths:
         store = open_labels(path)
         level = found.setdefault(store.level, LevelLabels(store.level, {}, []))
         level.element_energies.update(store.element_energies)
         level.labelled.extend(store.read())
+    for level in found.values():
+        level.labelled.sort(key=place_in_order)
     return found
 
 

@@ -7,6 +7,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from iia_calc.common.files import replacing
+
 
 def read_curve(path: Path) -> list[dict[str, float]]:
     """Rows of `curve.csv`: epoch, loss, energy (eV/atom), forces (eV/Å; NaN without), seconds since the start.
@@ -20,8 +22,8 @@ def read_curve(path: Path) -> list[dict[str, float]]:
 
 
 def write_curve(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write a learning curve as CSV, a row an epoch."""
-    with path.open("w", newline="") as out:
+    """Write a learning curve as CSV, a row an epoch, whole or not at all: the best epoch is chosen by it."""
+    with replacing(path) as part, part.open("w", newline="") as out:
         writer = csv.DictWriter(out, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)

@@ -15,8 +15,9 @@ import numpy as np
 from safetensors.torch import load_file
 from safetensors.torch import save as to_bytes
 
+from iia_calc.common.device import cpu_threads
 from iia_calc.common.files import read_json, replacing, write_json
-from iia_calc.labels.store import LabelledStructure
+from iia_calc.labels.store import LabelledStructure, place_in_order
 from iia_calc.model.potential import Potential
 from iia_calc.training.curve import draw_curve, read_curve, write_curve
 from iia_calc.training.levels import LevelPotential
@@ -50,7 +51,8 @@ def fit(
     repeats : how often an epoch takes each label, on average; once by default.
 
     The folder receives checkpoints, `curve.csv`, `curve.png` and `best.safetensors`.
-    The same call on the same folder goes on after a stop.
+    The same call on the same folder goes on after a stop, on as many CPU threads as before. The order of the labels
+    makes no difference.
 
     Returns
     -------
@@ -70,34 +72,37 @@ def fit(
 
     folder, best = Path(folder), _KeepBest(Path(folder), on_epoch)
     folder.mkdir(parents=True, exist_ok=True)
-    train, held = _split(labelled, settings, validation)
+    numbers = [0] * len(labelled) if levels is None else list(levels)
+    order = sorted(range(len(labelled)), key=lambda k: (numbers[k], place_in_order(labelled[k])))
+    labelled, numbers = [labelled[k] for k in order], [numbers[k] for k in order]
+    train, held = _split(labelled, settings, None if validation is None else _places(validation, order))
+    times = None if repeats is None else np.asarray(repeats, dtype=float)[order][train]
     energies: tuple[dict[str, float], ...] = (potential.element_energies,)
     if isinstance(potential, LevelPotential):
         energies = potential.level_energies
-    numbers = [0] * len(labelled) if levels is None else list(levels)
     identity = {
         "settings": asdict(settings),
         "network": potential.settings.as_dict(),
         "data": data_hash(labelled),
-        **({} if validation is None else {"validation": held.tolist()}),
-        **({} if levels is None else {"levels": numbers}),
+        **({} if validation is None else {"validation": np.unique(validation).tolist()}),
+        **({} if levels is None else {"levels": list(levels)}),
         **({} if repeats is None else {"repeats": list(repeats)}),
     }
-    _claim(folder, identity)
+    threads = _claim(folder, identity)
 
     torch.manual_seed(settings.seed)
     arrays = LabelArrays(labelled, energies, numbers, potential.device, forces=settings.with_forces)
-    times = None if repeats is None else np.asarray(repeats, dtype=float)[train]
     module = LabelDataModule(arrays, train, held, settings.batch_size, settings.seed, times)
     potential.requires_grad_(True).train()
     lift_limits(potential)
     steps = settings.epochs * module.steps_per_epoch
     task = PotentialTask(potential, settings, steps, n_levels=len(energies), spent=best.seconds)
-    _run(task, module, folder, settings, best.callback(), progress)
-    if not best.path.exists():
-        raise JobFailed("the fit ended before its first validation; give it more time")
-    potential.load_state_dict(load_file(best.path))
-    measure_limits(potential, labelled, numbers)
+    with cpu_threads(threads):
+        _run(task, module, folder, settings, best.callback(), progress)
+        if not best.path.exists():
+            raise JobFailed("the fit ended before its first validation; give it more time")
+        potential.load_state_dict(load_file(best.path))
+        measure_limits(potential, labelled, numbers)
     potential.freeze()
     draw_curve(best.curve, folder / "curve.png")
     chosen = min(read_curve(best.curve), key=_by_loss)
@@ -142,22 +147,33 @@ def _split(
 
         rng = np.random.default_rng(settings.seed)
         return split_by_start([item.start for item in labelled], settings.validation_share, rng)
-    held = np.unique(np.asarray(validation, dtype=np.int64))
-    if not 0 < len(held) < len(labelled) or held[0] < 0 or held[-1] >= len(labelled):
-        raise InputError(f"validation must name some of the {len(labelled)} labels, and not all")
+    held = np.asarray(validation, dtype=np.int64)
     return np.setdiff1d(np.arange(len(labelled)), held), held
 
 
-def _claim(folder: Path, identity: dict[str, Any]) -> None:
-    path = folder / "fit.json"
+def _places(validation: Sequence[int], order: Sequence[int]) -> list[int]:
+    """Where the labels of these numbers are in the new order."""
+    held = set(np.asarray(validation, dtype=np.int64).tolist())
+    if not 0 < len(held) < len(order) or min(held) < 0 or max(held) >= len(order):
+        raise InputError(f"validation must name some of the {len(order)} labels, and not all")
+    return [place for place, k in enumerate(order) if k in held]
+
+
+def _claim(folder: Path, identity: dict[str, Any]) -> int:
+    """Take the folder for this fit, or find that it is this fit's; the CPU threads that it began on."""
+    import torch
+
+    path, threads = folder / "fit.json", torch.get_num_threads()
     if path.exists():
         found = read_json(path)
+        threads = found.pop("threads", threads)  # they share out sums, and so decide how these are rounded
         # a fit begun before a setting existed had its default
         found["settings"] = asdict(TrainingSettings.from_dict(found["settings"]))
         if found != identity:
             raise InputError(f"{folder} holds a fit with other settings or labels; give another folder")
     else:
-        write_json(path, identity)
+        write_json(path, {**identity, "threads": threads})
+    return threads
 
 
 def _by_loss(row: dict[str, float]) -> float:

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -205,6 +206,43 @@ def test_what_was_done_is_stored_when_a_worker_is_lost(tmp_path):
         run_starts(stores[1], [Start("B3", k) for k in range(2)], LEVEL, n_labels=9, executor=Losing(), workers=1)
     assert stores[0].finished_starts() == {"dimer-1"}
     assert stores[1].finished_starts() == {Start("B3", 1).name}
+
+
+class Waiting(Executor):
+    """Everything handed over ends at one moment, when it is looked at."""
+
+    def submit(self, function, *arguments):
+        future = Future()
+        future.set_result(function(*arguments))
+        return future
+
+
+def test_what_ended_together_is_stored_in_the_order_given(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    structures = [(f"dimer-{k:02d}", Atoms("B2", [[0, 0, 0], [0, 0, 1.5 + 0.01 * k]])) for k in range(24)]
+    run_structures(store, structures, LEVEL, origin="given", executor=Waiting())
+    assert [item.start for item in store.read()] == [name for name, _ in structures]
+
+
+def test_a_stop_after_the_last_label_stores_no_more_than_an_undisturbed_job(tmp_path):
+    class Stopped(KeyboardInterrupt):
+        pass
+
+    def interrupted():
+        raise Stopped
+
+    def job(name, storing=nullcontext):
+        store, starts = LabelStore(tmp_path / name, LEVEL.name), [Start("B3", k) for k in range(4)]
+        run_starts(store, starts, LEVEL, n_labels=1, executor=Waiting(), workers=2, storing=storing)
+
+    job("whole.db")
+    calls = iter([interrupted, nullcontext])  # before the first is stored; then what is there is put away
+    with pytest.raises(Stopped):
+        job("stopped.db", lambda: next(calls)())
+    job("stopped.db")
+    stopped, whole = ([item.start for item in LabelStore(tmp_path / f"{n}.db").read()] for n in ("stopped", "whole"))
+    assert stopped == whole
+    assert set(whole) == {Start("B3", 0).name}
 
 
 def test_given_structures_are_labelled_once(tmp_path):

@@ -20,6 +20,7 @@ from iia_calc.model import storage
 from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
 from iia_calc.training.build import BuildRequest, build_potential
+from iia_calc.training.curve import write_curve
 from iia_calc.training.dataset import (
     Batches,
     LabelArrays,
@@ -156,6 +157,82 @@ def test_padding_changes_neither_energies_nor_forces(labelled, energies):
 def test_data_hash_sees_labels_not_order(labelled):
     assert data_hash(labelled[:9]) == data_hash(labelled[:9][::-1])
     assert data_hash(labelled[:9]) != data_hash(labelled[:8])
+
+
+def _bits(potential) -> list[bytes]:
+    return [value.numpy().tobytes() for value in potential.state_dict().values()]
+
+
+def _some(labelled):
+    """Two starts of each formula."""
+    kept = {f"{formula}-3-{k:06d}" for formula in ("B3", "SeB3") for k in (0, 1)}
+    return [item for item in labelled if item.start in kept]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, labelled, energies):
+    """Settings of a short fit and the weights it ends with."""
+    settings = TrainingSettings(epochs=4, batch_size=8, optimiser="muon", average=0.9, validation_share=0.3)
+    potential, folder = _potential(energies), tmp_path_factory.mktemp("fit")
+    fit(potential, _some(labelled), folder, settings, progress=False)
+    return settings, _bits(potential), read_curve(folder / "curve.csv")
+
+
+def test_the_order_of_the_labels_makes_no_difference(tmp_path, labelled, energies, undisturbed):
+    settings, weights, _ = undisturbed
+    items, potential = _some(labelled), _potential(energies)
+    mixed = [items[k] for k in np.random.default_rng(0).permutation(len(items))]
+    fit(potential, mixed, tmp_path, settings, progress=False)
+    assert _bits(potential) == weights
+
+
+def test_labels_named_for_validation_stay_those_in_another_order(tmp_path, labelled, energies):
+    items, settings = _some(labelled)[:40], TrainingSettings(epochs=1)
+    one, other = _potential(energies), _potential(energies)
+    fit(one, items, tmp_path / "one", settings, progress=False, validation=[3, 4, 30])
+    fit(other, items[::-1], tmp_path / "other", settings, progress=False, validation=[36, 35, 9])
+    assert _bits(one) == _bits(other)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_fit_stopped_anywhere_ends_with_the_same_weights(
+    tmp_path, monkeypatch, labelled, energies, undisturbed, seed
+):
+    settings, weights, curve = undisturbed
+    rng, left, steps = np.random.default_rng(seed), 4, PotentialTask.training_step
+
+    def stopping(self, batch, index):
+        nonlocal left
+        if left and rng.random() < 0.1:
+            left -= 1
+            raise KeyboardInterrupt
+        steps(self, batch, index)
+
+    monkeypatch.setattr(PotentialTask, "training_step", stopping)
+    before = torch.get_num_threads()
+    try:
+        while True:
+            potential = _potential(energies)
+            try:
+                fit(potential, _some(labelled), tmp_path, settings, progress=False)
+                break
+            except KeyboardInterrupt:
+                torch.set_num_threads(3 - torch.get_num_threads() if before < 3 else 1)  # as another machine has
+    finally:
+        torch.set_num_threads(before)
+    assert left < 4
+    assert _bits(potential) == weights
+    rows = read_curve(tmp_path / "curve.csv")
+    assert [row["loss"] for row in rows] == [row["loss"] for row in curve]
+
+
+def test_a_curve_that_cannot_be_written_leaves_that_of_before(tmp_path):
+    """The best epoch is chosen by it: half a curve after a stop would be another choice."""
+    path, row = tmp_path / "curve.csv", {"epoch": 0, "loss": 1.0}
+    write_curve(path, [row])
+    with pytest.raises(ValueError, match="fields not in fieldnames"):
+        write_curve(path, [row, {**row, "unknown": 1.0}])
+    assert read_curve(path) == [row]
 
 
 def test_a_folder_of_another_fit_is_refused(tmp_path, labelled, energies):
