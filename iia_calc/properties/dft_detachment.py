@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 from iia_calc.confirm.api import confirm
-from iia_calc.confirm.result import Confirmed
+from iia_calc.confirm.result import Confirmed, write_confirmed
 from iia_calc.confirm.settings import Checks
 from iia_calc.confirm.workflow import Step
 from iia_calc.labels.dft.level import DFTLevel
@@ -25,7 +25,7 @@ class Detachments:
 
     Attributes
     ----------
-    found : the anions. steps : computes and stores. folder : receives the neutrals' relaxations.
+    found : the anions. steps : computes and stores. folder : receives the neutrals' relaxations and structures.
     basis : of the energies. n_lowest : anions treated. workers, threads : side by side, and of each.
     """
 
@@ -93,6 +93,7 @@ class Detachments:
             callback=tell,
             ranks=ranks,
         )
+        write_confirmed(relaxed, self.folder / f"neutral-{multiplicity}.extxyz", level.name)
         by_rank = {c.model_rank: c for c in relaxed}
         # two anions may relax to one neutral, which was treated once
         return {rank: by_rank[by_rank[rank].same_as or rank] for rank in ranks}

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import read
 from ase.units import Hartree
 
 from iia_calc.common.files import write_json
@@ -76,6 +77,10 @@ def test_hydroxide(tmp_path):
     assert told.adiabatic_with_zpe == pytest.approx(1.83, abs=0.3)
     assert told.adiabatic <= told.first + 0.01
     assert (tmp_path / "photoelectron.png").exists()
+    (neutral,) = read(tmp_path / "neutral-2.extxyz", ":")
+    assert neutral.info["charge"] == 0
+    assert neutral.info["model_rank"] == entry.subject.rank
+    assert neutral.get_distance(0, 1) == pytest.approx(entry.subject.atoms.get_distance(0, 1), abs=0.05)
 
 
 def test_it_needs_an_anion(hcn_search, tmp_path):
