@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -43,6 +44,16 @@ def check_file_place(path: str | Path) -> None:
         raise InputError(f"{path} is a folder; name a file")
     if not path.parent.is_dir():
         raise InputError(f"{path} can't be written: there is no folder {path.parent}")
+
+
+def check_folder_place(path: str | Path) -> None:
+    """Raise an OSError where no folder can be at `path`, or nothing can be written in it. The folder isn't made."""
+    path = Path(path)
+    nearest = next(place for place in (path, *path.parents) if place.exists())
+    if not nearest.is_dir():
+        raise FileExistsError(errno.EEXIST, "exists and is no folder", str(nearest))
+    if not os.access(nearest, os.W_OK):
+        raise PermissionError(errno.EACCES, "can't be written in", str(nearest))
 
 
 def write_text(path: str | Path, text: str) -> None:

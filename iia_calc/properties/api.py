@@ -9,7 +9,7 @@ from typing import Any
 from ase import Atoms
 
 from iia_calc.common.device import cores
-from iia_calc.common.files import read_json, write_frames, write_json
+from iia_calc.common.files import check_folder_place, read_json, write_frames, write_json
 from iia_calc.confirm.workers import lanes
 from iia_calc.properties.dft_steps import DFTSteps, check_dft, threads_each
 from iia_calc.properties.figures import draw_infrared, draw_photoelectron, draw_populations
@@ -67,13 +67,16 @@ def find_properties(
     Raises
     ------
     FileNotFoundError : no such source.
-    InputError : the source holds nothing to work on. MissingPackage : an optional package isn't installed.
+    OSError : no results can be written. InputError : the source holds nothing to work on.
+    MissingPackage : an optional package isn't installed.
     """
     tell = callback or _silent
     source = read_source(request.source, request.out)
+    check_folder_place(source.folder)
+    old = read_json(source.folder / FILE) if (source.folder / FILE).exists() else {}
     if request.needs_dft:
         asked = [name for name in request.what if name in OF_DFT]
-        need_confirmed(source, ", ".join(asked) or "frequencies")
+        need_confirmed(source, ", ".join(asked) or "--frequencies")
         check_dft(source, request)
         if say is not None:
             from iia_calc.properties.dft_cost import describe_cost
@@ -96,8 +99,7 @@ def find_properties(
         for found in sets.values():
             add_free_energies(found, request.temperature, request.temperatures, request.soft)
     told = Properties(source, request, sets, tuple(_write(source, sets)), tuple(remarks))
-    path = source.folder / FILE
-    write_json(path, with_earlier(told.as_plain(), read_json(path) if path.exists() else {}, (MODEL, DFT)))
+    write_json(source.folder / FILE, with_earlier(told.as_plain(), old, (MODEL, DFT)))
     return told
 
 

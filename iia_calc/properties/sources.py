@@ -113,18 +113,24 @@ def read_source(path: str | Path, out: str | Path | None = None) -> Source:
     if not (path / ISOMERS).exists() or not (path / RUN).exists():
         raise InputError(f"{path} holds no finished search ({ISOMERS} and {RUN}); run iia search first, or give a file")
     run = read_json(path / RUN)
+    if not isinstance(run, dict):
+        raise InputError(f"{path / RUN} is no record of a search")
     model, level = run.get("settings", {}).get("model"), run.get("model", {}).get("level_of_theory", "the relaxer")
     about = run.get("model")
     frames = _frames(path / ISOMERS)
-    found = tuple(
-        Subject(int(f.info["rank"]), int(f.info["rank"]), _bare(f), _energy(f), 0, *_lowest(f)) for f in frames
-    )
+    try:
+        found = tuple(
+            Subject(int(f.info["rank"]), int(f.info["rank"]), _bare(f), _energy(f), 0, *_lowest(f)) for f in frames
+        )
+        confirmed = _confirmed(path, run)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} was changed since its search ended; run its search again ({error!r})") from error
     return Source(
         path,
         path if out is None else Path(out),
         None if about is None else (model or about["name"]),
         Isomers(found, level, level),
-        _confirmed(path, run),
+        confirmed,
         run,
     )
 
@@ -139,8 +145,10 @@ def need_confirmed(source: Source, what: str) -> Isomers:
     InputError : there are none.
     """
     if source.confirmed is None:
+        begun = "dft" in source.run
         raise InputError(
-            f"{what} needs isomers that DFT has relaxed, and {source.path} has none: run its search with --dft K"
+            f"{what} needs isomers that DFT has relaxed, and {source.path} has none"
+            + (" yet; the search's own command goes on" if begun else ": run its search with --dft K")
         )
     return source.confirmed
 

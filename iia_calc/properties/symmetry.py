@@ -32,7 +32,7 @@ class Symmetry:
 
     Attributes
     ----------
-    point_group : Schoenflies symbol; C*v and D*h of linear ones, Kh of an atom.
+    point_group : Schoenflies symbol; C∞v and D∞h of linear ones, Kh of an atom.
     symmetry_number : indistinguishable orientations, as the rotational entropy counts them.
     chiral : whether the mirror image is another molecule.
     tolerance : Å, with which it was found; smaller than asked for where that gave no consistent group.
@@ -74,7 +74,7 @@ def symmetry_of(atoms: Atoms, tolerance: float = TOLERANCE) -> Symmetry:
 
 
 def symmetry_number(point_group: str) -> int:
-    """How many rotations, the identity among them, a point group has; of C*v 1 and of D*h 2.
+    """How many rotations, the identity among them, a point group has; of C∞v 1 and of D∞h 2.
 
     Raises
     ------
@@ -86,12 +86,12 @@ def symmetry_number(point_group: str) -> int:
 def is_chiral(point_group: str) -> bool:
     """Whether a group has rotations only, so that a molecule of it differs from its mirror image."""
     rotations, order = _orders(point_group)
-    return rotations == order and point_group not in ("C*v", "D*h", "Kh")
+    return rotations == order and point_group not in ("C∞v", "D∞h", "Kh")
 
 
 def _orders(point_group: str) -> tuple[int, int]:
     """Rotations and operations in all; infinite ones of linear molecules count once."""
-    special = {"C1": (1, 1), "Cs": (1, 2), "Ci": (1, 2), "Kh": (1, 1), "C*v": (1, 1), "D*h": (2, 2)}
+    special = {"C1": (1, 1), "Cs": (1, 2), "Ci": (1, 2), "Kh": (1, 1), "C∞v": (1, 1), "D∞h": (2, 2)}
     if (known := special.get(point_group) or _CUBIC.get(point_group)) is not None:
         return known
     if (parts := _AXIAL.fullmatch(point_group)) is None:
@@ -109,11 +109,11 @@ def _consistent(atoms: Atoms, tolerance: float, eigenvalues: float) -> Symmetry 
     for k in range(ROUNDS):
         analyzer = _analyzer(structure, tolerance if k == 0 else 0.5 * tolerance, eigenvalues)
         operations = [np.asarray(op.rotation_matrix) for op in analyzer.get_symmetry_operations()]
-        agree = analyzer.sch_symbol == symbol and len(operations) == _orders(symbol)[1]
-        symbol = analyzer.sch_symbol
+        before, symbol = symbol, analyzer.sch_symbol.replace("*", "∞")
+        agree = symbol == before and len(operations) == _orders(symbol)[1]
         if agree:
             break
-        symmetric = _symmetrised(structure, operations, tolerance, linear="*" in symbol)
+        symmetric = _symmetrised(structure, operations, tolerance, linear="∞" in symbol)
         if symmetric is None:
             return None
         structure = symmetric

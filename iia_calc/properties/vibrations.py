@@ -18,8 +18,10 @@ from search.geometry.composition import Composition
 
 if TYPE_CHECKING:
     from iia_calc.model.committee import Committee
-    from iia_calc.model.potential import Potential
+    from iia_calc.model.potential import Potential, Prediction
 
+STATIONARY = 0.05
+"""eV/Å: largest force of a structure whose vibrations mean something."""
 FLAT = 40.0
 """cm⁻¹; below, the harmonic approximation says little of a mode's entropy."""
 
@@ -68,12 +70,17 @@ def preview_vibrations(
     if any(entry.subject.energy is None for entry in found.entries):
         _potential_energies(found, potential, card.level_of_theory)
     chosen = found.entries[: request.lowest]
+    relaxed = bool(source.run) and request.model is None
     for k, entry in enumerate(chosen):
+        if not relaxed and (force := _largest_force(potential, entry.subject.atoms)) > STATIONARY:
+            entry.doubts.append(
+                f"not relaxed: forces up to {force:.2f} eV/Å by {card.name}, so its vibrations mean little; iia relax"
+            )
         entry.frequencies, entry.method = model_frequencies(potential, entry.subject.atoms), PREVIEW
         tell("vibrations by the potential", k + 1, len(chosen))
     remarks = [
-        f"vibrations of the model's isomers are a preview by {card.name}'s own second derivatives, not DFT's: its "
-        "structures were relaxed by it, its frequencies are less certain than its energies"
+        f"vibrations of the {'model' if source.run else 'file'}'s isomers are a preview by {card.name}'s own second "
+        "derivatives, not DFT's: its frequencies are less certain than its energies"
     ]
     if len(chosen) < len(found.entries):
         remarks.append(f"populations are shares of the {len(chosen)} lowest of {len(found.entries)} (--lowest)")
@@ -142,15 +149,25 @@ def vibration_doubts(species: Species) -> list[str]:
 
 def _potential_energies(found: PropertySet, potential: Potential | Committee, level: str) -> None:
     """Energies of the potential for all of a file whose structures have none."""
-    import torch
-
     for entry in found.entries:
-        atoms = entry.subject.atoms
-        prediction = potential(
-            torch.from_numpy(atoms.numbers).to(potential.device),
-            torch.from_numpy(atoms.positions).to(potential.device, potential.dtype),
-            torch.zeros(len(atoms), dtype=torch.int64, device=potential.device),
-        )
-        entry.subject = replace(entry.subject, energy=float(prediction.energy))
+        energy = float(_prediction(potential, entry.subject.atoms).energy)
+        entry.subject = replace(entry.subject, energy=energy)
     found.set_relative_energies()
     found.isomers = replace(found.isomers, energy_level=level)
+
+
+def _largest_force(potential: Potential | Committee, atoms: Atoms) -> float:
+    """On any atom, eV/Å."""
+    return float(_prediction(potential, atoms).forces.norm(dim=1).max())
+
+
+def _prediction(potential: Potential | Committee, atoms: Atoms) -> Prediction:
+    """Energy and forces of one structure."""
+    import torch
+
+    prediction: Prediction = potential(
+        torch.from_numpy(atoms.numbers).to(potential.device),
+        torch.from_numpy(atoms.positions).to(potential.device, potential.dtype),
+        torch.zeros(len(atoms), dtype=torch.int64, device=potential.device),
+    )
+    return prediction

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from pathlib import Path
 
 import pytest
 from ase import Atoms
@@ -59,6 +60,7 @@ def test_energies_of_a_file_are_the_potentials_where_it_has_none(iia, model):
     (isomer,) = told["model"]["isomers"]
     assert isomer["energy"] < -2000.0
     assert isomer["point_group"] == "D2h"
+    assert isomer["doubts"][0].startswith("not relaxed: forces up to ")
     assert "PBE0/def2-TZVP" in told["model"]["energies_by"]
 
 
@@ -73,6 +75,9 @@ def test_energies_of_a_file_are_the_potentials_where_it_has_none(iia, model):
         (["b2.xyz", "--step", "0"], "step is 0.0; it must be above 0"),
         (["anion.xyz"], "has charge -1, and seb-def2-tzvp knows charge 0 only"),
         (["ammonia.xyz"], "N"),
+        (["b2.xyz", "--out", "two.xyz"], "two.xyz exists and is no folder"),
+        (["listed"], "listed/run.json is no record of a search"),
+        (["unranked"], "unranked was changed since its search ended; run its search again"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(iia, arguments, says):
@@ -82,6 +87,10 @@ def test_what_makes_no_sense_is_refused_in_one_line(iia, arguments, says):
     write("two.extxyz", [b2, b3])
     write("two.xyz", [b2, b3])
     write("ammonia.xyz", molecule("NH3"))
+    for name, record in (("listed", "[]"), ("unranked", "{}")):
+        Path(name).mkdir()
+        Path(name, "run.json").write_text(record)
+        write(f"{name}/isomers.extxyz", b2)
     anion = b2.copy()
     anion.info["charge"] = -1
     write("anion.xyz", anion, format="extxyz")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from iia_calc.common.files import write_text
+from iia_calc.common.files import check_folder_place, write_text
 from iia_calc.properties.figures import draw_populations
 from iia_calc.properties.symmetry import TOLERANCE
 from iia_calc.report.paper.citations import bibliography, in_one_line
@@ -47,11 +47,12 @@ def write_paper(sources: Sequence[str | Path], out: str | Path = "paper", tolera
 
     Raises
     ------
-    FileNotFoundError : no such search. InputError : one isn't confirmed by DFT, or is given twice.
-    MissingPackage : pymatgen isn't installed.
+    FileNotFoundError : no such search. OSError : `out` can't be written in.
+    InputError : one isn't confirmed by DFT, or is given twice. MissingPackage : pymatgen isn't installed.
     """
     if not sources:
         raise InputError("name at least one confirmed search")
+    check_folder_place(out)
     systems = [read_system(source, tolerance) for source in sources]
     names = [system.name for system in systems]
     if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -90,7 +90,7 @@ def search_folder(source: str | Path) -> Path:
     for path in (Path(source), Path(f"{source}-search")):
         if path.is_dir():
             return path
-    raise FileNotFoundError(f"there is no folder {source} or {source}-search; run iia search {source} --dft 5 first")
+    raise FileNotFoundError(f"there is no folder {source} or {source}-search; iia search FORMULA --dft 5 makes one")
 
 
 def read_system(source: str | Path, tolerance: float) -> PaperSystem:

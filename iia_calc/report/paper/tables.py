@@ -88,7 +88,7 @@ def xyz_block(isomer: PaperIsomer) -> str:
     """The structure in the xyz format, all that is known of it on the comment line."""
     parts = [
         isomer.name,
-        isomer.point_group,
+        isomer.point_group.replace("∞", "inf"),  # plain ASCII for old readers
         isomer.state,
         f"E = {isomer.hartree:.6f} Eh",
         f"dE = {isomer.relative:.3f} eV",
@@ -135,8 +135,8 @@ def notes(isomers: Sequence[PaperIsomer]) -> list[str]:
 
 
 def _latex_group(group: str) -> str:
-    """D10d as a symbol with its index low; infinity for an asterisk."""
-    index = group[1:].replace("*", r"\infty ")
+    """D10d as a symbol with its index low; ∞ as a symbol."""
+    index = group[1:].replace("∞", r"\infty ")
     return f"${group[0]}_{{{index}}}$" if index else f"${group[0]}$"
 
 
