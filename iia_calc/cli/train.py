@@ -31,6 +31,7 @@ OF_NETWORK = (
     "angular",
     "directions",
     "distance_logits",
+    "softening",
 )
 OF_FIT = (
     "start_from",
@@ -65,9 +66,7 @@ def train(
     ] = None,
     start_from: Annotated[str | None, typer.Option("--from", help="Model to start from (name or folder).")] = None,
     members: Annotated[int, typer.Option(help="Members of the committee.")] = 1,
-    kind: Annotated[
-        str, typer.Option(help="schnet, the paper's network, or vectors, whose features have directions.")
-    ] = "schnet",
+    kind: Annotated[str, typer.Option(help="schnet, the paper's network, or vectors with directions.")] = "schnet",
     attention: Annotated[str, typer.Option(help="smooth, hard, untrained or none.")] = "smooth",
     activation: Annotated[str, typer.Option(help="smu, smu-trainable or ssp (shifted softplus).")] = "smu",
     features: Annotated[int, typer.Option(help="Features per atom.")] = 128,
@@ -78,6 +77,7 @@ def train(
     angular: Annotated[int, typer.Option(help="Degree to which directions are seen; 0 as in the paper.")] = 0,
     directions: Annotated[str, typer.Option(help="Weighed by attention, or by convolution.")] = "attention",
     distance_logits: Annotated[bool, typer.Option(help="Attention logits see the distance, too.")] = False,
+    softening: Annotated[float, typer.Option(help="Of vectors: a length is √(|v|² + this).")] = 0.01,
     epochs: Annotated[int, typer.Option(help="Passes over the labels.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Structures in a step.")] = 20,
     learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 1e-3,
@@ -126,8 +126,10 @@ def _check_options(options: Mapping[str, Any]) -> None:
         refuse_given("of a new network; that of --from goes on as it is", *OF_NETWORK)
     if options["kind"] == "vectors":
         refuse_given("of schnet; vectors have neither", "directions", "distance_logits")
-    elif options["attention"] == "none":
-        refuse_given("of an attention, and there is none", "heads")
+    else:
+        refuse_given("of vectors; add --kind vectors", "softening")
+        if options["attention"] == "none":
+            refuse_given("of an attention, and there is none", "heads")
     if not options["angular"]:
         refuse_given("of directions, and none are seen; add --angular 1 or more", "directions")
 

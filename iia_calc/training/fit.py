@@ -18,6 +18,7 @@ from safetensors.torch import save as to_bytes
 from iia_calc.common.device import cpu_threads
 from iia_calc.common.files import read_json, replacing, write_json
 from iia_calc.labels.store import LabelledStructure, place_in_order
+from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
 from iia_calc.training.curve import draw_curve, read_curve, write_curve
 from iia_calc.training.levels import LevelPotential
@@ -169,6 +170,7 @@ def _claim(folder: Path, identity: dict[str, Any]) -> int:
         threads = found.pop("threads", threads)  # they share out sums, and so decide how these are rounded
         # a fit begun before a setting existed had its default
         found["settings"] = asdict(TrainingSettings.from_dict(found["settings"]))
+        found["network"] = NetworkSettings.from_dict(found["network"]).as_dict()
         if found != identity:
             raise InputError(f"{folder} holds a fit with other settings or labels; give another folder")
     else:

@@ -28,6 +28,7 @@ REFUSED = [
     ("train a.db -o m --attention none --heads 2", "--heads: of an attention, and there is none"),
     ("train a.db -o m --directions convolution", "--directions: of directions, and none are seen"),
     ("train a.db -o m --kind vectors --angular 1 --attention none --distance-logits", "--distance-logits: of schnet"),
+    ("train a.db -o m --softening 1", "--softening: of vectors; add --kind vectors"),
     ("train a.db -o m --recalibrate --epochs 3 --rbf 9", "--rbf, --epochs: of a fit, and --recalibrate fits nothing"),
     ("properties b4.xyz --what point-groups --temperature 500", "--temperature: of thermo; add that to --what"),
     ("properties b4.xyz --what thermo --tolerance 0.1", "--tolerance: of point-groups"),

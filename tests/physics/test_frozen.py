@@ -44,9 +44,10 @@ def test_angles_in_float32(attention, angular, distance_logits, directions):
 
 @pytest.mark.parametrize("angular", [1, 2])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_vectors_against_autograd(angular, dtype):
+@pytest.mark.parametrize("softening", [0.01, 1.0])
+def test_vectors_against_autograd(angular, dtype, softening):
     """Energies and forces written out, in float32 with tabulated filters, against float64's autograd."""
-    settings = {"kind": "vectors", "angular": angular, "attention": None}
+    settings = {"kind": "vectors", "angular": angular, "attention": None, "softening": softening}
     exact, frozen = small_potential(**settings), small_potential(dtype=dtype, **settings)
     Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (21, 1, 6)], torch.float32)
     r = R.double().requires_grad_(True)

@@ -172,6 +172,30 @@ def test_energies_of_vectors_are_bounded_where_atoms_crowd():
         assert float(energies.abs().max()) < 2 * (largest + float(second.bias.abs()))
 
 
+def test_the_length_of_a_vector_that_vanishes_turns_round_as_slowly_as_the_softening_says():
+    """What the first layer of an atom's features is shown of one vector x, which goes through zero."""
+    shown: list[torch.Tensor] = []
+    for softening in (0.01, 1.0):
+        block = small_potential(kind="vectors", angular=1, attention=None, softening=softening).network.blocks()[1]
+        block.context[0].register_forward_pre_hook(lambda layer, given: shown.append(given[0]))
+        with torch.no_grad():
+            block.mix[0].weight.zero_()[0, 0] = 1.0
+            s = torch.zeros(21, block.context_widths[0], dtype=torch.float64)
+            V = torch.zeros(3, *s.shape, dtype=torch.float64)
+            V[0, :, 0] = torch.linspace(-0.1, 0.1, 21)
+            block.update(s, [V])
+    for softening, context in zip((0.01, 1.0), shown, strict=True):
+        length = context[:, context.shape[1] // 2]
+        assert float(length.min()) == pytest.approx(softening**0.5)
+        assert float(length.diff(n=2).max()) == pytest.approx(0.01**2 / softening**0.5, rel=0.02)
+
+
+def test_a_card_from_before_the_softening_was_a_setting_has_the_value_of_then():
+    described = NetworkSettings(kind="vectors", angular=1, attention=None).as_dict()
+    del described["softening"]
+    assert NetworkSettings.from_dict(described).softening == 0.01
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -179,6 +203,8 @@ def test_energies_of_vectors_are_bounded_where_atoms_crowd():
         ({"attention": "hard"}, "no attention"),
         ({"n_heads": 3}, "128 features cannot be shared by 3 heads"),
         ({"angular": 2, "n_tensors": 20}, "20 features cannot be shared by 4 heads|20 features"),
+        ({"softening": 0.0}, "softening must be positive, not 0.0"),
+        ({"softening": float("nan")}, "softening must be positive, not nan"),
         ({"kind": "tensors"}, "unknown kind of network 'tensors'; choose schnet or vectors"),
     ],
 )

@@ -144,12 +144,12 @@ def dots(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def lengths(x: torch.Tensor, shortest: float) -> torch.Tensor:
-    """Of x [A, C, W], a part of a wider array: sqrt(Σ over C of x² + shortest) [A, W]."""
+def lengths(x: torch.Tensor, softening: float) -> torch.Tensor:
+    """Of x [A, C, W], a part of a wider array: sqrt(Σ over C of x² + softening) [A, W]."""
     a, c, width = x.shape
     out = x.new_empty(a, width)
     block = triton.next_power_of_2(width)
-    kernels.lengths[(a,)](x, out, shortest, width, x.stride(0), x.stride(1), C=c, BLOCK=block, num_warps=1)
+    kernels.lengths[(a,)](x, out, softening, width, x.stride(0), x.stride(1), C=c, BLOCK=block, num_warps=1)
     return out
 
 

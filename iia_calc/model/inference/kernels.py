@@ -184,12 +184,12 @@ def meet(
 
 
 @triton.jit
-def lengths(x, out, shortest, width, row_stride, step, C: tl.constexpr, BLOCK: tl.constexpr):
-    """sqrt(shortest + Σ over C of x²) [A, W]."""
+def lengths(x, out, softening, width, row_stride, step, C: tl.constexpr, BLOCK: tl.constexpr):
+    """sqrt(softening + Σ over C of x²) [A, W]."""
     row = tl.program_id(0).to(tl.int64)
     column = tl.arange(0, BLOCK)
     inside = column < width
-    total = tl.zeros([BLOCK], dtype=tl.float32) + shortest
+    total = tl.zeros([BLOCK], dtype=tl.float32) + softening
     for c in range(C):
         got = tl.load(x + row * row_stride + c * step + column, mask=inside, other=0.0)
         total += got * got

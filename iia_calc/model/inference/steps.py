@@ -10,8 +10,8 @@ import torch
 class Steps(Protocol):
     """What `PlainSteps` is, and the module `fused`."""
 
-    def lengths(self, x: torch.Tensor, shortest: float) -> torch.Tensor:
-        """Of vectors x [A, C, W]: sqrt(Σ over C of x² + shortest) [A, W]."""
+    def lengths(self, x: torch.Tensor, softening: float) -> torch.Tensor:
+        """Of vectors x [A, C, W]: sqrt(Σ over C of x² + softening) [A, W]."""
 
     def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Σ over C of a times b, [A, C, W] each: [A, W]."""
@@ -43,9 +43,9 @@ class Steps(Protocol):
 class PlainSteps:
     """In PyTorch's operations."""
 
-    def lengths(self, x: torch.Tensor, shortest: float) -> torch.Tensor:
+    def lengths(self, x: torch.Tensor, softening: float) -> torch.Tensor:
         """See `Steps`."""
-        return x.square().sum(1).add_(shortest).sqrt_()
+        return x.square().sum(1).add_(softening).sqrt_()
 
     def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """See `Steps`."""

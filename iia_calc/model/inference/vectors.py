@@ -24,7 +24,7 @@ from iia_calc.model.inference.weights import Bend
 from iia_calc.model.network.harmonics import SlotHarmonics, forms
 from iia_calc.model.network.schnet import AtomwiseHead
 from iia_calc.model.network.settings import NetworkSettings
-from iia_calc.model.network.vectors import SHORTEST, Parts, VectorNetwork
+from iia_calc.model.network.vectors import Parts, VectorNetwork
 from iia_calc.model.pairs.clusters import ClusterPairs
 
 
@@ -68,7 +68,7 @@ class FrozenVectors:
         settings, self.fuse = network.settings, fuse
         self.saturated = FusedSaturated if self.fuse else Saturated
         self.steps = steps_for(self.fuse)
-        self.heads, self.degree = settings.n_heads, settings.angular
+        self.heads, self.degree, self.softening = settings.n_heads, settings.angular, settings.softening
         self.bend = (FusedBend if self.fuse else Bend)(settings.activation)
         with torch.no_grad():
             self.embedding = network.embedding.weight.detach()
@@ -193,7 +193,7 @@ class FrozenVectors:
         mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
         # [A, C, width] each; of the last block's tensors there is no b
         ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
-        lengths = [self.steps.lengths(part[0], SHORTEST) for part in ab]
+        lengths = [self.steps.lengths(part[0], self.softening) for part in ab]
         context = torch.cat([seen.value, *lengths], 1)
         hidden, bent = self.bend(torch.addmm(block.context_bias0, context, block.context0))
         out = torch.addmm(block.context_bias1, hidden, block.context1)

@@ -38,6 +38,8 @@ class NetworkSettings:
     kind : "schnet", the paper's network, or "vectors" (`network.vectors`), whose features have directions:
         `angular` is then the highest degree of its features, 1 or 2.
     n_tensors : of "vectors" with `angular` 2, features of second degree; None for half of `n_atom_basis`.
+    softening : of "vectors", in the length sqrt(|v|² + softening) of a vector or tensor. Where symmetry makes v
+        vanish the energy turns round within about its root, so a small one makes sharp peaks there.
     """
 
     n_atom_basis: int = 128
@@ -54,6 +56,7 @@ class NetworkSettings:
     directions: str = "attention"
     kind: str = "schnet"
     n_tensors: int | None = None
+    softening: float = 0.01
 
     def __post_init__(self) -> None:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
@@ -83,6 +86,8 @@ class NetworkSettings:
                 raise InputError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
 
     def _check_vectors(self) -> None:
+        if not self.softening > 0:
+            raise InputError(f"softening must be positive, not {self.softening}")
         if self.angular not in (1, 2):
             raise InputError(f"a network of vectors needs angular 1 or 2, not {self.angular}")
         if self.attention is not None:

@@ -38,8 +38,6 @@ PAIR_WIDTH = 32
 """Features of a pair, from which the filters of all heads are made."""
 MESSAGE_SCALE = 1.5
 """Of what neighbours give at first, against Xavier's: half of it learns clearly slower."""
-SHORTEST = 1e-2
-"""Of an invariant's length: the square root of its square plus this has no kink."""
 
 
 def saturate(x: torch.Tensor) -> torch.Tensor:
@@ -61,7 +59,7 @@ class VectorBlock(nn.Module):
     def __init__(self, settings: NetworkSettings, first: bool):
         super().__init__()
         features, heads, degree = settings.n_atom_basis, settings.n_heads, settings.angular
-        self.n_heads, self.degree, self.first = heads, degree, first
+        self.n_heads, self.degree, self.first, self.softening = heads, degree, first, settings.softening
         widths = settings.widths
         self.activation = make_activation(settings.activation)
         self.value_widths = [*widths, *(() if first else widths[1:])]  # what is given, what is handed on
@@ -120,7 +118,7 @@ class VectorBlock(nn.Module):
     def update(self, s: torch.Tensor, V: list[torch.Tensor]) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Each atom's features see one another."""
         mixed = [mix(saturate_vectors(v)).chunk(2, -1) for mix, v in zip(self.mix, V, strict=True)]
-        lengths = [(a.square().sum(0) + SHORTEST).sqrt() for a, _ in mixed]  # [A, width]
+        lengths = [(a.square().sum(0) + self.softening).sqrt() for a, _ in mixed]  # [A, width]
         hidden = self.activation(self.context[0](torch.cat([saturate(s), *lengths], 1)))
         ds, *gates, share = self.context[1](hidden).split(self.context_widths, 1)
         a, b = mixed[0]
