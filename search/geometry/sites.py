@@ -58,6 +58,8 @@ def cap_sites(
     square comes once for each of its halves.
     """
     n = len(positions)
+    if n < 3:
+        return np.zeros((0, 3))
     rank = np.arange(n)
     if around is not None:  # those first, so that each triangle is met once, by its foremost atom
         rank[around] -= n

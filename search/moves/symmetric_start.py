@@ -6,7 +6,7 @@ import numpy as np
 
 from search.geometry.scale import LengthScale
 from search.geometry.sites import squared_distances
-from search.moves.symmetrise import GROWN, symmetrise
+from search.moves.symmetrise import GROWN, Frames
 
 CANDIDATES = 8
 """Structures that are grown for one start. Growing one takes a small part of the time of a relaxation."""
@@ -19,7 +19,8 @@ def symmetric_start(positions: np.ndarray, scale: LengthScale, rng: np.random.Ge
 
     All candidates share that core, so that a planar one gives a planar start.
     """
-    candidates = [symmetrise(positions, scale, rng, 0.0, GROWN) for _ in range(CANDIDATES)]
+    frames = Frames(positions, scale)
+    candidates = [frames.grow(rng, GROWN) for _ in range(CANDIDATES)]
     return scale.push_apart(max(candidates, key=lambda grown: cohesion(grown, scale)))
 
 

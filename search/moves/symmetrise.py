@@ -10,6 +10,8 @@ but their way through the orbits is another one.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 
 from search.geometry.scale import LengthScale
@@ -71,12 +73,7 @@ def symmetrise(
 
     keep : least and largest share of the atoms, from the centre outwards, that the core may have.
     """
-    x = positions - positions.sum(0) / len(positions)
-    normal = plane_of(x, scale)
-    ops = group(draw_group(rng, normal is not None))
-    x = _in_best_frame(x, normal, ops, scale, rng)
-    x = _Builder(x, scale, normal is not None, rng).build(ops, keep)
-    return x + NOISE * scale.bond * rng.normal(size=x.shape)
+    return Frames(positions, scale).grow(rng, keep)
 
 
 def draw_group(rng: np.random.Generator, flat: bool) -> str:
@@ -87,41 +84,67 @@ def draw_group(rng: np.random.Generator, flat: bool) -> str:
     return FLAT_GROUPS[int(rng.integers(len(FLAT_GROUPS)))].format(fold)
 
 
-def _in_best_frame(
-    x: np.ndarray, normal: np.ndarray | None, ops: np.ndarray, scale: LengthScale, rng: np.random.Generator
-) -> np.ndarray:
-    """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
-    pairs = ((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper).ravel().nonzero()[0]
-    i = pairs // len(x)
-    features = 0.5 * (x.take(i, 0) + x.take(pairs - i * len(x), 0))  # atoms, middles of bonds and of octahedral holes
-    reach = np.vecdot(x, x).min() ** 0.5 + 0.6 * scale.bond
-    inner = (np.vecdot(features, features) < reach * reach).nonzero()[0]
-    # Every number drawn at once: NumPy takes as long for one as for all.
-    drawn = rng.random(3 * FRAMES + OPERATIONS + 6)
-    centres = features.take(inner.take(_below(len(inner), drawn[:FRAMES])), 0)  # [f, 3]
-    centres[:4] = 0.0
-    # Axes of a core lead through what is next to its centre; what is farther out seldom lies on one.
-    around = squared_distances(centres, features).argpartition(min(AXES, len(features)) - 1, axis=1)[:, :AXES]  # [f, a]
-    frame = np.arange(FRAMES)
-    z, across = (
-        features.take(around[frame, _below(around.shape[1], some)], 0) - centres
-        for some in drawn[FRAMES : 3 * FRAMES].reshape(2, FRAMES)
-    )
-    if normal is not None:
-        z = np.broadcast_to(normal, z.shape)
-        centres = centres - (centres @ normal)[:, None] * normal
-    else:
-        z[2:8] = np.linalg.eigh(x.T @ x)[1].T.take(_below(3, drawn[-6:]), 0)
-    frames = _frames(z, across)  # [f, 3, 3]
-    inside = squared_distances(centres, x).argpartition(min(CORE, len(x)) - 1, axis=1)[:, :CORE]
-    core = (x.take(inside, 0) - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
-    tried = ops.take(1 + _below(len(ops) - 1, drawn[3 * FRAMES : -6]), 0)  # [o, 3, 3]
-    images = (core @ tried.reshape(-1, 3).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
-    lengths = np.vecdot(core, core)  # of the images too
-    gaps = (lengths[:, :, None] - (2.0 * core) @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
-    best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
-    result: np.ndarray = (x - centres[best]) @ frames[best].T
-    return result
+class Frames:
+    """Where the centre and the axes of a structure may be; what is grown of one structure shares them."""
+
+    def __init__(self, positions: np.ndarray, scale: LengthScale) -> None:
+        """positions : [n, 3]"""
+        self.scale = scale
+        self.x = x = positions - positions.sum(0) / len(positions)
+        self.normal = normal = plane_of(x, scale)
+        pairs = ((squared_distances(x, x) < (1.6 * scale.bond) ** 2) & scale.upper).ravel().nonzero()[0]
+        i = pairs // len(x)
+        # Atoms, middles of bonds and of octahedral holes.
+        self.features = features = 0.5 * (x.take(i, 0) + x.take(pairs - i * len(x), 0))  # [k, 3]
+        reach = np.vecdot(x, x).min() ** 0.5 + 0.6 * scale.bond
+        inner = (np.vecdot(features, features) < reach * reach).nonzero()[0]
+        centres = np.concatenate([np.zeros((1, 3)), features.take(inner, 0)])  # [c, 3]
+        # Axes of a core lead through what is next to its centre; what is farther out seldom lies on one.
+        apart = squared_distances(centres, features)
+        self.around = apart.argpartition(min(AXES, len(features)) - 1, axis=1)[:, :AXES]  # [c, a]
+        self.unprojected = centres
+        self.centres = centres if normal is None else centres - (centres @ normal)[:, None] * normal
+        self.inside = squared_distances(self.centres, x).argpartition(min(CORE, len(x)) - 1, axis=1)[:, :CORE]  # [c, m]
+
+    def grow(self, rng: np.random.Generator, keep: tuple[float, float]) -> np.ndarray:
+        """Positions [n, 3] of a structure of a point group drawn at random; keep : see `symmetrise`."""
+        ops = group(draw_group(rng, self.normal is not None))
+        x = self._in_best(ops, rng)
+        x = _Builder(x, self.scale, self.normal is not None, rng).build(ops, keep)
+        return x + NOISE * self.scale.bond * rng.normal(size=x.shape)
+
+    def _in_best(self, ops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
+        # Every number drawn at once: NumPy takes as long for one as for all.
+        drawn = rng.random(3 * FRAMES + OPERATIONS + 6)
+        chosen = 1 + _below(len(self.centres) - 1, drawn[:FRAMES])  # [f]
+        chosen[:4] = 0  # the centroid
+        before, around = self.unprojected.take(chosen, 0), self.around.take(chosen, 0)
+        frame = np.arange(FRAMES)
+        z, across = (
+            self.features.take(around[frame, _below(around.shape[1], some)], 0) - before
+            for some in drawn[FRAMES : 3 * FRAMES].reshape(2, FRAMES)
+        )
+        if self.normal is not None:
+            z = np.broadcast_to(self.normal, z.shape)
+        else:
+            z[2:8] = self.axes.take(_below(3, drawn[-6:]), 0)
+        frames = _frames(z, across)  # [f, 3, 3]
+        centres = self.centres.take(chosen, 0)
+        core = (self.x.take(self.inside.take(chosen, 0), 0) - centres[:, None]) @ frames.transpose(0, 2, 1)  # [f, m, 3]
+        tried = ops.take(1 + _below(len(ops) - 1, drawn[3 * FRAMES : -6]), 0)  # [o, 3, 3]
+        images = (core @ tried.reshape(-1, 3).T).reshape(FRAMES, -1, 3)  # [f, m o, 3]
+        lengths = np.vecdot(core, core)  # of the images too
+        gaps = (lengths[:, :, None] - (2.0 * core) @ images.transpose(0, 2, 1)).min(1)  # [f, m o]
+        best = int((gaps.sum(1) + OPERATIONS * lengths.sum(1)).argmin())
+        result: np.ndarray = (self.x - centres[best]) @ frames[best].T
+        return result
+
+    @cached_property
+    def axes(self) -> np.ndarray:
+        """Principal axes of x [3, 3], as rows."""
+        result: np.ndarray = np.linalg.eigh(self.x.T @ self.x)[1].T
+        return result
 
 
 def _below(n: int, drawn: np.ndarray) -> np.ndarray:
