@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[1]
 PACKAGES = {"iia_calc": 16, "search": 12}  # most entries of each
 LONGEST_MODULE, LONG_FUNCTION, LONG_FUNCTIONS, README_WORDS = 320, 60, 5, 700
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+PARTICIPLE = re.compile(
+    r"_*([a-z]+ed|broken|built|chosen|cut|drawn|found|given|grown|held|kept|known|left|lost|made|met|seen|sent|shown|told|"
+    r"torn|written)"
+)
+NO_PARTICIPLES = {"need", "feed", "seed", "reseed", "speed", "embed"}
 
 
 def modules() -> dict[str, ast.Module]:
@@ -103,7 +108,7 @@ def circles(trees: dict[str, ast.Module]) -> list[list[str]]:
     return result
 
 
-def undocumented(name: str, tree: ast.Module) -> Iterator[str]:
+def find_undocumented(name: str, tree: ast.Module) -> Iterator[str]:
     """Public names without a docstring."""
 
     def visit(node: ast.Module | ast.ClassDef, prefix: str) -> Iterator[str]:
@@ -119,6 +124,15 @@ def undocumented(name: str, tree: ast.Module) -> Iterator[str]:
     if ast.get_docstring(tree) is None and tree.body:
         yield name
     yield from visit(tree, name)
+
+
+def participles(tree: ast.Module) -> Iterator[str]:
+    """Functions whose name is a lone participle, which says neither what they do nor what they give."""
+    for node in ast.walk(tree):
+        if not isinstance(node, FUNCTIONS) or any("property" in ast.unparse(d) for d in node.decorator_list):
+            continue
+        if PARTICIPLE.fullmatch(node.name) and node.name not in NO_PARTICIPLES:
+            yield node.name
 
 
 def strict_errors() -> int:
@@ -142,8 +156,9 @@ def main() -> None:
         ((n, f"{module}.{name}") for module, tree in trees.items() for name, n in functions(tree)), reverse=True
     )
     over = [item for item in long if item[0] > LONG_FUNCTION]
-    bare = [name for module, tree in trees.items() for name in undocumented(module, tree)]
+    bare = [name for module, tree in trees.items() for name in find_undocumented(module, tree)]
     rounds = circles(trees)
+    told = [f"{module}.{name}" for module, tree in trees.items() for name in participles(tree)]
     rows: list[tuple[str, int, int, list[str]]] = [
         (f"entries of {package}/", len(entries(package)), most, entries(package)) for package, most in PACKAGES.items()
     ]
@@ -153,6 +168,7 @@ def main() -> None:
         (f"functions above {LONG_FUNCTION} lines", len(over), LONG_FUNCTIONS, [f"{name} {n}" for n, name in over]),
         ("lines of the longest function", long[0][0], 10**9, [long[0][1]]),
         ("mypy --strict errors", strict_errors(), 0, []),
+        ("functions named by a participle", len(told), 0, told),
         ("public names without a docstring", len(bare), 0, bare),
         ("words of README.md", len((ROOT / "README.md").read_text().split()), README_WORDS, []),
     ]

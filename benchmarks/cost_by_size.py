@@ -28,7 +28,7 @@ def cost_by_size(fits: Mapping[str, Potential], seconds: float, figure: Path | N
     """Section 4 of speed.py: a table, and a figure of it where one is asked for. seconds : spent on each point."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    rates = _measured(fits, seconds)
+    rates = _measure(fits, seconds)
     torch.set_num_threads(threads)
     if figure is not None:
         _draw(rates, figure)
@@ -40,7 +40,7 @@ def cost_by_size(fits: Mapping[str, Potential], seconds: float, figure: Path | N
     ]
 
 
-def _measured(fits: Mapping[str, Potential], seconds: float) -> dict[str, list[float]]:
+def _measure(fits: Mapping[str, Potential], seconds: float) -> dict[str, list[float]]:
     rates: dict[str, list[float]] = {}
     for n in SIZES:
         structures = seed_structures(Composition.parse(f"SeB{n - 1}"), BATCH, np.random.default_rng(0))

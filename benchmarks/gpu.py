@@ -136,7 +136,7 @@ class Bench:
 
     def evaluation(self, leader: Potential, starts: Sequence[Atoms]) -> tuple[Callable[[], None], list[torch.Tensor]]:
         """Energies and forces of clusters of one size into tensors that stay where they are."""
-        frozen = leader.frozen()
+        frozen = leader.for_inference()
         assert frozen is not None
         Z = torch.as_tensor(np.concatenate([a.numbers for a in starts]), device=self.device)
         R = torch.as_tensor(np.concatenate([a.positions for a in starts]), device=self.device, dtype=leader.dtype)
@@ -155,7 +155,7 @@ class Bench:
     def evaluations(self) -> None:
         """Energies and forces, called and replayed; a step of a relaxation; a profile."""
         leader = self.load().leader
-        frozen = leader.frozen()
+        frozen = leader.for_inference()
         assert frozen is not None
         self.report.say(f"Triton's kernels in use: {frozen.fuse}.\n")
         atoms = len(self.starts(1)[0])

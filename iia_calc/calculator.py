@@ -28,7 +28,7 @@ from iia_calc.model.committee import Committee, weights_hash
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.pairs.neighbour_list import NeighbourPairs
 from iia_calc.model.potential import Potential
-from search.errors import InputError, InputTypeError, shown
+from search.errors import InputError, InputTypeError, quote
 
 SPREAD = ("energy_std", "forces_std", "known_region")
 """What a committee tells besides."""
@@ -73,7 +73,7 @@ class IIACalculator(Calculator):
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         if dtype not in ("float32", "float64"):
-            raise InputError(f"dtype is {shown(dtype)}; it must be float32 or float64, as text")
+            raise InputError(f"dtype is {quote(dtype)}; it must be float32 or float64, as text")
         if energy_from not in ("leader", "mean"):
             raise InputError(f"energy_from must be leader or mean, not {energy_from!r}")
         if not isinstance(model, Potential | Committee):
@@ -146,7 +146,7 @@ class IIACalculator(Calculator):
             raise InputError("there are no atoms to compute: give them")
         leader = self.model.leader
         self.check(atoms)
-        Z, element_energies = self._known(atoms.numbers, leader)  # [n_atoms] each
+        Z, element_energies = self._elements(atoms.numbers, leader)  # [n_atoms] each
         # centred in float64: far from the origin float32 would lose the digits of the distances
         centred = atoms.positions - atoms.positions.mean(0)
         R = torch.as_tensor(centred, dtype=leader.dtype, device=leader.device)  # [n_atoms, 3]
@@ -173,7 +173,7 @@ class IIACalculator(Calculator):
         energy = float(energies.sum())
         self.results.update(energy=energy, free_energy=energy, energies=energies, forces=forces.double().cpu().numpy())
 
-    def _known(self, numbers: np.ndarray, leader: Potential) -> tuple[torch.Tensor, torch.Tensor]:
+    def _elements(self, numbers: np.ndarray, leader: Potential) -> tuple[torch.Tensor, torch.Tensor]:
         """Nuclear charges and element energies (float64), kept from one call to the next of the same atoms."""
         if (
             self._species is None

@@ -43,7 +43,7 @@ def finite(name: str, value: Any, what: str = "a finite number") -> float:
     """
     real = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if not real or not math.isfinite(value):
-        raise InputError(f"{name} is {shown(value)}; it must be {what}")
+        raise InputError(f"{name} is {quote(value)}; it must be {what}")
     return float(value)
 
 
@@ -55,7 +55,7 @@ def positive(name: str, value: Any, what: str = "a number") -> float:
     """As `finite`, above 0."""
     found = finite(name, value, f"{what} above 0")
     if found <= 0:
-        raise InputError(f"{name} is {shown(value)}; it must be {what} above 0")
+        raise InputError(f"{name} is {quote(value)}; it must be {what} above 0")
     return found
 
 
@@ -64,7 +64,7 @@ def force_limit(name: str, value: Any) -> float:
     found = positive(name, value, "a force in eV/Å")
     if found > LOOSEST:
         raise InputError(
-            f"{name} is {shown(value)} eV/Å; structures with such forces are no minima: give at most {LOOSEST:g}"
+            f"{name} is {quote(value)} eV/Å; structures with such forces are no minima: give at most {LOOSEST:g}"
         )
     return found
 
@@ -81,7 +81,7 @@ def whole(name: str, value: Any, least: int) -> int:
     except TypeError:
         found = least - 1
     if isinstance(value, bool | np.bool_) or found < least:
-        raise InputError(f"{name} is {shown(value)}; it must be a whole number of at least {least}")
+        raise InputError(f"{name} is {quote(value)}; it must be a whole number of at least {least}")
     return found
 
 
@@ -94,21 +94,21 @@ def check_functions(**functions: Any) -> None:
     """InputTypeError for the first that is neither None nor can be called; by name."""
     for name, function in functions.items():
         if function is not None and not callable(function):
-            raise InputTypeError(f"{name} is {shown(function)}; it must be a function, or None")
+            raise InputTypeError(f"{name} is {quote(function)}; it must be a function, or None")
 
 
 def check_flags(**flags: Any) -> None:
     """InputTypeError for the first that is neither True nor False; by name."""
     for name, flag in flags.items():
         if not isinstance(flag, bool | np.bool_):
-            raise InputTypeError(f"{name} is {shown(flag)}; it must be True or False")
+            raise InputTypeError(f"{name} is {quote(flag)}; it must be True or False")
 
 
 def check_kind(name: str, value: Any, *kinds: type[Any]) -> None:
     """InputTypeError where `value` is none of these kinds."""
     if not isinstance(value, kinds):
         names = [kind.__name__ for kind in kinds if kind is not type(None)]
-        raise InputTypeError(f"{name} is {shown(value)}; it must be {' or '.join(names)}")
+        raise InputTypeError(f"{name} is {quote(value)}; it must be {' or '.join(names)}")
 
 
 def checked_path(name: str, value: Any, what: str = "a path") -> Path:
@@ -119,13 +119,13 @@ def checked_path(name: str, value: Any, what: str = "a path") -> Path:
     InputError, InputTypeError : neither text nor a path, or an empty text; `what` says what it must be.
     """
     if not isinstance(value, str | os.PathLike):
-        raise InputTypeError(f"{name} is {shown(value)}; it must be {what}")
+        raise InputTypeError(f"{name} is {quote(value)}; it must be {what}")
     if not (text := os.fspath(value)) or not isinstance(text, str) or "\0" in text:
-        raise InputError(f"{name} is {shown(value)}; it must be {what}")
+        raise InputError(f"{name} is {quote(value)}; it must be {what}")
     return Path(text)
 
 
-def shown(value: Any) -> str:
+def quote(value: Any) -> str:
     """A value in one short line, NumPy's numbers as Python writes them."""
     plain = value.item() if isinstance(value, np.generic) else value
     text = " ".join(repr(plain).split())

@@ -128,7 +128,7 @@ def lennard_jones_runs(
     done = {(run.n_atoms, run.seed): run for run in read_runs(folder / "runs.csv")}
     missing = [key for key in wanted if key not in done]
     finished = len(wanted) - len(missing)
-    for run in _computed(missing, method, max_quenches, settings, executor):
+    for run in _compute(missing, method, max_quenches, settings, executor):
         _append(folder / "runs.csv", run)
         done[run.n_atoms, run.seed] = run
         finished += 1
@@ -211,7 +211,7 @@ def _estimates(costs: np.ndarray, hit: np.ndarray) -> tuple[float, float, float]
     return float(mean), median, ninety
 
 
-def _computed(
+def _compute(
     missing: Iterable[tuple[int, int]], method: str, max_quenches: int, settings: Any, executor: Executor | None
 ) -> Iterable[Run]:
     if executor is None:

@@ -189,7 +189,7 @@ class _Campaign:
                 stopped_by = "interrupted"
             finally:
                 if self._unstored is not None:
-                    with interrupts.held():
+                    with interrupts.hold():
                         self._store()
                 self.seconds = time.perf_counter() - self._start
         if stopped_by != "interrupted":
@@ -200,7 +200,7 @@ class _Campaign:
         self.seconds = time.perf_counter() - self._start
         limits, tally = self.plan.limits, self.tally
         hit = tally.hit(limits.target_energy)
-        return limits.reached(hit, self.searcher.lowest.times, tally.n_quenches, self.seconds)
+        return limits.limit_reached(hit, self.searcher.lowest.times, tally.n_quenches, self.seconds)
 
     def _batch(self, interrupts: Interrupts) -> None:
         """One batch: ask, relax, learn, enter, store, report.
@@ -210,7 +210,7 @@ class _Campaign:
         """
         starting = bool(self.starts)
         results = self._begin() if starting else self._next()
-        with interrupts.held():
+        with interrupts.hold():
             lost = all(relaxed.failed for relaxed in results)
             if lost and not self._lost and self._unstored is not None:
                 self._store()

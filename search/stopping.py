@@ -50,7 +50,7 @@ class Limits:
         if self.target_energy is not None:
             object.__setattr__(self, "target_energy", finite("target_energy", self.target_energy, "a finite energy"))
 
-    def reached(self, hit: int | None, lowest_found: int, n_quenches: int, seconds: float) -> str:
+    def limit_reached(self, hit: int | None, lowest_found: int, n_quenches: int, seconds: float) -> str:
         """Which limit is reached: "target", "found", "quenches" or "time"; an empty text if none is."""
         if hit is not None:
             return "target"
@@ -89,7 +89,7 @@ class Interrupts:
         self._previous.clear()
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def hold(self) -> Iterator[None]:
         """A signal waits until the block is through."""
         self._held = True
         try:

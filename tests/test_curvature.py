@@ -14,7 +14,7 @@ from iia_calc import IIACalculator
 from iia_calc.confirm.api import confirm
 from iia_calc.confirm.vibrations import central_differences
 from iia_calc.model import storage
-from iia_calc.model.hessian import second_derivatives, stiffened
+from iia_calc.model.hessian import second_derivatives, stiffen
 
 CLUSTER = Atoms("B4Se", [[0, 0, 0], [1.6, 0, 0], [0.8, 1.4, 0.1], [2.4, 1.4, 0], [1.6, 2.9, -0.2]])
 
@@ -54,7 +54,7 @@ def test_stiffened_goes_down_everywhere():
     rng = np.random.default_rng(0)
     axes = np.linalg.qr(rng.normal(size=(6, 6)))[0]
     hessian = (axes * np.array([-30.0, -0.2, 0.0, 0.5, 3.0, 80.0])) @ axes.T
-    curvatures, turned = np.linalg.eigh(stiffened(hessian))
+    curvatures, turned = np.linalg.eigh(stiffen(hessian))
     assert np.sort(curvatures) == pytest.approx([1.0, 1.0, 1.0, 3.0, 30.0, 80.0])
     assert np.abs(turned.T @ axes[:, 5]).max() == pytest.approx(1.0)
 

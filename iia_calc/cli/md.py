@@ -71,7 +71,7 @@ def md(
         atoms = first_structure(start, model=model, device=device, seed=seed)
         calculator = IIACalculator(model, device=device, dtype=dtype)
         about = {"model": card.name, "level_of_theory": card.level_of_theory}
-        with _claimed(target, overwrite):
+        with _claim(target, overwrite):
             result = run_dynamics(
                 atoms, calculator, settings, target, lambda m: live.update(m.step, moment_line(m), m.seconds), about
             )
@@ -87,7 +87,7 @@ def md(
 
 
 @contextmanager
-def _claimed(target: Path, overwrite: bool) -> Iterator[None]:
+def _claim(target: Path, overwrite: bool) -> Iterator[None]:
     """The file of the trajectory made, so that no other job begins the same; it goes where nothing was written."""
     try:
         target.open("ab" if overwrite else "xb").close()

@@ -63,10 +63,10 @@ class TerminalFile(FileIO):
 def prepare_streams() -> None:
     """Let standard output and error stand what their encoding lacks, and a terminal that was closed."""
     codecs.register_error("plain", _replace)
-    sys.stdout, sys.stderr = _prepared(sys.stdout), _prepared(sys.stderr)
+    sys.stdout, sys.stderr = _prepare(sys.stdout), _prepare(sys.stderr)
 
 
-def _prepared(stream: TextIO) -> TextIO:
+def _prepare(stream: TextIO) -> TextIO:
     if not isinstance(stream, TextIOWrapper):  # a test or a notebook captures it
         return stream
     if os.name != "posix" or not stream.isatty():

@@ -64,7 +64,7 @@ def read_columns(atoms: Atoms) -> Columns:
     """
     results: dict[str, Any] = {} if atoms.calc is None else dict(atoms.calc.results)
     per_atom = {name: values for name, values in atoms.arrays.items() if name not in ("numbers", "positions")}
-    energy_unit, forces_unit = _declared(atoms.info, _ENERGY_UNIT), _declared(atoms.info, _FORCES_UNIT)
+    energy_unit, forces_unit = _find_unit(atoms.info, _ENERGY_UNIT), _find_unit(atoms.info, _FORCES_UNIT)
     energy_factor = _of_all(atoms.info)[0] if energy_unit is None else energy_in_ev(energy_unit)
     forces_factor = 1.0 if forces_unit is None else force_in_ev_per_angstrom(forces_unit)
     sets = [
@@ -92,7 +92,7 @@ def read_columns(atoms: Atoms) -> Columns:
 def _numbers(source: dict[str, Any], names: tuple[str, ...]) -> dict[str, float]:
     """Finite single numbers by their name in `source`, in the order of `names`."""
     found = {}
-    for name in _named(source, names):
+    for name in _match_keys(source, names):
         value = np.asarray(source[name])
         if value.size == 1 and value.dtype.kind in "iuf" and np.isfinite(value).all():
             found[name] = float(value.reshape(-1)[0])
@@ -102,14 +102,14 @@ def _numbers(source: dict[str, Any], names: tuple[str, ...]) -> dict[str, float]
 def _vectors(source: dict[str, Any], names: tuple[str, ...], n_atoms: int) -> dict[str, np.ndarray]:
     """Finite arrays [n_atoms, 3] by their name in `source`, in the order of `names`."""
     found = {}
-    for name in _named(source, names):
+    for name in _match_keys(source, names):
         value = np.asarray(source[name])
         if value.shape == (n_atoms, 3) and value.dtype.kind in "iuf" and np.isfinite(value).all():
             found[name] = value.astype(float)
     return found
 
 
-def _named(source: dict[str, Any], names: tuple[str, ...]) -> list[str]:
+def _match_keys(source: dict[str, Any], names: tuple[str, ...]) -> list[str]:
     return [key for name in names for key in source if key.lower() == name]
 
 
@@ -125,13 +125,13 @@ def declared_length(info: Mapping[str, Any]) -> float:
     ------
     InputError : a unit that isn't known, or that leaves open what it is of.
     """
-    unit = _declared(info, _LENGTH_UNIT)
+    unit = _find_unit(info, _LENGTH_UNIT)
     return _of_all(info)[1] if unit is None else length_in_angstrom(unit)
 
 
 def _of_all(info: Mapping[str, Any]) -> tuple[float, float]:
     """eV and Å per unit, as "units=..." says, which may speak of energies or of lengths."""
-    unit = _declared(info, _OF_ALL)
+    unit = _find_unit(info, _OF_ALL)
     if unit is None or unit.strip().lower() in ("metal", "ase"):
         return 1.0, 1.0
     if unit.strip().lower().replace(".", "") in ("au", "atomic"):
@@ -146,7 +146,7 @@ def _of_all(info: Mapping[str, Any]) -> tuple[float, float]:
         raise InputError(f"units={unit} is no unit of energy or of length that is known here") from None
 
 
-def _declared(info: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
+def _find_unit(info: Mapping[str, Any], keys: tuple[str, ...]) -> str | None:
     for key, unit in info.items():
         if str(key).lower() in keys and unit is not None:
             if not isinstance(unit, str):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from search.errors import InputError, InputTypeError, shown
+from search.errors import InputError, InputTypeError, quote
 
 if TYPE_CHECKING:
     import torch
@@ -25,7 +25,7 @@ def checked_device(device: str | torch.device | None) -> str:
     if isinstance(device, torch.device):
         device = str(device)
     if not isinstance(device, str | None):
-        raise InputTypeError(f"device is {shown(device)}; it must be a name, such as cpu, cuda or cuda:1")
+        raise InputTypeError(f"device is {quote(device)}; it must be a name, such as cpu, cuda or cuda:1")
     if device is None:
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -93,7 +93,7 @@ def declared_charge(atoms: Atoms) -> int | None:
     if atoms.has("initial_charges"):
         charges = atoms.get_initial_charges()
         if not found or np.any(charges):
-            found["the sum of initial charges"] = _rounded(float(charges.sum()), "the sum of initial charges")
+            found["the sum of initial charges"] = _round_whole(float(charges.sum()), "the sum of initial charges")
     return _the_one(found, "charge")
 
 
@@ -115,7 +115,9 @@ def declared_multiplicity(atoms: Atoms) -> int | None:
     if atoms.has("initial_magmoms") and np.ndim(moments := atoms.get_initial_magnetic_moments()) == 1:
         unpaired = abs(float(moments.sum()))
         if not unpaired <= WHOLE:
-            found["the sum of initial magnetic moments"] = 1 + _rounded(unpaired, "the sum of initial magnetic moments")
+            found["the sum of initial magnetic moments"] = 1 + _round_whole(
+                unpaired, "the sum of initial magnetic moments"
+            )
     return _the_one(found, "multiplicity")
 
 
@@ -140,7 +142,7 @@ def multiplicity_of(atoms: Atoms, charge: int, multiplicity: int | None) -> int:
     return multiplicity
 
 
-def _rounded(value: float, what: str) -> int:
+def _round_whole(value: float, what: str) -> int:
     if not np.isfinite(value) or abs(value - round(value)) > WHOLE:
         raise InputError(f"{what} is {value:g}; it must be a whole number")
     return round(value)

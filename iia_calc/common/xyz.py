@@ -89,7 +89,7 @@ def split_frames(lines: list[str]) -> list[tuple[int, int, str]]:
                 wrong = f"has an atom in its second line, line {at + 2}, where a comment (or an empty line) must be"
             frames.append((at, at, wrong))
             break
-        wrong = "is cut short in its last number" if end == len(lines) and _cut(lines[at + 2 : end]) else ""
+        wrong = "is cut short in its last number" if end == len(lines) and _cut_short(lines[at + 2 : end]) else ""
         frames.append((at, end, wrong))
         at = end
     return frames
@@ -203,7 +203,7 @@ def _number(word: str, line: int) -> str:
     return word
 
 
-def _cut(rows: list[str]) -> bool:
+def _cut_short(rows: list[str]) -> bool:
     """Whether the last of a frame's rows, which no line's end follows, lacks words or the end of its last number.
 
     Numbers are printed with as many decimals as the others of their column, or as the others of their row.

@@ -32,7 +32,7 @@ from iia_calc.isomers.search import IsomerSearch
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LevelOfTheory, checked_level, multiplicity_of, same_level
 from iia_calc.labels.store import LabelStore
-from search.errors import InputError, InputTypeError, check_functions, force_limit, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, check_functions, force_limit, quote, whole, whole_or_none
 
 __all__ = [
     "Checks",
@@ -78,7 +78,7 @@ def confirm_isomers(
     InputError, MissingPackage : the request makes no sense, or PySCF isn't installed.
     """
     if not isinstance(found, IsomerSearch):
-        raise InputTypeError(f"found is {shown(found)}; give what search_isomers returned")
+        raise InputTypeError(f"found is {quote(found)}; give what search_isomers returned")
     check_functions(callback=callback, say=say)
     if not isinstance(request, ConfirmRequest):
         request = confirm_request(request, settings)

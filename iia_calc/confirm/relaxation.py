@@ -11,7 +11,7 @@ from ase.optimize import BFGS
 
 from iia_calc.labels.level import Label, LabelFailed, LevelCalculator, LevelOfTheory, multiplicity_of
 from iia_calc.labels.store import LabelledStructure, LabelStore
-from iia_calc.model.hessian import stiffened
+from iia_calc.model.hessian import stiffen
 from search import Sameness
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.fingerprint import Fingerprint, same
@@ -102,7 +102,7 @@ class StoredRelaxation:
         """An optimiser that begins with the potential's second derivatives in place of a guess."""
         optimizer = BFGS(atoms, logfile=None, maxstep=MAX_STEP)
         assert self.curvature is not None
-        optimizer.H0 = stiffened(self.curvature(atoms))
+        optimizer.H0 = stiffen(self.curvature(atoms))
         return optimizer
 
     def _take(self, atoms: Atoms, callback: Callable[[int, float, float], object] | None) -> None:

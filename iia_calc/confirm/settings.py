@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from iia_calc.common.electrons import whole_number
-from search.errors import InputError, InputTypeError, check_flags, force_limit, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, check_flags, force_limit, quote, whole, whole_or_none
 
 STABILITY = ("all", "relaxation", "none")
 AUTO, FULL, NONE = "auto", "full", "none"
@@ -101,14 +101,14 @@ class ConfirmRequest:
         if self.relax not in (AUTO, FULL):
             text = str(self.relax) if isinstance(self.relax, str | int | np.integer) else ""
             if not text.isdecimal() or int(text) < 1:
-                raise InputError(f"relax is {shown(self.relax)}; write full, or how many gradients an isomer may take")
+                raise InputError(f"relax is {quote(self.relax)}; write full, or how many gradients an isomer may take")
             changed["relax"] = int(text)
         for name, value in changed.items():
             object.__setattr__(self, name, value)
         for name in ("functional", "basis", "ranking_basis"):
             value = getattr(self, name)
             if not isinstance(value, str | None) or (value is None and name == "ranking_basis"):
-                raise InputTypeError(f"{name} is {shown(value)}; it must be a name, as text")
+                raise InputTypeError(f"{name} is {quote(value)}; it must be a name, as text")
         check_flags(each_shape=self.each_shape, gpu=bool(self.gpu) if self.gpu is None else self.gpu)
         self.checks(None)
 

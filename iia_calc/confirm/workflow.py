@@ -121,9 +121,9 @@ class Verification:
         return 0 if checks is None else int(checks.frequencies) + len(self.bases) * (1 + int(checks.next_multiplicity))
 
     def _relaxation(self, atoms: Atoms) -> StoredRelaxation:
-        return self._stored(atoms, path_of(atoms, self.paths))
+        return self._stored_relaxation(atoms, path_of(atoms, self.paths))
 
-    def _stored(self, atoms: Atoms, frames: list[LabelledStructure]) -> StoredRelaxation:
+    def _stored_relaxation(self, atoms: Atoms, frames: list[LabelledStructure]) -> StoredRelaxation:
         level = InLane(self.job.level, self.pool)
         return StoredRelaxation(atoms, frames, level, self.labels, self.job.fmax, self.job.curvature)
 
@@ -139,7 +139,7 @@ class Verification:
         if self.pool.stopped:
             case.reason = CONVERGED if case.relaxation.converged else NOT_STARTED
             return
-        case.reason = case.relaxation.run(self.job.max_steps, partial(self._evaluated, case), self.job.gradients)
+        case.reason = case.relaxation.run(self.job.max_steps, partial(self._tell_evaluation, case), self.job.gradients)
         self.pool.stopped |= case.reason == INTERRUPTED
         self._tell(case, f"relaxation {case.reason}", 1)
 
@@ -154,11 +154,11 @@ class Verification:
             return
         below = Atoms(case.start.numbers, case.final.positions + PUSH * case.vibrations.softest)
         # Only its own path goes on: another start may look like this one and end elsewhere.
-        relaxation = self._stored(below, self.everything.get(start_name(below), []))
+        relaxation = self._stored_relaxation(below, self.everything.get(start_name(below), []))
         saddle, case.left_saddle = case.relaxation, case.vibrations.frequencies[0]
         case.steps_before, case.relaxation = len(saddle.frames), relaxation
         case.vibrations = None
-        case.reason = relaxation.run(self.job.max_steps, partial(self._evaluated, case))
+        case.reason = relaxation.run(self.job.max_steps, partial(self._tell_evaluation, case))
         self.pool.stopped |= case.reason == INTERRUPTED
         if not relaxation.frames:
             case.relaxation, case.steps_before = saddle, 0
@@ -269,7 +269,7 @@ class Verification:
             "multiplicity": multiplicity,
         }
 
-    def _evaluated(self, case: Case, n: int, energy: float, force: float) -> None:
+    def _tell_evaluation(self, case: Case, n: int, energy: float, force: float) -> None:
         self._tell(case, f"evaluation {n}: {energy:.3f} eV, largest force {force:.3f} eV/Å")
 
     def _tell(self, case: Case, text: str, steps: int = 0) -> None:

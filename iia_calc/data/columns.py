@@ -154,8 +154,8 @@ def choose(
     ------
     InputError : two columns could be the energy and differ, or a column that the user names isn't there.
     """
-    energy = _energy(energies) if wanted.energy is None else _named(wanted.energy, "energy", energies)
-    chosen = _forces(forces, energy) if wanted.forces is None else _named(wanted.forces, "forces", forces)
+    energy = _energy(energies) if wanted.energy is None else _find_column(wanted.energy, "energy", energies)
+    chosen = _forces(forces, energy) if wanted.forces is None else _find_column(wanted.forces, "forces", forces)
     unused = sorted({*energies, *forces, *others} - {energy, chosen})
     said = []
     if energy is not None and words(energy) not in (["energy"], ["e"]):
@@ -169,7 +169,7 @@ def choose(
     return Choice(energy, chosen, "; ".join(said) or None)
 
 
-def _named(name: str, what: str, columns: Collection[str]) -> str | None:
+def _find_column(name: str, what: str, columns: Collection[str]) -> str | None:
     """The column that the user names.
 
     Raises

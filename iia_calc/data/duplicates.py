@@ -44,7 +44,7 @@ class Copies:
         repeated[first] = False
         return repeated
 
-    def shared(self, s: int, t: int) -> int:
+    def count_common(self, s: int, t: int) -> int:
         """Structures of set s that set t has, too."""
         return int(np.isin(self.group[s], self.group[t]).sum())
 

@@ -56,8 +56,8 @@ def _same_files(audited: Sequence[AuditedSet], copies: Copies) -> list[Finding]:
             found.append(Finding("same-file", tuple(item.name for item in items), f"{names} {what}"))
     for s, a in enumerate(audited):
         for t, b in enumerate(audited):
-            shared = 0 if (s, t) in same or s == t else copies.shared(s, t)
-            if shared and (shared, t) >= (copies.shared(t, s), s):
+            shared = 0 if (s, t) in same or s == t else copies.count_common(s, t)
+            if shared and (shared, t) >= (copies.count_common(t, s), s):
                 found.append(
                     Finding(
                         "overlap",

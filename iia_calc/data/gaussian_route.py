@@ -100,8 +100,8 @@ def read_route(text: str) -> Route:
             method, basis = level
         elif word.upper() in OTHER_METHODS or name in OTHER_METHODS:
             other = other or name
-        elif method is None and _plain(_known(word.upper())) in CORRELATED:
-            method = _known(word.upper())
+        elif method is None and _plain(_drop_options(word.upper())) in CORRELATED:
+            method = _drop_options(word.upper())
         elif basis is None and _BASIS.match(word.upper()):
             basis = plain_basis(word)
         if name in ("SCRF", "EMPIRICALDISPERSION") and "CHECK" not in word.upper():
@@ -161,7 +161,7 @@ def _level(word: str) -> tuple[str, str] | None:
     method, _, basis = word.partition("/")
     if "(" in method and ")" not in method:
         return None
-    return _known(method.upper()), plain_basis(basis)
+    return _drop_options(method.upper()), plain_basis(basis)
 
 
 def plain_basis(basis: str) -> str:
@@ -169,7 +169,7 @@ def plain_basis(basis: str) -> str:
     return basis.upper().replace("**", "(D,P)").replace("*", "(D)")
 
 
-def _known(method: str) -> str:
+def _drop_options(method: str) -> str:
     """CCSD(T,T1Diag) as CCSD(T), MP4 with options likewise; others as they are."""
     match = _COUPLED.match(_PREFIX.sub("", method))
     if match is None:

@@ -18,7 +18,7 @@ from iia_calc.dynamics.settings import DynamicsResult, DynamicsSettings, Moment,
 from iia_calc.dynamics.trajectory import FORMATS, Frames
 from search.errors import InputError
 from search.geometry.composition import bond_lengths
-from search.geometry.pieces import fragmented
+from search.geometry.pieces import is_fragmented
 
 APART = 2.0
 """A cluster is in pieces when no chain of pairs closer than this multiple of a bond holds it together."""
@@ -88,7 +88,7 @@ def _check(atoms: Atoms, trajectory: str | Path | None) -> None:
         raise InputError("the start has constraints, which these dynamics don't keep; remove them first")
     if trajectory is not None and Path(trajectory).suffix not in FORMATS:
         raise InputError(f"{trajectory}: a trajectory ends in {', '.join(FORMATS[:-1])} or {FORMATS[-1]}")
-    if fragmented(atoms.positions, APART * bond_lengths(atoms.numbers)):
+    if is_fragmented(atoms.positions, APART * bond_lengths(atoms.numbers)):
         raise InputError(
             f"the start is in pieces, which no pair of atoms closer than {APART:g} bond lengths holds together"
         )
@@ -185,7 +185,7 @@ class _Run:
             yield moment
             if self.callback is not None:
                 self.callback(moment)
-            if fragmented(self.atoms.positions, self.reach):
+            if is_fragmented(self.atoms.positions, self.reach):
                 raise _Ended("fragmented", f"the cluster fell apart {self.when}")
             if self.step >= last:
                 return

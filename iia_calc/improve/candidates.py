@@ -68,7 +68,7 @@ def gather(
     return found + _on_the_way(potential, formula, max(1, quenches // 8), seed)[:most]
 
 
-def judged(potential: Potential | Committee, wells: Sequence[Atoms]) -> list[Candidate]:
+def judge(potential: Potential | Committee, wells: Sequence[Atoms]) -> list[Candidate]:
     """Wells of others, with the potential's energy and the deviation of its members there."""
     unknown = [LabelledStructure(atoms, Label(0.0, np.zeros((len(atoms), 3))), "", FOREIGN) for atoms in wells]
     return [

@@ -11,7 +11,7 @@ from ase import Atoms
 
 from iia_calc.common.pools import process_pool
 from iia_calc.improve.settings import LoopSettings
-from iia_calc.labels.jobs import plan_starts, run_starts, run_structures, unlabelled
+from iia_calc.labels.jobs import find_unlabelled, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import LevelOfTheory, same_level
 from iia_calc.labels.npz import open_labels
 from iia_calc.labels.sampling import DFT_SAMPLING, WALL_ORIGINS, Sampling, Start
@@ -105,7 +105,7 @@ class Labelling:
         """
         store = LabelStore(self.path, self.level.name)
         for origin, structures in chosen.items():
-            missing = len(unlabelled(store, structures, self.level))
+            missing = len(find_unlabelled(store, structures, self.level))
             if not missing:
                 continue
             self.say(f"round {number}: labelling {missing} structures with {self.level.name}")

@@ -94,7 +94,7 @@ class Loop:
         self.deadline = time.monotonic() + time_limit if time_limit is not None else float("inf")
         self.interrupted = False
         with Interrupts() as interrupts:
-            self.labels.storing = interrupts.held
+            self.labels.storing = interrupts.hold
             try:
                 model = self._first_model()
                 number = 0
@@ -142,9 +142,9 @@ class Loop:
             if same_level(card.level_of_theory, self.level.name):
                 return settings.start_from
             return self._first_fit(settings.start_from)
-        return self._first_fit(self._pretrained())
+        return self._first_fit(self._pretrain())
 
-    def _pretrained(self) -> str | None:
+    def _pretrain(self) -> str | None:
         settings, out = self.settings, self.folder / "pretrained"
         if not settings.pretraining_labels or (out / "card.json").exists():
             return str(out) if settings.pretraining_labels else None
@@ -177,7 +177,7 @@ class Loop:
             return str(out)
         folder.mkdir(exist_ok=True)
         self._search(folder, model, number)
-        new = self.labels.of_round(number, self._chosen(folder, number))
+        new = self.labels.of_round(number, self._choose(folder, number))
         found = leader_errors(model, [item for item in new if item.origin == "model-minimum"])
         foreign = leader_errors(model, [item for item in new if item.origin == FOREIGN])
         self._in_time()
@@ -245,10 +245,10 @@ class Loop:
             how = self.settings.charge, self.settings.multiplicity
             with self.labels.pool() as executor:
                 wells = gather_wells(formula, self.settings.sources, STARTS_EACH * n, seed, known, executor, *how)
-            met.save(met.judged(potential, wells), path)
+            met.save(met.judge(potential, wells), path)
         return met.load(path) if n else []
 
-    def _chosen(self, folder: Path, number: int) -> dict[str, list[tuple[str, Atoms]]]:
+    def _choose(self, folder: Path, number: int) -> dict[str, list[tuple[str, Atoms]]]:
         """By origin, (name of the start, structure) of what is labelled in a round."""
         lists: dict[str, list[tuple[str, Atoms]]] = {"model-minimum": [], "uncertain": [], "path": [], FOREIGN: []}
         for formula in self.settings.formulas:

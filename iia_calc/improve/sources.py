@@ -24,7 +24,7 @@ from iia_calc.labels.level import LabelFailed, LevelCalculator, LevelOfTheory
 from iia_calc.labels.xtb import XTBLevel
 from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
-from search.geometry.pieces import COLLAPSED, ONE_PIECE, fragmented
+from search.geometry.pieces import COLLAPSED, ONE_PIECE, is_fragmented
 from search.geometry.seeds import KINDS, push_apart, random_cluster
 from search.searchers.starts import in_order
 
@@ -92,7 +92,7 @@ def find_wells(start: WellStart, known: Sequence[Atoms] = ()) -> list[Well]:
     if start.source == "hopping":
         found, kind = list(_hopping(seed, level, rng)), "hopping"
     else:
-        found = [atoms for atoms in [relaxed(seed, level)] if atoms is not None]
+        found = [atoms for atoms in [relax(seed, level)] if atoms is not None]
     return [Well(atoms, start.name, f"{start.method[:4].lower()} {kind}") for atoms in in_order(found, composition)]
 
 
@@ -121,7 +121,7 @@ def _wells_or_none(start: WellStart, known: Sequence[Atoms]) -> list[Well]:
         return []
 
 
-def relaxed(atoms: Atoms, level: LevelOfTheory, fmax: float = FMAX, max_steps: int = MAX_STEPS) -> Atoms | None:
+def relax(atoms: Atoms, level: LevelOfTheory, fmax: float = FMAX, max_steps: int = MAX_STEPS) -> Atoms | None:
     """The minimum of `level` that `atoms` relaxes to; None where it fails, doesn't converge or falls apart."""
     moving = atoms.copy()
     moving.calc = LevelCalculator(level)
@@ -137,7 +137,7 @@ def in_one_piece(atoms: Atoms) -> bool:
     """Whether every atom is bound to the others, and none has run into another."""
     lengths = bond_lengths(atoms.numbers)
     apart = atoms.get_all_distances() / lengths + 9.0 * np.eye(len(atoms))
-    return bool(apart.min() > COLLAPSED) and not fragmented(atoms.positions, ONE_PIECE * lengths)
+    return bool(apart.min() > COLLAPSED) and not is_fragmented(atoms.positions, ONE_PIECE * lengths)
 
 
 def plan(weights: dict[str, int], sources: Sequence[str], seed: int = 0) -> Iterator[WellStart]:
@@ -199,14 +199,14 @@ def _one_of(starts: Sequence[Atoms], composition: Composition, rng: np.random.Ge
 
 def _hopping(seed: Atoms, level: LevelOfTheory, rng: np.random.Generator) -> Iterator[Atoms]:
     """The wells that basin hopping accepts (Wales and Doye, J. Phys. Chem. A 1997, 101, 5111)."""
-    here = relaxed(seed, level)
+    here = relax(seed, level)
     if here is None:
         return
     yield here
     energy = level.label(here).energy
     for _ in range(HOPS):
         moved = here.positions + rng.normal(scale=HOP_AMPLITUDE / np.sqrt(3.0), size=here.positions.shape)
-        there = relaxed(Atoms(here.numbers, push_apart(moved, here.numbers)), level)
+        there = relax(Atoms(here.numbers, push_apart(moved, here.numbers)), level)
         if there is None:
             continue
         change = level.label(there).energy - energy

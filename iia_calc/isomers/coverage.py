@@ -50,7 +50,7 @@ def coverage(
 
     fitted_together : of other levels of theory. What they alone reach is searched, with a warning.
     """
-    labelled, others = _parsed(label_counts), {level: _parsed(counts) for level, counts in fitted_together.items()}
+    labelled, others = _parse(label_counts), {level: _parse(counts) for level, counts in fitted_together.items()}
     if not labelled:
         return None
     largest = max((c for c, _ in labelled), key=lambda c: c.n_atoms)
@@ -81,7 +81,7 @@ def coverage(
     return Coverage(text, tuple(warnings), refusal)
 
 
-def _parsed(counts: Mapping[str, int]) -> list[tuple[Composition, int]]:
+def _parse(counts: Mapping[str, int]) -> list[tuple[Composition, int]]:
     return [(Composition.parse(formula), count) for formula, count in counts.items() if count]
 
 

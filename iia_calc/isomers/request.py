@@ -10,7 +10,7 @@ from typing import Any
 
 from iia_calc.isomers.calculator import CalculatorChoice
 from iia_calc.isomers.method import check_method, plain_shares
-from search.errors import InputError, InputTypeError, check_flags, checked_path, force_limit, positive, shown, whole
+from search.errors import InputError, InputTypeError, check_flags, checked_path, force_limit, positive, quote, whole
 from search.geometry.composition import Composition
 
 DEFAULT_TIME = 120.0
@@ -103,14 +103,14 @@ class SearchRequest:
             self._set(name, bool(getattr(self, name)))
         for name, what in TEXTS.items():
             if not isinstance(value := getattr(self, name), str | None):
-                raise InputTypeError(f"{name} is {shown(value)}; a search that can be repeated takes {what} as text")
+                raise InputTypeError(f"{name} is {quote(value)}; a search that can be repeated takes {what} as text")
         for name, what in (("starts", "a file of structures"), ("out", "a folder"), ("model", "a name or a folder")):
             value = getattr(self, name)
             self._set(name, None if value is None else checked_path(name, value, what))
         self._set("model", None if self.model is None else str(self.model))
         self._set("moves", plain_shares(self.moves))
         if not isinstance(self.calculator_settings, Mapping):
-            raise InputTypeError(f"calculator_settings is {shown(self.calculator_settings)}; give values by keyword")
+            raise InputTypeError(f"calculator_settings is {quote(self.calculator_settings)}; give values by keyword")
         self._set("calculator_settings", dict(self.calculator_settings))
         self._check()
         self._check_calculator()
@@ -181,5 +181,5 @@ def search_request(request: SearchRequest | str, settings: dict[str, Any]) -> Se
             raise InputTypeError(f"{', '.join(settings)} must stand in the SearchRequest itself")
         return request
     if not isinstance(request, str):
-        raise InputTypeError(f"a search needs a formula or a SearchRequest, not {shown(request)}")
+        raise InputTypeError(f"a search needs a formula or a SearchRequest, not {quote(request)}")
     return SearchRequest(request, **settings)

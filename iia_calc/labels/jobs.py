@@ -135,7 +135,7 @@ def run_structures(
     InputError : the electrons of a structure don't allow the level's charge and multiplicity.
     """
     level = checked_level(level)
-    todo = iter([(name, atoms, content_name(atoms)) for name, atoms in unlabelled(store, structures, level)])
+    todo = iter([(name, atoms, content_name(atoms)) for name, atoms in find_unlabelled(store, structures, level)])
     with Claims(store.path) as claims, _Waiting(store, claims, storing) as waiting:
         while True:
             some = list(islice(todo, AT_ONCE - len(waiting)))
@@ -159,7 +159,7 @@ def run_structures(
     return len(store)
 
 
-def unlabelled(
+def find_unlabelled(
     store: LabelStore, structures: Sequence[tuple[str, Atoms]], level: LevelOfTheory
 ) -> list[tuple[str, Atoms]]:
     """Those of (start name, Atoms) that the store neither holds nor has noted as failures, each content once.

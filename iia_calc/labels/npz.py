@@ -59,8 +59,8 @@ class PackedLabels:
         arrays = self._arrays
         steps = self.metadata.get("steps", STEPS)
         ends = np.cumsum(arrays["sizes"])
-        positions = _joined(arrays["positions"]) * steps["positions"]
-        forces = _joined(arrays["forces"]) * steps["forces"]
+        positions = _join(arrays["positions"]) * steps["positions"]
+        forces = _join(arrays["forces"]) * steps["forces"]
         texts = {name: self._texts(name) for name in TEXTS}
         for k, (begin, end) in enumerate(zip(ends - arrays["sizes"], ends, strict=True)):
             yield LabelledStructure(
@@ -146,5 +146,5 @@ def _split(values: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(values.round().astype("<i4").T).view(np.uint8).reshape(3, -1, 4).transpose(2, 0, 1)
 
 
-def _joined(planes: np.ndarray) -> np.ndarray:
+def _join(planes: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(planes.transpose(1, 2, 0)).view("<i4")[..., 0].T.astype(float)

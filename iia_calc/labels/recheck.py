@@ -49,7 +49,7 @@ def recheck(
     found = Rechecked(0, [])
     jobs = {
         executor.submit(_again, level, item.atoms, item.label): (row, item)
-        for row, item in store.untested(only_open_shell, largest)
+        for row, item in store.list_untested(only_open_shell, largest)
     }
     try:
         while jobs:

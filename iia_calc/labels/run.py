@@ -82,7 +82,7 @@ def run_labels(
     InputError : what is wrong with the request or its structures, before anything is computed.
     JobFailed : all that was tried failed, or a worker process was lost.
     """
-    given = _given(request)
+    given = _read_structures(request)
     if given is not None and on_remark is not None:
         for remark in given.remarks:
             on_remark(remark)
@@ -110,7 +110,7 @@ def run_recheck(request: LabelRequest, on_progress: Callable[[int, int], object]
     level = request.dft_level()
     store = LabelStore(request.out, level.name)
     open_shell_only = request.recheck != "all"
-    n_wanted = len(store.untested(open_shell_only, request.largest))
+    n_wanted = len(store.list_untested(open_shell_only, request.largest))
 
     def report(now: Rechecked) -> None:
         if on_progress is not None:
@@ -144,7 +144,7 @@ def _label(
             origin="given" if request.minima_of is None else "model-minimum",
             executor=executor,
             on_progress=report,
-            storing=interrupts.held,
+            storing=interrupts.hold,
         )
         return
     weights = dict.fromkeys((composition.formula for composition in request.compositions), 1) or boron_plan()
@@ -160,11 +160,11 @@ def _label(
         guide=None if request.is_cheap and not request.walls else cheap,
         walls=request.walls,
         on_progress=report,
-        storing=interrupts.held,
+        storing=interrupts.hold,
     )
 
 
-def _given(request: LabelRequest) -> Given | None:
+def _read_structures(request: LabelRequest) -> Given | None:
     """Structures of a file or minima of a model; None where random starts are asked for."""
     if request.structures is not None:
         return read_given(request.structures, request.charge, request.multiplicity)

@@ -160,19 +160,19 @@ def distort(minimum: Atoms, rng: np.random.Generator, sampling: Sampling) -> Ite
     """Rattled, compressed, expanded, pulled-apart and pressed-together copies of one structure."""
     positions, n = minimum.positions, len(minimum)
     for amplitude in sampling.rattles:
-        yield _moved(minimum, positions + rng.normal(scale=amplitude, size=positions.shape)), "rattled"
+        yield _move(minimum, positions + rng.normal(scale=amplitude, size=positions.shape)), "rattled"
     for _ in range(sampling.distortions):
         rattled = positions + rng.normal(scale=0.05, size=positions.shape)
         centre = rattled.mean(0)
-        yield _moved(minimum, centre + rng.uniform(0.78, 0.96) * (rattled - centre)), "compressed"
-        yield _moved(minimum, centre + rng.uniform(1.03, 1.35) * (rattled - centre)), "expanded"
+        yield _move(minimum, centre + rng.uniform(0.78, 0.96) * (rattled - centre)), "compressed"
+        yield _move(minimum, centre + rng.uniform(1.03, 1.35) * (rattled - centre)), "expanded"
         # Everything on one side of a random plane is drawn away along its normal.
         normal = rng.normal(size=3)
         normal /= np.linalg.norm(normal)
         height = (rattled - centre) @ normal
         moved = height >= np.sort(height)[-int(rng.integers(1, max(2, n // 2 + 1)))]
         yield (
-            _moved(minimum, rattled + np.where(moved[:, None], rng.uniform(0.3, 4.0) * normal, 0.0)),
+            _move(minimum, rattled + np.where(moved[:, None], rng.uniform(0.3, 4.0) * normal, 0.0)),
             "pulled",
         )
         # A bonded pair is pressed together.
@@ -184,7 +184,7 @@ def distort(minimum: Atoms, rng: np.random.Generator, sampling: Sampling) -> Ite
         pressed = rattled.copy()
         pressed[i] += shift
         pressed[j] -= shift
-        yield _moved(minimum, pressed), "pressed"
+        yield _move(minimum, pressed), "pressed"
 
 
 def _relaxed_with(guide: LevelOfTheory, seed: Atoms, fmax: float = 0.05, max_steps: int = 250) -> Atoms:
@@ -211,7 +211,7 @@ def _sample_dimer(start: Start, level: LevelOfTheory, n: int = 12) -> list[Label
     return result
 
 
-def _moved(atoms: Atoms, positions: np.ndarray) -> Atoms:
+def _move(atoms: Atoms, positions: np.ndarray) -> Atoms:
     return Atoms(atoms.numbers, positions)
 
 

@@ -174,7 +174,9 @@ class LabelStore:
                 count += 1
         return count
 
-    def untested(self, only_open_shell: bool = True, largest: int | None = None) -> list[tuple[int, LabelledStructure]]:
+    def list_untested(
+        self, only_open_shell: bool = True, largest: int | None = None
+    ) -> list[tuple[int, LabelledStructure]]:
         """(row, item) of labels whose SCF stability was not tested ("carried" ones among them), small clusters first.
 
         Open shells come before closed ones.

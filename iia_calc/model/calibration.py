@@ -58,12 +58,12 @@ class Calibration:
     def as_plain(self) -> dict[str, Any]:
         """For a card."""
 
-        def rounded(value: Any) -> Any:
+        def round_value(value: Any) -> Any:
             if isinstance(value, tuple):
                 return [round(v, 4) for v in value]
             return round(value, 5) if isinstance(value, float) else value
 
-        return {key: rounded(value) for key, value in asdict(self).items()}
+        return {key: round_value(value) for key, value in asdict(self).items()}
 
     def energy_std(
         self, spread: torch.Tensor, sizes: torch.Tensor, distance: torch.Tensor | None = None

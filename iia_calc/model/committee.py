@@ -13,7 +13,7 @@ from iia_calc.model.calibration import Calibration
 from iia_calc.model.label_distance import LabelDistance, mean_features
 from iia_calc.model.pairs.clusters import Pairs
 from iia_calc.model.potential import Potential
-from search.errors import InputError, InputTypeError, shown
+from search.errors import InputError, InputTypeError, quote
 
 
 class CommitteePrediction(NamedTuple):
@@ -51,7 +51,7 @@ class Committee(nn.Module):
     ):
         super().__init__()
         if not isinstance(members, Sequence) or not all(isinstance(member, Potential) for member in members):
-            raise InputTypeError(f"the members of a committee are {shown(members)}; give a list of Potentials")
+            raise InputTypeError(f"the members of a committee are {quote(members)}; give a list of Potentials")
         if len(members) < 2:
             raise InputError(f"a committee needs at least two members, not {len(members)}")
         first = members[0]
@@ -103,7 +103,7 @@ class Committee(nn.Module):
         """All members on one batch; arguments and errors as `Potential.forward`."""
         self.leader.check_elements(Z)
         pairs = self.leader.pairs_of(R, batch)
-        return self.spread(pairs, Z, pairs.centred(R))
+        return self.spread(pairs, Z, pairs.centre(R))
 
     def spread(self, pairs: Pairs, Z: torch.Tensor, R: torch.Tensor, measure: bool = True) -> CommitteePrediction:
         """All members on a layout made before, without checks.

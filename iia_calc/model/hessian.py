@@ -48,7 +48,7 @@ def second_derivatives(potential: Potential | Committee, atoms: Atoms) -> np.nda
     return symmetric
 
 
-def stiffened(hessian: np.ndarray, softest: float = SOFTEST) -> np.ndarray:
+def stiffen(hessian: np.ndarray, softest: float = SOFTEST) -> np.ndarray:
     """The same axes [3n, 3n], every curvature positive and at least `softest`: a step along any of them goes down."""
     curvatures, axes = np.linalg.eigh(hessian)
     return (axes * np.maximum(np.abs(curvatures), softest)) @ axes.T

@@ -139,7 +139,7 @@ class Potential(nn.Module):
         """
         self.check_elements(Z)
         pairs = self.pairs_of(R, batch)
-        interaction, forces = self.evaluate(pairs, Z, pairs.centred(R))
+        interaction, forces = self.evaluate(pairs, Z, pairs.centre(R))
         atomic = interaction.double() + self.reference(Z)
         return Prediction(pairs.sum_structures(atomic), forces, atomic)
 
@@ -149,7 +149,7 @@ class Potential(nn.Module):
         Returns atomic interaction energies [n_atoms] eV and forces [n_atoms, 3] eV/Å, both detached.
         """
         R = R.detach().to(self.dtype)
-        if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self.frozen()) is not None:
+        if isinstance(pairs, ClusterPairs) and len(pairs.first) and (frozen := self.for_inference()) is not None:
             return frozen(pairs, Z, R)
         with torch.enable_grad():
             R.requires_grad_(True)
@@ -157,13 +157,15 @@ class Potential(nn.Module):
             (gradient,) = torch.autograd.grad(energies.sum(), R)
         return energies.detach(), gradient.neg_()
 
-    def frozen(self) -> FrozenPotential | None:
+    def for_inference(self) -> FrozenPotential | None:
         """The network merged for use, once its weights can no longer change; None before, or where there is none."""
         if self._frozen_cache is None:
             if not self._is_frozen():
                 return None
             numbers = [atomic_numbers[symbol] for symbol in self.elements]
-            self._frozen_cache = frozen_potential(self.network, self.head, self.repulsion, self._isolated(), numbers)
+            self._frozen_cache = frozen_potential(
+                self.network, self.head, self.repulsion, self._isolated_energies(), numbers
+            )
         return self._frozen_cache
 
     def atomic_energies(
@@ -181,7 +183,7 @@ class Potential(nn.Module):
         training wants to see; without `repulsion` the network's part alone is left.
         """
         pairs = self.pairs_of(R, batch)
-        energies = self.interaction_energies(pairs, Z, pairs.centred(R).to(self.dtype), repulsion)
+        energies = self.interaction_energies(pairs, Z, pairs.centre(R).to(self.dtype), repulsion)
         return energies.double() + self.reference(Z) if references else energies
 
     def repulsion_energy_and_forces(
@@ -190,7 +192,7 @@ class Potential(nn.Module):
         """The core repulsion alone: [n_structures] eV, [n_atoms, 3] eV/Å, in the type of `R`."""
         pairs = self.pairs_of(R, batch)
         with torch.enable_grad():
-            R = pairs.centred(R.detach()).requires_grad_(True)
+            R = pairs.centre(R.detach()).requires_grad_(True)
             per_pair = self.repulsion(Z[pairs.first], Z[pairs.second], pairs.distances(R))
             atomic = 0.5 * pairs.expand(per_pair).sum(1).index_select(0, pairs.atoms)
             (gradient,) = torch.autograd.grad(atomic.sum(), R)
@@ -222,7 +224,7 @@ class Potential(nn.Module):
 
     def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
         """The head's energies of features x [n_atoms, F], eV, less those of isolated atoms: [n_atoms]."""
-        return cast(torch.Tensor, self.head(x) - self._isolated().index_select(0, Z))
+        return cast(torch.Tensor, self.head(x) - self._isolated_energies().index_select(0, Z))
 
     def reference(self, Z: torch.Tensor) -> torch.Tensor:
         """Element energies [n_atoms], eV, float64; NaN for an element it doesn't know."""
@@ -270,7 +272,7 @@ class Potential(nn.Module):
                 self._pairs.popitem(last=False)
         return self._pairs[key]
 
-    def _isolated(self) -> torch.Tensor:
+    def _isolated_energies(self) -> torch.Tensor:
         """The head's energy of an isolated atom by nuclear charge [N_ELEMENTS], eV; 0 where unknown."""
         if self._isolated_cache is not None:
             return self._isolated_cache

@@ -25,7 +25,7 @@ from iia_calc.model.committee import Committee
 from iia_calc.model.label_distance import LabelDistance
 from iia_calc.model.network import NetworkSettings, RepulsionSettings
 from iia_calc.model.potential import Potential
-from search.errors import InputTypeError, checked_path, shown
+from search.errors import InputTypeError, checked_path, quote
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin", ".model")
 
@@ -124,7 +124,7 @@ def load(
         this version cannot read. InputError, InputTypeError : no path or name, another type of numbers, no such device.
     """
     if dtype not in (torch.float32, torch.float64):
-        raise InputTypeError(f"dtype is {shown(dtype)}; it must be torch.float32 or torch.float64")
+        raise InputTypeError(f"dtype is {quote(dtype)}; it must be torch.float32 or torch.float64")
     device = None if device is None else checked_device(device)
     path = find(path_or_name)
     card = read_card(path)
@@ -184,9 +184,9 @@ def find(path_or_name: str | Path | None = None) -> Path:
     if path_or_name is None:
         default = models_folder() / "default.txt"
         if not default.is_file():
-            raise ModelError(f"no default model: {default} is missing; give a folder or one of {_listed()}")
+            raise ModelError(f"no default model: {default} is missing; give a folder or one of {_list_models()}")
         path_or_name = default.read_text(encoding="utf-8").strip()
-    path = checked_path("the model", path_or_name, f"a folder or a shipped model's name ({_listed()})")
+    path = checked_path("the model", path_or_name, f"a folder or a shipped model's name ({_list_models()})")
     if path.is_file() or path.suffix in PICKLES:
         raise ModelError(
             f"{path} is a file; give the model's folder, with card.json and safetensors in it. "
@@ -198,7 +198,7 @@ def find(path_or_name: str | Path | None = None) -> Path:
     if len(path.parts) == 1 and named.is_dir():
         return named
     raise ModelError(
-        f"there is no model {str(path_or_name)!r}, neither a folder nor shipped; shipped: {_listed()}. "
+        f"there is no model {str(path_or_name)!r}, neither a folder nor shipped; shipped: {_list_models()}. "
         "An installed package holds the default alone; pretrained models and labels are in the repository, in models/"
     )
 
@@ -211,7 +211,7 @@ def code_version() -> str:
         return "not installed"
 
 
-def _listed() -> str:
+def _list_models() -> str:
     return ", ".join(shipped_models()) or "none"
 
 

@@ -133,7 +133,7 @@ def _write(source: Source, sets: dict[str, PropertySet]) -> list[str]:
     """Symmetrised structures and populations of the best level; the names of all files."""
     folder, best = source.folder, sets.get(DFT, sets[MODEL])
     folder.mkdir(parents=True, exist_ok=True)
-    write_frames(folder / SYMMETRISED, [_symmetrised(entry) for entry in best.entries])
+    write_frames(folder / SYMMETRISED, [_symmetric_structure(entry) for entry in best.entries])
     files = [FILE, SYMMETRISED]
     shown = best if best.populations is not None else sets[MODEL]
     if any(entry.infrared for entry in best.entries):
@@ -151,7 +151,7 @@ def _write(source: Source, sets: dict[str, PropertySet]) -> list[str]:
     return files
 
 
-def _symmetrised(entry: IsomerProperties) -> Atoms:
+def _symmetric_structure(entry: IsomerProperties) -> Atoms:
     """The symmetric structure, named on its comment line."""
     symmetry, subject = entry.symmetry, entry.subject
     assert symmetry is not None

@@ -14,7 +14,7 @@ from iia_calc.labels.dft.electronic import lowest_solution
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import HessianUnavailable, LabelFailed, multiplicity_of
 from iia_calc.properties.electronic import DEBYE, analyse, dipole_moment
-from iia_calc.properties.infrared import displaced
+from iia_calc.properties.infrared import displace
 
 TIGHT = 1e-9
 """Hartree: convergence of SCFs whose small differences count."""
@@ -51,7 +51,7 @@ def displaced_dipole(level: DFTLevel, atoms: Atoms, atom: int, axis: int, sign: 
     if key not in _REFERENCE:
         _REFERENCE.clear()
         _REFERENCE[key] = gpu.to_numpy(tight.solution(atoms)[1].make_rdm1())
-    mean_field = tight.mean_field(displaced(atoms, atom, axis, sign), multiplicity)
+    mean_field = tight.mean_field(displace(atoms, atom, axis, sign), multiplicity)
     mean_field.kernel(dm0=gpu.beside(mean_field, _REFERENCE[key]))
     if not mean_field.converged:
         raise LabelFailed(f"{level.name} on {atoms.get_chemical_formula()}: a displaced SCF did not converge")

@@ -42,7 +42,9 @@ class DFTProperties:
             self.steps.map("DFT frequencies", len(self.entries), [bind(self._vibrate, e) for e in self.entries])
         if INFRARED in self.request.what:
             total = sum(6 * len(entry.subject.atoms) for entry in self.entries)
-            self.steps.map("dipoles of displaced structures", total, [bind(self._infrared, e) for e in self.entries])
+            self.steps.map(
+                "dipoles of displaced structures", total, [bind(self._add_spectrum, e) for e in self.entries]
+            )
         if ELECTRONIC in self.request.what:
             self.steps.map("electrons", len(self.entries), [bind(self._electronic, e) for e in self.entries])
         if RANKING in self.request.what:
@@ -64,7 +66,7 @@ class DFTProperties:
             frequencies, _ = normal_modes(entry.subject.atoms, hessian_from_plain(plain))
             entry.frequencies, entry.method = tuple(float(f) for f in frequencies), plain["method"]
 
-    def _infrared(self, entry: IsomerProperties) -> None:
+    def _add_spectrum(self, entry: IsomerProperties) -> None:
         atoms, level = entry.subject.atoms, self.level
         if len(atoms) < 2 or (plain := self._hessian(entry)) is None:
             return

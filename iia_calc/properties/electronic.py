@@ -83,12 +83,12 @@ def analyse(mean_field: Any, level: str, stability: str) -> ElectronicProperties
         homo=homo * Hartree,
         lumo=lumo * Hartree,
         gap=(lumo - homo) * Hartree,
-        charges=_rounded(molecule.atom_charges() - populations[0] - populations[1]),
-        spins=_rounded(populations[0] - populations[1]),
+        charges=_round(molecule.atom_charges() - populations[0] - populations[1]),
+        spins=_round(populations[0] - populations[1]),
         bond_orders=tuple(
             (i, j, round(float(orders[i, j]), 4)) for i in range(n) for j in range(i + 1, n) if orders[i, j] > BOND
         ),
-        valences=_rounded(orders.sum(1)),
+        valences=_round(orders.sum(1)),
         s_squared=None if restricted else float(mean_field.spin_square()[0]),
         stability=stability,
     )
@@ -147,5 +147,5 @@ def _iao_populations(molecule: Any, occupied: np.ndarray, overlap: np.ndarray) -
     return np.array([weights[slice(*row[2:])].sum() for row in minimal.aoslice_by_atom()])
 
 
-def _rounded(values: np.ndarray) -> tuple[float, ...]:
+def _round(values: np.ndarray) -> tuple[float, ...]:
     return tuple(round(float(v), 4) for v in values)

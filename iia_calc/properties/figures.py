@@ -9,7 +9,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from iia_calc.common.files import replacing
-from iia_calc.properties.infrared import WIDTH, broadened, spectrum_grid
+from iia_calc.properties.infrared import WIDTH, broaden, spectrum_grid
 from iia_calc.properties.photoelectron import band_curve, band_grid
 from iia_calc.properties.results import PropertySet
 from iia_calc.report.picture import INK, LEVELS
@@ -54,7 +54,7 @@ def draw_infrared(found: PropertySet, path: str | Path) -> None:
     FigureCanvasAgg(figure)
     all_axes = figure.subplots(len(told), 1, sharex=True, squeeze=False)[:, 0]
     for axes, (entry, spectrum) in zip(all_axes, told, strict=True):
-        axes.plot(grid, broadened(spectrum, grid), lw=1.2, color=LEVELS)
+        axes.plot(grid, broaden(spectrum, grid), lw=1.2, color=LEVELS)
         sticks = axes.twinx()
         real = [(f, i) for f, i in zip(spectrum.frequencies, spectrum.intensities, strict=True) if f > 0]
         sticks.vlines([f for f, _ in real], 0.0, [i for _, i in real], lw=0.7, color=INK)

@@ -49,7 +49,7 @@ def displacements(atoms: Atoms) -> list[tuple[int, int, int]]:
     return [(i, axis, sign) for i in range(len(atoms)) for axis in range(3) for sign in (1, -1)]
 
 
-def displaced(atoms: Atoms, atom: int, axis: int, sign: int) -> Atoms:
+def displace(atoms: Atoms, atom: int, axis: int, sign: int) -> Atoms:
     """A copy with one atom moved by `STEP`."""
     moved = Atoms(atoms.numbers, atoms.positions)
     moved.positions[atom, axis] += sign * STEP
@@ -86,7 +86,7 @@ def infrared_spectrum(
     return InfraredSpectrum(tuple(float(f) for f in frequencies), tuple(float(i) for i in intensities), level, method)
 
 
-def broadened(spectrum: InfraredSpectrum, grid: np.ndarray, width: float = WIDTH) -> np.ndarray:
+def broaden(spectrum: InfraredSpectrum, grid: np.ndarray, width: float = WIDTH) -> np.ndarray:
     """The spectrum at `grid`, cm⁻¹, as a sum of Lorentz curves, km/mol/cm⁻¹: the area of each is its intensity.
 
     width : cm⁻¹, full at half maximum.

@@ -122,7 +122,7 @@ def read_source(path: str | Path, out: str | Path | None = None) -> Source:
         found = tuple(
             Subject(int(f.info["rank"]), int(f.info["rank"]), _bare(f), _energy(f), 0, *_lowest(f)) for f in frames
         )
-        confirmed = _confirmed(path, run)
+        confirmed = _from_confirmation(path, run)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(f"{path} was changed since its search ended; run its search again ({error!r})") from error
     return Source(
@@ -153,7 +153,7 @@ def need_confirmed(source: Source, what: str) -> Isomers:
     return source.confirmed
 
 
-def _confirmed(folder: Path, run: dict[str, Any]) -> Isomers | None:
+def _from_confirmation(folder: Path, run: dict[str, Any]) -> Isomers | None:
     """Those of confirmed.extxyz with a rank, each once."""
     if not (folder / CONFIRMED).exists():
         return None

@@ -113,7 +113,7 @@ def _consistent(atoms: Atoms, tolerance: float, eigenvalues: float) -> Symmetry 
         agree = symbol == before and len(operations) == _orders(symbol)[1]
         if agree:
             break
-        symmetric = _symmetrised(structure, operations, tolerance, linear="∞" in symbol)
+        symmetric = _symmetrise(structure, operations, tolerance, linear="∞" in symbol)
         if symmetric is None:
             return None
         structure = symmetric
@@ -123,7 +123,7 @@ def _consistent(atoms: Atoms, tolerance: float, eigenvalues: float) -> Symmetry 
     return Symmetry(symbol, symmetry_number(symbol), is_chiral(symbol), tolerance, structure, moved)
 
 
-def _symmetrised(atoms: Atoms, rotations: list[np.ndarray], tolerance: float, linear: bool) -> Atoms | None:
+def _symmetrise(atoms: Atoms, rotations: list[np.ndarray], tolerance: float, linear: bool) -> Atoms | None:
     """Each atom at the mean of its places under all operations; None where they put two atoms in one place.
 
     rotations : matrices [3, 3], about the centre of mass. linear : put all on the long axis, too.

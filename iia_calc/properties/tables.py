@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iia_calc.common.files import read_json, replacing
-from iia_calc.properties.infrared import broadened, spectrum_grid
+from iia_calc.properties.infrared import broaden, spectrum_grid
 from iia_calc.properties.results import PropertySet
 from search.errors import InputError
 
@@ -132,7 +132,7 @@ def write_infrared(found: PropertySet, lines: Path, spectra: Path) -> None:
     ]
     write_csv(lines, ["rank", "mode", "frequency_cm-1", "intensity_km_mol-1"], rows)
     grid = spectrum_grid([spectrum for _, spectrum in told])
-    curves = [broadened(spectrum, grid) for _, spectrum in told]
+    curves = [broaden(spectrum, grid) for _, spectrum in told]
     rows = [[f"{wavenumber:g}", *(f"{curve[k]:.5f}" for curve in curves)] for k, wavenumber in enumerate(grid.tolist())]
     write_csv(spectra, ["wavenumber_cm-1", *(f"rank_{rank}_km_mol-1_cm" for rank, _ in told)], rows)
 

@@ -24,7 +24,7 @@ from iia_calc.relax.advance import Rules
 from iia_calc.relax.fixed import Watch
 from iia_calc.relax.lbfgs import BatchedLBFGS, End
 from iia_calc.relax.on_device import LARGEST, DeviceRelaxation
-from search.errors import InputError, InputTypeError, force_limit, positive, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, force_limit, positive, quote, whole, whole_or_none
 from search.geometry.pieces import soundness_of_each
 from search.relaxers.base import Relaxed
 
@@ -65,7 +65,7 @@ class PotentialRelaxer:
     ):
         if not isinstance(potential, Potential | Committee):
             raise InputTypeError(
-                f"potential is {shown(potential)}; give one that is loaded: PotentialRelaxer(load(...))"
+                f"potential is {quote(potential)}; give one that is loaded: PotentialRelaxer(load(...))"
             )
         fmax, max_step = force_limit("fmax", fmax), positive("max_step", max_step, "a length in Å")
         max_steps, batch_size = whole("max_steps", max_steps, 1), whole_or_none("batch_size", batch_size, 1)
@@ -91,7 +91,7 @@ class PotentialRelaxer:
 
     def _on_device(self) -> DeviceRelaxation | None:
         members = self.surface.members if isinstance(self.surface, Committee) else [self.leader]
-        if any(member.frozen() is None for member in self.potential.members):
+        if any(member.for_inference() is None for member in self.potential.members):
             return None
         watch = None
         if self.committee is not None and self.forces_std_limit is not None:
@@ -116,7 +116,7 @@ class PotentialRelaxer:
             another charge or multiplicity than the potential was fitted to.
         """
         if isinstance(structures, Atoms | str) or not isinstance(structures, Iterable):
-            raise InputTypeError(f"structures is {shown(structures)}; give a list of ASE Atoms")
+            raise InputTypeError(f"structures is {quote(structures)}; give a list of ASE Atoms")
         structures = list(structures)
         for number, atoms in enumerate(structures):
             if not isinstance(atoms, Atoms):
@@ -157,7 +157,7 @@ class PotentialRelaxer:
             free = self.batch_size - len(batch)
             taken = [order.pop() for _ in range(min(free, len(order)))]
             batch.add(taken, [numbers[k] for k in taken], [positions[k] for k in taken])
-            for end in [*batch.step(), *self._strayed(batch)]:
+            for end in [*batch.step(), *self._end_strays(batch)]:
                 ends[end.key] = end
         return [ends[k] for k in range(len(numbers))]
 
@@ -176,7 +176,7 @@ class PotentialRelaxer:
             reason=reason,
         )
 
-    def _strayed(self, batch: BatchedLBFGS) -> list[End]:
+    def _end_strays(self, batch: BatchedLBFGS) -> list[End]:
         """Ends of the quenches that have left what the committee agrees on."""
         if self.forces_std_limit is None or not (rows := batch.due(WATCH)):
             return []

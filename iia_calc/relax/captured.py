@@ -40,7 +40,7 @@ class Recorder:
             return function
         before = [tensor.clone() for tensor in changed]
         try:
-            graph = self._captured(function, changed)
+            graph = self._capture(function, changed)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
@@ -60,7 +60,7 @@ class Recorder:
             return function
         return graph.replay
 
-    def _captured(self, function: Callable[[], None], changed: Sequence[torch.Tensor]) -> torch.cuda.CUDAGraph:
+    def _capture(self, function: Callable[[], None], changed: Sequence[torch.Tensor]) -> torch.cuda.CUDAGraph:
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):

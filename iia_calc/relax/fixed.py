@@ -40,7 +40,7 @@ class _Member:
 
     def __init__(self, frozen: FrozenPotential, layouts: Sequence[ClusterPairs], Z: torch.Tensor) -> None:
         self.frozen, self.layouts = frozen, layouts
-        self.parts = [_copied(part) for part in frozen.prepare(layouts, Z)]
+        self.parts = [_copy(part) for part in frozen.prepare(layouts, Z)]
 
     def assign(self, Z: torch.Tensor) -> None:
         """Other elements [B N]."""
@@ -83,7 +83,7 @@ class FixedBatch:
         self.keys = np.full(size, -1)
         self.counts = np.zeros(size, dtype=np.int64)
         asked = list(dict.fromkeys([*surface, *(watch.members if watch else ())]))
-        frozen = [member.frozen() for member in asked]
+        frozen = [member.for_inference() for member in asked]
         slots = GPU_SLOTS if self.device.type == "cuda" else max(f.network.cached_slots for f in frozen if f)
         layouts = ClusterPairs((width,) * size, self.device).parts(slots)
         Z = torch.as_tensor(self.Z, device=self.device).view(-1)
@@ -222,7 +222,7 @@ def _tensors(part: Part) -> list[torch.Tensor]:
     return [tensor for tensor in given if tensor is not None]
 
 
-def _copied(part: Part) -> Part:
+def _copy(part: Part) -> Part:
     return part._replace(
         constants=type(part.constants)(*(t.clone() for t in part.constants)),
         entry=type(part.entry)(*(None if t is None else t.clone() for t in part.entry)),

@@ -179,14 +179,14 @@ class BatchedLBFGS:
         """Bring the padded axis of every array to `width` atoms."""
         known = state["Z"].shape[1] <= LARGEST
         for name, axis in (("Z", 1), ("x", 1), ("g", 1), ("d", 1), ("at", 1), ("S", 2), ("Y", 2)):
-            state[name] = _resized(state[name], axis, width)
+            state[name] = _resize(state[name], axis, width)
         if known and width <= LARGEST:
-            state["W"] = _resized(_resized(state["W"], 1, 3 * width), 2, 3 * width)
+            state["W"] = _resize(_resize(state["W"], 1, 3 * width), 2, 3 * width)
         else:  # there was none, or there is to be none
             state["W"], state["at"] = self._model(state["Z"], state["x"]), state["x"].clone()
 
 
-def _resized(value: torch.Tensor, axis: int, length: int) -> torch.Tensor:
+def _resize(value: torch.Tensor, axis: int, length: int) -> torch.Tensor:
     """`value` cut, or filled up with zeros, to `length` along `axis`."""
     if value.shape[axis] > length:
         return value.narrow(axis, 0, length).contiguous()

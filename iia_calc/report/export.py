@@ -170,14 +170,14 @@ def _job(entry: Entry, findings: Findings, request: ExportRequest) -> Job:
 
 
 def _xyz(job: Job) -> str:
-    return _written(write_xyz, [Atoms(job.atoms.numbers, job.atoms.positions)], comment=job.title, fmt="%15.8f")
+    return _write(write_xyz, [Atoms(job.atoms.numbers, job.atoms.positions)], comment=job.title, fmt="%15.8f")
 
 
 def _gaussian(job: Job) -> str:
     basis = job.basis.replace("def2-", "Def2")
     settings = {"method": GAUSSIAN_NAMES.get(job.functional, job.functional), "basis": basis, "chk": "isomer.chk"}
     more = {"charge": job.charge, "mult": job.multiplicity, "extra": TASKS[job.task][0] or "sp"}
-    return _written(write_gaussian_in, _plain(job), **settings, **more).replace(
+    return _write(write_gaussian_in, _plain(job), **settings, **more).replace(
         "Gaussian input prepared by ASE", job.title
     )
 
@@ -186,7 +186,7 @@ def _orca(job: Job) -> str:
     words = [ORCA_NAMES.get(job.functional, job.functional), job.basis, TASKS[job.task][1], "TightSCF"]
     settings = {"orcasimpleinput": " ".join(filter(None, words)), "orcablocks": "%pal nprocs 4 end"}
     params = {**settings, "charge": job.charge, "mult": job.multiplicity}
-    return f"# {job.title}\n" + _written(write_orca, _plain(job), params=params)
+    return f"# {job.title}\n" + _write(write_orca, _plain(job), params=params)
 
 
 def _pyscf(job: Job) -> str:
@@ -210,7 +210,7 @@ def _plain(job: Job) -> Atoms:
     return Atoms(job.atoms.numbers, job.atoms.positions)
 
 
-def _written(writer: Callable[..., object], atoms: Any, **settings: Any) -> str:
+def _write(writer: Callable[..., object], atoms: Any, **settings: Any) -> str:
     """What a writer of ASE writes, as text."""
     text = io.StringIO()
     writer(text, atoms, **settings)

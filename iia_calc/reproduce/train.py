@@ -94,12 +94,12 @@ def train(
     runner = Runner(library, out)
     for name in names:
 
-        def told(done: int, total: int, text: str, name: str = name) -> None:
+        def tell(done: int, total: int, text: str, name: str = name) -> None:
             show(done, total, f"{name}: {text}" if len(names) > 1 else text)
 
         if name == "constants":
             constants.write(library, out)
         elif name == "table1":
-            search(library, plan, out, trials, method, told)
+            search(library, plan, out, trials, method, tell)
         else:
-            run_experiment(experiments[name], plan.treatment, runner, out, told, part)
+            run_experiment(experiments[name], plan.treatment, runner, out, tell, part)

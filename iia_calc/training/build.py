@@ -22,7 +22,7 @@ from iia_calc.model.potential import Potential
 from iia_calc.training.evaluate import Errors, held_out_errors
 from iia_calc.training.fit import TrainingSettings, fit
 from iia_calc.training.levels import LevelPotential
-from iia_calc.training.recalibrate import calibrated, recalibrate
+from iia_calc.training.recalibrate import calibrate_members, recalibrate
 from search.errors import InputError
 from search.geometry.composition import Composition
 
@@ -109,7 +109,7 @@ def build_potential(request: BuildRequest, *, progress: bool = True) -> dict[str
     errors = held_out_errors(members[0], held_out) if held_out else {}
     labelled = known[target].labelled
     others = {name: count_by_formula(level.labelled) for name, level in known.items() if name != target}
-    found = calibrated(members, held_out, {name: level.labelled for name, level in known.items()})
+    found = calibrate_members(members, held_out, {name: level.labelled for name, level in known.items()})
     storage.save(
         request.out,
         members if found is None else found[0],

@@ -44,12 +44,12 @@ def calibrate(committee: Committee, labelled: Sequence[LabelledStructure]) -> Ca
     if len(starts) < STARTS:
         raise InputError(f"a calibration needs held-out labels of at least {STARTS} starts, not {len(starts)}")
     side = {start: k % 2 for k, start in enumerate(starts)}
-    seen = _seen(committee, labelled)
+    seen = _measure(committee, labelled)
     energies, forces = _fit_energies([s.energy for s in seen]), _fit([s.forces for s in seen])
     halves = [[s for s in seen if side[s.item.start] == k] for k in (0, 1)]
-    expected = _expected_energies(np.concatenate([s.energy for s in seen]), energies)
+    expected = _expect_energies(np.concatenate([s.energy for s in seen]), energies)
     difference, n_differences = _differences(seen, expected)
-    largest = np.array([float(_expected(s.forces[:, 1], *forces).max()) for s in seen])
+    largest = np.array([float(_expect(s.forces[:, 1], *forces).max()) for s in seen])
     near = np.array([is_near_minimum(s.item) for s in seen])
     right = np.array([s.energy[0, 0] < RIGHT for s in seen])
     counted = near if near.any() else np.ones_like(near)
@@ -93,7 +93,7 @@ class Foreseen:
     unknown_right: float
 
 
-def foreseen(committee: Committee, labelled: Sequence[LabelledStructure]) -> Foreseen:
+def foresee(committee: Committee, labelled: Sequence[LabelledStructure]) -> Foreseen:
     """Ask a calibrated committee about labels; on those it was calibrated with the answer flatters a little."""
     both = list(_both(committee, labelled))
     seen = [_Seen.of(leader, told, 0.0) for leader, told in both]
@@ -138,7 +138,7 @@ class _Seen:
         return cls(item, energy, np.stack([wrong, told.forces_std], 1), signed)
 
 
-def _seen(committee: Committee, labelled: Sequence[LabelledStructure]) -> list[_Seen]:
+def _measure(committee: Committee, labelled: Sequence[LabelledStructure]) -> list[_Seen]:
     """Errors, bare spreads and distances on labels."""
     both = list(_both(Committee(committee.members), labelled))
     distance = np.zeros(len(both))
@@ -152,7 +152,7 @@ def _both(committee: Committee, labelled: Sequence[LabelledStructure]) -> Iterat
     return zip(predict(committee.leader, labelled), predict(committee, labelled), strict=True)
 
 
-def _expected(spread: np.ndarray, factor: float, floor: float) -> np.ndarray:
+def _expect(spread: np.ndarray, factor: float, floor: float) -> np.ndarray:
     return np.hypot(factor * spread, floor)
 
 
@@ -164,18 +164,18 @@ def _fit_energies(parts: Sequence[np.ndarray]) -> tuple[float, float, float]:
     typical = np.maximum(np.sqrt((rows**2).mean(0)), 1e-9)
 
     def unlikely(logs: np.ndarray) -> float:
-        variance = _expected_energies(rows, tuple(np.exp(logs))) ** 2
+        variance = _expect_energies(rows, tuple(np.exp(logs))) ** 2
         return float((np.log(variance) + rows[:, 0] ** 2 / variance).mean())
 
     begin = np.log([1.0, 0.5 * typical[0], typical[0] / typical[2]])
     found = min((minimize(unlikely, begin + shift, method="Nelder-Mead") for shift in SHIFTS), key=lambda f: f.fun)
     factors = np.exp(found.x)
-    scale = np.quantile(rows[:, 0] / _expected_energies(rows, tuple(factors)), WITHIN)
+    scale = np.quantile(rows[:, 0] / _expect_energies(rows, tuple(factors)), WITHIN)
     factor, floor, distance = (float(scale * f) for f in factors)
     return factor, floor, distance
 
 
-def _expected_energies(rows: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
+def _expect_energies(rows: np.ndarray, factors: tuple[float, ...]) -> np.ndarray:
     """Expected errors [n], eV/atom, of rows [n, 3] as `_Seen.energy`."""
     factor, floor, distance = factors
     return np.sqrt(np.square(factor * rows[:, 1]) + floor**2 + np.square(distance * rows[:, 2])) + 1e-12
@@ -205,7 +205,7 @@ def _fit(parts: Sequence[np.ndarray]) -> tuple[float, float]:
         # the factor that an error needs to lie within, 0 where the floor is enough
         needed = np.sqrt(np.maximum(error**2 - floor**2, 0.0)) / spread
         factor = float(np.quantile(needed, WITHIN))
-        tail = float(np.quantile(error / _expected(spread, factor, floor), 0.95))
+        tail = float(np.quantile(error / _expect(spread, factor, floor), 0.95))
         if best is None or tail < best[0]:
             best = tail, factor, float(floor)
     assert best is not None
@@ -217,7 +217,7 @@ def _across_energies(halves: Sequence[Sequence[np.ndarray]]) -> tuple[float, flo
     ratios = []
     for k in (0, 1):
         rows = np.concatenate(halves[k])
-        ratios.append(rows[:, 0] / _expected_energies(rows, _fit_energies(halves[1 - k])))
+        ratios.append(rows[:, 0] / _expect_energies(rows, _fit_energies(halves[1 - k])))
     return _shares(np.concatenate(ratios))
 
 
@@ -226,7 +226,7 @@ def _across(halves: Sequence[Sequence[np.ndarray]]) -> tuple[float, float]:
     ratios = []
     for k in (0, 1):
         error, spread = np.concatenate(halves[k]).T
-        ratios.append(error / _expected(np.maximum(spread, 1e-9), *_fit(halves[1 - k])))
+        ratios.append(error / _expect(np.maximum(spread, 1e-9), *_fit(halves[1 - k])))
     return _shares(np.concatenate(ratios))
 
 

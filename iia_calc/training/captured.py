@@ -34,12 +34,12 @@ class CapturedGradients:
 
     def __call__(self, batch: dict[str, Any]) -> torch.Tensor:
         """The loss [] of this batch; gradients lie in `flat` and in each parameter's `grad`."""
-        loss = self._replayed(batch) if self.capturing else self._computed(batch)
+        loss = self._replay(batch) if self.capturing else self._compute(batch)
         for parameter, view in zip(self.parameters, self.views, strict=True):
             parameter.grad = view
         return loss
 
-    def _computed(self, batch: dict[str, Any]) -> torch.Tensor:
+    def _compute(self, batch: dict[str, Any]) -> torch.Tensor:
         loss = self.loss(batch)
         found = torch.autograd.grad(loss, self.parameters, allow_unused=True)
         used = [(view, gradient) for view, gradient in zip(self.views, found, strict=True) if gradient is not None]
@@ -48,7 +48,7 @@ class CapturedGradients:
         torch._foreach_copy_([view for view, _ in used], [gradient for _, gradient in used])
         return loss.detach()
 
-    def _replayed(self, batch: dict[str, Any]) -> torch.Tensor:
+    def _replay(self, batch: dict[str, Any]) -> torch.Tensor:
         shape = batch[LAYOUT].sizes
         if shape not in self._graphs:
             try:
@@ -56,7 +56,7 @@ class CapturedGradients:
             except RuntimeError as error:
                 warnings.warn(f"the training step can't be captured, so it goes on without: {error}", stacklevel=2)
                 self.capturing = False
-                return self._computed(batch)
+                return self._compute(batch)
         graph, held, loss = self._graphs[shape]
         names = [name for name, value in batch.items() if isinstance(value, torch.Tensor)]
         torch._foreach_copy_([held[name] for name in names], [batch[name] for name in names])
@@ -69,9 +69,9 @@ class CapturedGradients:
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
             for _ in range(WARM_UP):
-                self._computed(held)
+                self._compute(held)
         torch.cuda.current_stream().wait_stream(side)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool):
-            loss = self._computed(held)
+            loss = self._compute(held)
         return graph, held, loss

@@ -154,7 +154,7 @@ def batches_of_like_size(
 
     repeats : how often an epoch takes each structure, on average.
     """
-    order = rng.permutation(_drawn(len(sizes), repeats, rng))
+    order = rng.permutation(_draw(len(sizes), repeats, rng))
     batches, left = [], []
     for size in np.unique(sizes[order]):
         same = order[sizes[order] == size]
@@ -173,7 +173,7 @@ def batches_of_fixed_shape(
 
     All batches of one width hold the same number of structures; the last is filled up with others drawn again.
     """
-    order = rng.permutation(_drawn(len(sizes), repeats, rng))
+    order = rng.permutation(_draw(len(sizes), repeats, rng))
     widths = -(-sizes[order] // WIDTH_STEP) * WIDTH_STEP
     batches = []
     for width in np.unique(widths):
@@ -185,7 +185,7 @@ def batches_of_fixed_shape(
     return [batches[k] for k in rng.permutation(len(batches))]
 
 
-def _drawn(count: int, repeats: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
+def _draw(count: int, repeats: np.ndarray | None, rng: np.random.Generator) -> np.ndarray:
     if repeats is None:
         return np.arange(count)
     times = np.floor(repeats).astype(int)

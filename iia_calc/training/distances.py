@@ -38,5 +38,5 @@ def features_of(potential: Potential, labelled: Sequence[LabelledStructure], bat
         Z = torch.from_numpy(np.concatenate([a.numbers for a in atoms])).to(potential.device)
         R = torch.from_numpy(np.concatenate([a.positions for a in atoms])).to(potential.device)
         pairs = potential.cluster_pairs(tuple(len(a) for a in atoms), potential.device)
-        means[rows] = mean_features(potential.features(pairs, Z, pairs.centred(R)), pairs)
+        means[rows] = mean_features(potential.features(pairs, Z, pairs.centre(R)), pairs)
     return means

@@ -12,7 +12,7 @@ from iia_calc.labels.store import in_batches
 from iia_calc.model import storage
 from iia_calc.model.committee import Committee
 from iia_calc.training.build import read_labels
-from iia_calc.training.calibrate import Foreseen, foreseen
+from iia_calc.training.calibrate import Foreseen, foresee
 from iia_calc.training.evaluate import Errors, held_out_errors, is_near_minimum, new_structures
 from search.errors import InputError
 
@@ -99,5 +99,5 @@ def evaluate_model(request: EvaluationRequest) -> Evaluation:
     left_out[f"with a force of {request.fmax:g} eV/Å or more"] = len(items) - len(counted)
     loaded = storage.load(request.model)
     errors = held_out_errors(loaded.leader, counted, None)
-    told = foreseen(loaded, counted) if isinstance(loaded, Committee) and card.calibration else None
+    told = foresee(loaded, counted) if isinstance(loaded, Committee) and card.calibration else None
     return Evaluation(card.name, card.level_of_theory, n_all, len(counted), left_out, errors, told)

@@ -85,12 +85,12 @@ class LevelPotential(Potential):
 
     def above_isolated(self, x: torch.Tensor, Z: torch.Tensor) -> torch.Tensor:
         """Interaction energies [n_atoms], eV, of features x [n_atoms, F], each at its structure's level."""
-        levels, isolated = self._levels, self._isolated()  # [n_atoms], [L N_ELEMENTS]
+        levels, isolated = self._levels, self._isolated_energies()  # [n_atoms], [L N_ELEMENTS]
         every = torch.stack([head(x) for head in self.heads], 1)  # [n_atoms, L]
         own = every.gather(1, levels[:, None])[:, 0]  # [n_atoms]
         return own - isolated.index_select(0, levels * N_ELEMENTS + Z)
 
-    def _isolated(self) -> torch.Tensor:
+    def _isolated_energies(self) -> torch.Tensor:
         """Energies of isolated atoms by level and nuclear charge [L N_ELEMENTS], eV; 0 where unknown."""
         (Z, levels), embedding = self._every_isolated(), self._embedding
         alone, nothing = self.cluster_pairs((1,) * len(Z)), torch.empty(0, 3, dtype=self.dtype, device=self.device)

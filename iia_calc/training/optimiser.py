@@ -85,7 +85,7 @@ class MuonAdamW(torch.optim.AdamW):
             places[parameter.shape[-2:]].append(place)
         for shape, alike in places.items():
             stacks = [ahead[k].view(-1, *shape) for k in alike]
-            turned = orthogonalised(torch.cat(stacks)).split([len(stack) for stack in stacks])
+            turned = orthogonalise(torch.cat(stacks)).split([len(stack) for stack in stacks])
             steps = [step.view_as(moved[k]) for k, step in zip(alike, turned, strict=True)]
             torch._foreach_add_([moved[k] for k in alike], steps, alpha=-0.2 * group["lr"] * max(shape) ** 0.5)
 
@@ -99,7 +99,7 @@ def is_matrix(name: str, parameter: torch.Tensor) -> bool:
     )
 
 
-def orthogonalised(matrices: torch.Tensor, turns: int = 5) -> torch.Tensor:
+def orthogonalise(matrices: torch.Tensor, turns: int = 5) -> torch.Tensor:
     """[k, n, m] with singular values of about one (0.7 to 1.2), the singular vectors kept."""
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[1] > matrices.shape[2]

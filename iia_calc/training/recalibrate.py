@@ -16,7 +16,7 @@ from iia_calc.training.distances import label_distance
 from iia_calc.training.evaluate import held_out_errors
 
 
-def calibrated(
+def calibrate_members(
     members: Sequence[Potential],
     held_out: Sequence[LabelledStructure],
     levels: Mapping[str, Sequence[LabelledStructure]],
@@ -53,7 +53,7 @@ def recalibrate(
     if card.level_of_theory != target:
         raise ModelError(f"{path} is of {card.level_of_theory}; the labels to measure it on are of {target}")
     model = storage.load(path)
-    found = calibrated(model.members, held_out, levels)
+    found = calibrate_members(model.members, held_out, levels)
     if found is None:
         raise ModelError(f"a calibration needs two members or more and held-out labels of {STARTS} starts (--test)")
     committee, level = found

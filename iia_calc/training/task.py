@@ -57,7 +57,7 @@ class PotentialEnergies(nn.Module):
         return inputs
 
 
-def _copied(batch: dict[str, Any]) -> dict[str, Any]:
+def _copy(batch: dict[str, Any]) -> dict[str, Any]:
     """The same batch for a model, which adds to it what it predicts and wants derivatives by the positions."""
     return batch | {properties.R: batch[properties.R].detach()}
 
@@ -146,7 +146,7 @@ class PotentialTask(AtomisticTask):  # type: ignore[misc]  # SchNetPack has no t
 
     def loss_of(self, batch: dict[str, Any]) -> torch.Tensor:
         """The loss [] of a batch, which stays as it is."""
-        return self._losses(self.model(_copied(batch)), batch)
+        return self._losses(self.model(_copy(batch)), batch)
 
     def _losses(self, predicted: dict[str, torch.Tensor], batch: dict[str, Any]) -> torch.Tensor:
         loss = torch.zeros((), device=batch[ENERGY].device)
@@ -190,7 +190,7 @@ class PotentialTask(AtomisticTask):  # type: ignore[misc]  # SchNetPack has no t
         torch.set_grad_enabled(self.grad_enabled)
         level = batch[LEVEL]
         of_structure = level[batch[properties.n_atoms].cumsum(0) - 1]  # [B]
-        predicted = self.measured(_copied(batch))
+        predicted = self.measured(_copy(batch))
         with torch.no_grad():
             loss = self._losses(predicted, batch)
             error = (predicted[ENERGY] - batch[ENERGY]).abs()  # [B]

@@ -17,7 +17,7 @@ from search.archive.encoding import to_json
 from search.archive.minimum import Minimum, sound
 from search.archive.sqlite import ReadOnlyStore, SQLiteStore
 from search.archive.store import MemoryStore, Store
-from search.errors import InputError, InputTypeError, checked_path, positive, shown
+from search.errors import InputError, InputTypeError, checked_path, positive, quote
 from search.geometry.composition import Composition
 from search.geometry.fingerprint import Fingerprint, Sameness, same
 from search.geometry.scale import LengthScale
@@ -59,7 +59,7 @@ class Archive:
             wanted["composition"] = Composition.parse(composition).formula
         if sameness is not None:
             if not isinstance(sameness, Sameness):
-                raise InputTypeError(f"sameness is {shown(sameness)}; it must be a Sameness")
+                raise InputTypeError(f"sameness is {quote(sameness)}; it must be a Sameness")
             wanted["sameness"] = json.dumps(asdict(sameness))
         if bond_length is not None:
             wanted["bond_length"] = repr(positive("bond_length", bond_length, "a length"))
@@ -153,7 +153,7 @@ class Archive:
         """As `add`, but in memory until `commit`: report nothing of it before."""
         if not sound(relaxed):
             return None, False
-        positions = self._ordered(relaxed.atoms)
+        positions = self._order(relaxed.atoms)
         known = self.find(float(relaxed.energy), positions)
         if known is None:
             entry = Minimum.of(relaxed, positions, self.scale.numbers, quench)
@@ -165,7 +165,7 @@ class Archive:
         known.times_found += 1
         if relaxed.energy < known.energy - LOWER_BY:
             self._remove(known)
-            known.moved(relaxed, positions)
+            known.move_to(relaxed, positions)
             self._insert(known)
             known = self._absorb_copies(known)
         self._mark(known)
@@ -255,7 +255,7 @@ class Archive:
     def _mark(self, entry: Minimum) -> None:
         self._changed[id(entry)] = entry
 
-    def _ordered(self, atoms: Atoms) -> np.ndarray:
+    def _order(self, atoms: Atoms) -> np.ndarray:
         """Positions [n_atoms, 3] in the order of the composition."""
         positions: np.ndarray = atoms.positions
         if np.array_equal(atoms.numbers, self.scale.numbers):

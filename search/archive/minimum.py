@@ -43,7 +43,7 @@ class Minimum:
         """What comparisons need of the structure; see `moved`."""
         return Fingerprint(self.positions, self.numbers)
 
-    def moved(self, relaxed: Relaxed, positions: np.ndarray) -> None:
+    def move_to(self, relaxed: Relaxed, positions: np.ndarray) -> None:
         """Take over positions [n_atoms, 3], energy and the rest from a lower copy."""
         self.positions, self.energy, self.fmax = positions, float(relaxed.energy), float(relaxed.fmax)
         self.energy_std, self.forces_std = _float(relaxed.energy_std), _float(relaxed.forces_std)

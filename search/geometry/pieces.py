@@ -24,7 +24,7 @@ COLLAPSED = 0.72
 """No two atoms of a sound structure are so close (1.21 Å for B–B)."""
 
 
-def fragmented(positions: np.ndarray, reach: np.ndarray) -> bool:
+def is_fragmented(positions: np.ndarray, reach: np.ndarray) -> bool:
     """Whether positions [n, 3] fall into pieces when atoms closer than reach [n, n] (or one number) are one piece."""
     return count_pieces(squared_distances(positions, positions) < np.square(reach)) > 1
 

@@ -20,7 +20,7 @@ from ase import Atoms
 from search.archive.archive import Archive
 from search.archive.encoding import plain, to_json
 from search.archive.minimum import minima_as_atoms
-from search.errors import InputError, InputTypeError, check_flags, check_functions, shown, whole, whole_or_none
+from search.errors import InputError, InputTypeError, check_flags, check_functions, quote, whole, whole_or_none
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.islands.kinds import Island, default_islands
@@ -234,7 +234,7 @@ class _Plan:
                 settings=island.settings,
                 seed=island.seed,
                 batch_size=island.batch_size,
-                quenches=archipelago.left(k, self.limits.quenches),
+                quenches=archipelago.quenches_left(k, self.limits.quenches),
                 state=standing.state,
                 guests=archipelago.guests(k),
                 shape=self.shape,
@@ -258,7 +258,7 @@ def _islands(islands: int | Sequence[Island]) -> list[Island]:
     """The islands that are asked for, by number or one by one."""
     if isinstance(islands, Sequence) and not isinstance(islands, str):
         if wrong := [island for island in islands if not isinstance(island, Island)]:
-            raise InputTypeError(f"islands holds {shown(wrong[0])}; give Island(method, settings) for each")
+            raise InputTypeError(f"islands holds {quote(wrong[0])}; give Island(method, settings) for each")
         if not islands:
             raise InputError("islands is empty; give how many there are to be, or an Island for each")
         return list(islands)

@@ -89,7 +89,7 @@ class Dispatch:
         islands, quenches, time_limit = self.archipelago, limits.quenches, limits.time_limit
         while True:
             seconds = time.perf_counter() - start
-            if why := limits.reached(islands.hit, islands.lowest_found, islands.tally.n_quenches, seconds):
+            if why := limits.limit_reached(islands.hit, islands.lowest_found, islands.tally.n_quenches, seconds):
                 break
             self._begin(quenches)
             if not self.flights:
@@ -119,7 +119,7 @@ class Dispatch:
             try:
                 self.flights[self._executor().submit(run_epoch, epoch)] = epoch
             except BrokenExecutor as error:
-                self._failed(epoch, "its worker process died")
+                self._note_failure(epoch, "its worker process died")
                 self._replace_pool(error)
                 return
 
@@ -140,7 +140,7 @@ class Dispatch:
                 results.append(future.result())
             except BrokenExecutor as error:
                 broken = error
-                self._failed(epoch, "its worker process died")
+                self._note_failure(epoch, "its worker process died")
             except CancelledError as error:
                 raise ConnectionError(
                     "the executor dropped an epoch: its scheduler has ended or was left. "
@@ -153,7 +153,7 @@ class Dispatch:
                     f"a worker lacks something ({error}); install the same version of the package there"
                 ) from error
             except Exception as error:  # of one worker or one structure: the other islands go on
-                self._failed(epoch, f"{type(error).__name__}: {error}")
+                self._note_failure(epoch, f"{type(error).__name__}: {error}")
         if results:
             self.seconds_relaxing += sum(result["seconds_relaxing"] for result in results)
             self._keep(results, quenches)
@@ -161,11 +161,11 @@ class Dispatch:
             self._replace_pool(broken)
 
     def _keep(self, results: list[dict[str, Any]], quenches: int | None, everything: bool = False) -> None:
-        with self._interrupts.held():
+        with self._interrupts.hold():
             self.archipelago.store(results)
             self.archipelago.merge(quenches, everything)
 
-    def _failed(self, epoch: Epoch, why: str) -> None:
+    def _note_failure(self, epoch: Epoch, why: str) -> None:
         self.attempts[epoch.island, epoch.number] += 1
         if self.attempts[epoch.island, epoch.number] >= ATTEMPTS:
             self.archipelago.given_up[epoch.island] = f"epoch {epoch.number} failed {ATTEMPTS} times; the last: {why}"
@@ -179,7 +179,7 @@ class Dispatch:
         if self.pool is not None and self.pool.never_started:
             raise no_main_guard() from None
         for epoch in self.flights.values():
-            self._failed(epoch, "its worker process died")
+            self._note_failure(epoch, "its worker process died")
         self._drop()
 
     def _finish_what_runs(self, quenches: int | None) -> None:

@@ -92,7 +92,7 @@ class Archipelago:
         times = [s.lowest[1] for s in self.standings if s.lowest[0] <= lowest + COPY_WITHIN]
         return max(sum(times), 1) if np.isfinite(lowest) else 0
 
-    def left(self, k: int, quenches: int | None) -> int:
+    def quenches_left(self, k: int, quenches: int | None) -> int:
         """How many quenches the next epoch of island k has, of `quenches` for all islands together."""
         if quenches is None:
             return self.epoch
@@ -104,7 +104,10 @@ class Archipelago:
         islands = [
             k
             for k in range(len(self.standings))
-            if k not in busy and k not in self.given_up and self.left(k, quenches) and self._fed(k, quenches)
+            if k not in busy
+            and k not in self.given_up
+            and self.quenches_left(k, quenches)
+            and self._is_fed(k, quenches)
         ]
         return sorted(islands, key=lambda k: (self.standings[k].finished, k))
 
@@ -165,19 +168,19 @@ class Archipelago:
                     into[key] += value / len(self.standings) if key == "share" else value
         return {name: {**counts, "share": round(counts["share"], 4)} for name, counts in total.items()}
 
-    def _fed(self, k: int, quenches: int | None) -> bool:
+    def _is_fed(self, k: int, quenches: int | None) -> bool:
         """Whether the island before k is far enough to say what it passes on (or will not get there)."""
         if not self.in_step or len(self.standings) == 1:
             return True
         before = (k - 1) % len(self.standings)
         far_enough = self.standings[before].finished >= self.standings[k].finished + 1 - LAG
-        return far_enough or before in self.given_up or not self.left(before, quenches)
+        return far_enough or before in self.given_up or not self.quenches_left(before, quenches)
 
     def _before(self, number: int, k: int, quenches: int | None) -> bool:
         """Whether some epoch is to be merged before this one."""
         for other, standing in enumerate(self.standings):
             due = standing.merged + 1
-            coming = due <= standing.finished or (self.left(other, quenches) and other not in self.given_up)
+            coming = due <= standing.finished or (self.quenches_left(other, quenches) and other not in self.given_up)
             if coming and (due, other) < (number, k):
                 return True
         return False

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from search.errors import InputError, InputTypeError, JobFailed, check_functions, finite, positive, shown, whole
+from search.errors import InputError, InputTypeError, JobFailed, check_functions, finite, positive, quote, whole
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.moves.counts import MoveCount, Payoff, Step
@@ -84,7 +84,7 @@ class Move:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
-            raise InputTypeError(f"a move's name is {shown(self.name)}; it must be a word")
+            raise InputTypeError(f"a move's name is {quote(self.name)}; it must be a word")
         check_functions(change=self.change, combine=self.combine)
         if (self.change is None) == (self.combine is None):
             raise InputError(f"move {self.name!r} needs either change or combine")
@@ -247,7 +247,7 @@ class MoveSet:
 def check_shares(shares: Mapping[str, float]) -> None:
     """Raise a ValueError that names the moves there are, unless `shares` is a weight per move."""
     if not isinstance(shares, Mapping):
-        raise InputTypeError(f'moves is {shown(shares)}; give shares by name, for example {{"symmetrise": 0.1}}')
+        raise InputTypeError(f'moves is {quote(shares)}; give shares by name, for example {{"symmetrise": 0.1}}')
     unknown = sorted(str(name) for name in set(shares) - set(MOVES))
     if unknown:
         raise InputError(f"moves {', '.join(unknown)} are not known; choose among {', '.join(MOVES)}")
@@ -287,7 +287,7 @@ def register_move(move: Move) -> Move:
     ValueError : another move has this name.
     """
     if not isinstance(move, Move):
-        raise InputTypeError(f"{shown(move)} is no move; give Move(name, change)")
+        raise InputTypeError(f"{quote(move)} is no move; give Move(name, change)")
     known = MOVES.get(move.name)
     if known is not None and known != move:
         raise InputError(f"there is a move {move.name!r} already; choose another name")

@@ -9,9 +9,9 @@ import numpy as np
 from ase import Atoms
 from ase.optimize import BFGS
 
-from search.errors import InputError, InputTypeError, positive, shown, whole
+from search.errors import InputError, InputTypeError, positive, quote, whole
 from search.geometry.composition import bond_lengths
-from search.geometry.pieces import ONE_PIECE, fragmented
+from search.geometry.pieces import ONE_PIECE, is_fragmented
 from search.relaxers.base import Relaxed, Relaxer
 from search.relaxers.identity import calculator_signature
 
@@ -75,9 +75,9 @@ class ASERelaxer:
         signature: str | None = None,
     ) -> None:
         if isinstance(calculator, Atoms | type) or not isinstance(calculator, ASECalculator):
-            raise InputTypeError(f"{shown(calculator)} is not an ASE calculator")
+            raise InputTypeError(f"{quote(calculator)} is not an ASE calculator")
         if signature is not None and not isinstance(signature, str):
-            raise InputTypeError(f"signature is {shown(signature)}; it must be text")
+            raise InputTypeError(f"signature is {quote(signature)}; it must be text")
         self.calculator = calculator
         self.bond_length = None if bond_length is None else positive("bond_length", bond_length, "a length")
         self.fmax, self.max_step = positive("fmax", fmax), positive("max_step", max_step)
@@ -120,7 +120,7 @@ class ASERelaxer:
             reason == "converged",
             steps,
             counting.evaluations,
-            fragmented(last, self._reach(structure.numbers)),
+            is_fragmented(last, self._reach(structure.numbers)),
             reason,
         )
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from ase import Atoms
 
-from search.errors import InputTypeError, shown
+from search.errors import InputTypeError, quote
 
 
 @dataclass(frozen=True)
@@ -88,17 +88,17 @@ def relax_each(relaxer: Relaxer, structures: Sequence[Atoms]) -> list[Relaxed]:
         results = relaxer.relax(structures)
     except Exception:  # whatever it raises belongs to the structures that cause it
         return [_relax_one(relaxer, atoms) for atoms in structures]
-    return _checked(results, relaxer, len(structures))
+    return _check(results, relaxer, len(structures))
 
 
-def _checked(results: Any, relaxer: Relaxer, n_structures: int) -> list[Relaxed]:
+def _check(results: Any, relaxer: Relaxer, n_structures: int) -> list[Relaxed]:
     """What a relaxer of anyone's gave, if it is a `Relaxed` for each structure."""
     name = type(relaxer).__name__
     if not isinstance(results, Iterable):
-        raise InputTypeError(f"{name}.relax gives {shown(results)}; it must give a list with a Relaxed per structure")
+        raise InputTypeError(f"{name}.relax gives {quote(results)}; it must give a list with a Relaxed per structure")
     found = list(results)
     if wrong := [item for item in found if not isinstance(item, Relaxed)]:
-        raise InputTypeError(f"{name}.relax gives {shown(wrong[0])} in its list; it must give a Relaxed per structure")
+        raise InputTypeError(f"{name}.relax gives {quote(wrong[0])} in its list; it must give a Relaxed per structure")
     if len(found) != n_structures:
         raise InputTypeError(f"{name}.relax gives {len(found)} results for {n_structures} structures")
     return found
@@ -110,4 +110,4 @@ def _relax_one(relaxer: Relaxer, atoms: Atoms) -> Relaxed:
     except Exception as error:
         nan = float("nan")
         return Relaxed(atoms, nan, nan, False, 0, 1, reason=f"failed: {type(error).__name__}: {error}")
-    return _checked(results, relaxer, 1)[0]
+    return _check(results, relaxer, 1)[0]

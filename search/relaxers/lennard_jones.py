@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 
 from search.errors import InputError, positive, whole
-from search.geometry.pieces import ONE_PIECE, fragmented
+from search.geometry.pieces import ONE_PIECE, is_fragmented
 from search.relaxers.base import Relaxed
 
 
@@ -105,7 +105,7 @@ class LennardJones:
         finite = bool(np.isfinite(energy) and np.isfinite(fmax))
         converged = finite and bool(fmax < self.fmax)
         reason = "converged" if converged else "step limit" if finite else "non-finite"
-        broken = finite and fragmented(x, np.full((len(x), len(x)), ONE_PIECE * self.bond_length))
+        broken = finite and is_fragmented(x, np.full((len(x), len(x)), ONE_PIECE * self.bond_length))
         return Relaxed(
             Atoms(numbers=numbers, positions=x),
             float(energy),

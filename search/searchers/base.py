@@ -16,7 +16,7 @@ from ase import Atoms
 
 from search.archive.encoding import plain
 from search.convergence import LowestCount
-from search.errors import InputError, InputTypeError, check_functions, finite, shown, whole
+from search.errors import InputError, InputTypeError, check_functions, finite, quote, whole
 from search.geometry.composition import Composition
 from search.geometry.scale import LengthScale
 from search.relaxers.base import Relaxed
@@ -216,4 +216,4 @@ def check_at_least(settings: Any, least: Mapping[str, float]) -> None:
         if isinstance(bound, int):
             whole(name, value, least=bound)
         elif finite(name, value, f"a finite number of at least {bound}") < bound:
-            raise InputError(f"{name} is {shown(value)}; it must be at least {bound}")
+            raise InputError(f"{name} is {quote(value)}; it must be at least {bound}")

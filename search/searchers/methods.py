@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search.errors import InputError, InputTypeError, shown
+from search.errors import InputError, InputTypeError, quote
 from search.searchers.base import Searcher
 from search.searchers.basin_hopping import BasinHopping
 from search.searchers.bee_colony import BeeColony
@@ -22,7 +22,7 @@ def find_method(method: str | type[Searcher]) -> type[Searcher]:
     if not isinstance(method, str):
         hint = f"; give the class itself, {type(method).__name__}" if isinstance(method, Searcher) else ""
         raise InputTypeError(
-            f"method is {shown(method)}, neither a name nor a class derived from search.Searcher{hint}"
+            f"method is {quote(method)}, neither a name nor a class derived from search.Searcher{hint}"
         )
     if method not in METHODS:
         raise InputError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from ase import Atoms
 
-from search.errors import InputError, InputTypeError, shown
+from search.errors import InputError, InputTypeError, quote
 from search.geometry.composition import Composition
 from search.geometry.sites import squared_distances
 from search.relaxers.base import Relaxed, Relaxer, relax_each
@@ -30,11 +30,11 @@ def in_order(starts: Sequence[Atoms], composition: Composition) -> list[Atoms]:
     """
     result = []
     if isinstance(starts, Atoms | str | os.PathLike) or not isinstance(starts, Iterable):
-        raise InputTypeError(f"starts is {shown(starts)}; give a list of ASE Atoms")
+        raise InputTypeError(f"starts is {quote(starts)}; give a list of ASE Atoms")
     for number, atoms in enumerate(starts, 1):
         where = f"starting structure {number}"
         if not isinstance(atoms, Atoms):
-            raise InputTypeError(f"{where} is {shown(atoms)}; give ASE Atoms")
+            raise InputTypeError(f"{where} is {quote(atoms)}; give ASE Atoms")
         if not composition.matches(atoms):
             raise InputError(f"{where} is {Composition.parse(atoms)}; the search is for {composition}")
         if atoms.pbc.any():

@@ -159,7 +159,7 @@ class TestCopies:
             indices=np.arange(2),
         )
         copies = find_copies([made, other])
-        assert (copies.shared(0, 1), copies.shared(1, 0)) == (2, 2)
+        assert (copies.count_common(0, 1), copies.count_common(1, 0)) == (2, 2)
 
     def test_the_copy_of_lowest_energy_is_kept(self):
         made = boron_set(5)

@@ -76,7 +76,7 @@ def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
     for sizes in ([21] * 13, [3, 21, 1, 17, 2, 30, 5, 21, 21, 8, 1], [30] * 4 + [1] * 4):
         clusters = [random_cluster(n, seed=n + k) for k, n in enumerate(sizes)]
         Z, R, batch = flat(clusters, dtype)
-        assert len(potential.pairs_of(R, batch).parts(potential.frozen().network.cached_slots)) > 1
+        assert len(potential.pairs_of(R, batch).parts(potential.for_inference().network.cached_slots)) > 1
         together = potential(Z, R, batch)
         alone = [potential(*flat([cluster], dtype)) for cluster in clusters]
         tolerance = 1e-11 if dtype == torch.float64 else 1e-5 * float(together.forces.abs().max())
@@ -102,7 +102,7 @@ def test_what_is_kept_of_the_elements_follows_the_elements():
 
 def test_table_ends_at_the_cutoff_and_holds_its_own_gradient():
     potential = small_potential(dtype=torch.float32).freeze()
-    table = potential.frozen().network.table
+    table = potential.for_inference().network.table
     values, slopes = [], []
     grid = torch.linspace(4.9, 5.1, 201)
     for r in grid:

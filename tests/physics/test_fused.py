@@ -87,7 +87,7 @@ def compare() -> None:
     print("steps")
 
     potential = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4)
-    frozen = potential.frozen()
+    frozen = potential.for_inference()
     assert frozen is not None
     network = frozen.network
     assert isinstance(network, FrozenVectors)
@@ -129,14 +129,16 @@ def compare() -> None:
     print("network")
 
     potential_module.kernels_serve = lambda device, dtype: True  # as on a GPU
-    again = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4).frozen()
+    again = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4).for_inference()
     assert again is not None
     assert again.fuse
     close(again(pairs, Z, R)[1], forces, 1e-4)
     fused.dots = lambda a, b: 9.0 * (a * b).sum(1)  # a kernel that errs is noticed, and not used
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        careful = small_potential(dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4).frozen()
+        careful = small_potential(
+            dtype=torch.float32, kind="vectors", angular=2, attention=None, n_heads=4
+        ).for_inference()
     assert careful is not None
     assert not careful.fuse
     assert "off by" in str(said[0].message)

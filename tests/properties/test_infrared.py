@@ -13,7 +13,7 @@ from iia_calc.properties.dft_calls import displaced_dipole, hessian_of
 from iia_calc.properties.infrared import (
     KM_PER_MOL,
     InfraredSpectrum,
-    broadened,
+    broaden,
     dipole_derivatives,
     displacements,
     infrared_spectrum,
@@ -98,9 +98,9 @@ def test_one_oscillator_in_closed_form():
 def test_broadening_keeps_the_area_and_leaves_out_what_is_imaginary():
     spectrum = InfraredSpectrum((-100.0, 500.0, 900.0), (50.0, 10.0, 30.0), "", "")
     grid = np.arange(-20000.0, 20000.0, 0.5)
-    area = np.trapezoid(broadened(spectrum, grid, 10.0), grid)
+    area = np.trapezoid(broaden(spectrum, grid, 10.0), grid)
     assert area == pytest.approx(40.0, rel=2e-3)
-    curve = broadened(spectrum, np.array([900.0, 905.0]), 10.0)
+    curve = broaden(spectrum, np.array([900.0, 905.0]), 10.0)
     assert curve[1] / curve[0] == pytest.approx(0.5, rel=0.01)  # the width is full at half maximum
     assert spectrum_grid([spectrum])[-1] == 1000.0
 

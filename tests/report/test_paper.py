@@ -13,7 +13,7 @@ from ase.units import Hartree
 
 from iia_calc.common.files import read_json
 from iia_calc.report.paper.api import write_paper
-from iia_calc.report.paper.citations import bibliography, unlisted, works, works_of_level
+from iia_calc.report.paper.citations import bibliography, find_unlisted, works, works_of_level
 from iia_calc.report.paper.tables import latex
 from search.errors import InputError
 
@@ -91,8 +91,8 @@ def test_figures_are_svg_and_pdf(paper):
 def test_special_characters_and_what_is_to_be_cited():
     assert latex("50 % of A_b & ⟨S²⟩ at 3i cm⁻¹") == r"50 \% of A\_b \& $\langle S^2\rangle$ at 3i cm$^{-1}$"
     assert works_of_level("r2SCAN/def2-TZVPD, grid 3") == ["pyscf", "libcint", "libxc", "r2scan", "def2", "diffuse"]
-    assert unlisted("PBE0/3-21G, grid 1") == []
-    assert unlisted("M06/cc-pVDZ, grid 1") == ["M06", "cc-pVDZ"]
+    assert find_unlisted("PBE0/3-21G, grid 1") == []
+    assert find_unlisted("M06/cc-pVDZ, grid 1") == ["M06", "cc-pVDZ"]
     keys = set(works_of_level("PBE0/3-21G")) | set(works_of_level("B3LYP/def2-SVP")) | {"basin-hopping", "bee-colony"}
     assert keys <= set(works())
     assert all("doi = {10." in entry and entry.count("{") == entry.count("}") for entry in works().values())

@@ -320,7 +320,7 @@ def test_handlers_of_ones_own_and_ignored_signals_stay(tmp_path):
     own = signal.getsignal(signal.SIGTERM)
     try:
         with Interrupts() as interrupts:
-            with interrupts.held():
+            with interrupts.hold():
                 os.kill(os.getpid(), signal.SIGTERM)
                 os.kill(os.getpid(), signal.SIGHUP)
                 assert received == []

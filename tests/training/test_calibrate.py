@@ -16,7 +16,7 @@ from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
 from iia_calc.model.storage import load, save
 from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
-from iia_calc.training.calibrate import FLAGGED, RIGHT, _expected, _fit, _fit_energies, calibrate, foreseen
+from iia_calc.training.calibrate import FLAGGED, RIGHT, _expected, _fit, _fit_energies, calibrate, foresee
 from iia_calc.training.distances import distances_from, label_distance
 from iia_calc.training.evaluate import predict
 from iia_calc.training.recalibrate import recalibrate
@@ -37,12 +37,12 @@ def committee():
 
 
 @pytest.fixture(scope="module")
-def calibrated(committee, labelled):
+def calibrate_members(committee, labelled):
     return Committee(committee.members, calibrate(committee, labelled))
 
 
 def test_two_thirds_of_the_errors_lie_within(calibrated, labelled):
-    told = foreseen(calibrated, labelled)
+    told = foresee(calibrated, labelled)
     assert told.energies[0] == pytest.approx(0.68, abs=0.02)
     assert told.forces[0] == pytest.approx(0.68, abs=0.01)
     assert told.energies[0] <= told.energies[1] <= 1
@@ -51,7 +51,7 @@ def test_two_thirds_of_the_errors_lie_within(calibrated, labelled):
     assert 0.3 < found.forces_coverage[0] < found.forces_coverage[1] <= 1
     assert found.n_structures == len(labelled)
     doubled = Calibration(energy_factor=1e9, forces_factor=1e9)
-    assert foreseen(Committee(calibrated.members, doubled), labelled).energies == (1.0, 1.0)
+    assert foresee(Committee(calibrated.members, doubled), labelled).energies == (1.0, 1.0)
 
 
 def test_a_floor_is_found_where_there_is_one():
@@ -162,7 +162,7 @@ def test_a_saved_committee_is_calibrated_anew(committee, labelled, tmp_path):
     assert loaded.calibration.n_differences > 20
     assert loaded.card.distance["level_of_theory"] in levels
     assert loaded.distance is not None
-    within = foreseen(loaded, labelled[1::2]).energies[0]
+    within = foresee(loaded, labelled[1::2]).energies[0]
     assert within == pytest.approx(0.68, abs=0.05)
     np.testing.assert_array_equal(
         loaded.leader.head.layers[0].weight.numpy(), committee.leader.head.layers[0].weight.numpy()

@@ -31,7 +31,7 @@ class Again:
         self.owner, self.held, self.loss = owner, held, loss
 
     def replay(self) -> None:
-        self.loss.copy_(self.owner._computed(self.held))
+        self.loss.copy_(self.owner._compute(self.held))
 
 
 class Faked(CapturedGradients):
@@ -44,7 +44,7 @@ class Faked(CapturedGradients):
     def _capture(self, batch):
         self.captures += 1
         held = {name: v.clone() if isinstance(v, torch.Tensor) else v for name, v in batch.items()}
-        loss = self._computed(held)
+        loss = self._compute(held)
         return Again(self, held, loss), held, loss
 
 

@@ -10,19 +10,19 @@ from clusters import ELEMENT_ENERGIES
 
 from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
-from iia_calc.training.optimiser import MuonAdamW, is_matrix, orthogonalised
+from iia_calc.training.optimiser import MuonAdamW, is_matrix, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 48, 16), (1, 16, 64)])
 def test_singular_values_become_one_and_their_vectors_stay(shape):
     matrices = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
     U, S, V = torch.linalg.svd(matrices, full_matrices=False)
-    inside = U.mT @ orthogonalised(matrices) @ V.mT  # diagonal in the bases of the singular vectors
+    inside = U.mT @ orthogonalise(matrices) @ V.mT  # diagonal in the bases of the singular vectors
     values = torch.diagonal(inside, dim1=1, dim2=2)[0.05 * S[:, :1] < S]
     assert values.min() > 0.55
     assert values.max() < 1.35
     assert float((inside - torch.diag_embed(torch.diagonal(inside, dim1=1, dim2=2))).abs().max()) < 0.1
-    assert torch.isfinite(orthogonalised(torch.zeros(shape))).all()
+    assert torch.isfinite(orthogonalise(torch.zeros(shape))).all()
 
 
 def test_matrices_of_the_network_and_only_those():

@@ -114,7 +114,7 @@ def _screen(x, rate, exponents, screening, K: tl.constexpr):
 
 
 @triton.jit
-def _saturated(beyond, width, inverse_width):
+def _saturate(beyond, width, inverse_width):
     t = tl.minimum(tl.maximum(beyond * inverse_width + 1.0, 0.0), 1.0)
     lag = ((0.5 * t - 1.0) * t * t * t + 0.5) * width
     return tl.maximum(beyond, 0.0) - lag, t * t * (3.0 - 2.0 * t)
@@ -176,7 +176,7 @@ def meet(
     coulomb = tl.load(strengths + place, mask=inside, other=0.0) / d
     energy = envelope * coulomb * amount
     slope = (envelope * change * rate + envelope_slope * amount) * coulomb - energy / d
-    found, change = _saturated(d - start, width, inverse_width)
+    found, change = _saturate(d - start, width, inverse_width)
     tl.store(energies + place, energy, mask=inside)
     tl.store(slopes + place, slope, mask=inside)
     tl.store(seen + place, found + start, mask=inside)

@@ -145,7 +145,7 @@ class FrozenVectors:
             else:
                 both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
                 read, slopes = (pairs.expand(part).flatten(0, 1) for part in both)
-            values, back = read.T.contiguous(), partial(_contracted, slopes.T)
+            values, back = read.T.contiguous(), partial(_contract, slopes.T)
         parts = values.split(self.filters.groups)
         return tuple(part.view(-1, self.heads * b, n, n) for part in parts), back
 
@@ -169,11 +169,11 @@ class FrozenVectors:
         parts = values.split(block.value_widths, 1)
         by_head = [apart(part, b, heads) for part in parts[: 1 + self.degree]]
         kept = _Gathered(weights, values, by_head, [], seen, bent)
-        s = s + joined(torch.bmm(weights[0], by_head[0]), b, heads)
+        s = s + join_heads(torch.bmm(weights[0], by_head[0]), b, heads)
         sums = []
         for k, Y in enumerate(channels):
             kept.both.append(times(weights[k + 1], Y))
-            sums.append(joined_channels(torch.bmm(kept.both[k], by_head[k + 1]), b, heads, Y.shape[1]))
+            sums.append(join_channels(torch.bmm(kept.both[k], by_head[k + 1]), b, heads, Y.shape[1]))
         if block.first:
             return s, sums, kept
         kept.V = [self.saturated(v) for v in V]
@@ -236,13 +236,13 @@ class FrozenVectors:
         g = apart(gs, b, heads)  # [H B, N, D]
         torch.bmm(g, kept.by_head[0].transpose(1, 2), out=g_weights[0])
         if not block.first:
-            g_values.append(joined(torch.bmm(weights[0].transpose(1, 2), g), b, heads))
+            g_values.append(join_heads(torch.bmm(weights[0].transpose(1, 2), g), b, heads))
         for k, Y in enumerate(channels):
             g = apart_channels(gV[k], b, heads)  # [H B, C N, D]
             g_both = torch.bmm(g, kept.by_head[k + 1].transpose(1, 2))  # [H B, C N, N]
             self.steps.directions_back(g_both, Y, weights[k + 1], g_weights[k + 1], g_channels[k])
             if not block.first:
-                g_values.append(joined(torch.bmm(kept.both[k].transpose(1, 2), g), b, heads))
+                g_values.append(join_heads(torch.bmm(kept.both[k].transpose(1, 2), g), b, heads))
         if kept.s is None:  # the first block: what it hands out depends on the elements alone
             return gs, gV
         handed = kept.values.split(block.value_widths, 1)[1 + self.degree :]
@@ -259,7 +259,7 @@ class FrozenVectors:
         return kept.s.back(g_seen, gs), results
 
 
-def _contracted(slopes: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+def _contract(slopes: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Σ over columns of slopes [C, S] times g [C, S], which is overwritten."""
     return g.mul_(slopes).sum(0)
 
@@ -277,7 +277,7 @@ def together(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
     return x.view(heads, b, n, c, -1).permute(1, 2, 3, 0, 4).reshape(b * n, c, -1)
 
 
-def joined(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
+def join_heads(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
     """[H B, N, D] -> [A, F]."""
     n = x.shape[1]
     return x.view(heads, b, n, -1).permute(1, 2, 0, 3).reshape(b * n, -1)
@@ -289,7 +289,7 @@ def apart_channels(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
     return x.view(b, a // b, c, heads, -1).permute(3, 0, 2, 1, 4).reshape(heads * b, c * (a // b), -1)
 
 
-def joined_channels(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
+def join_channels(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
     """[H B, C N, D] -> [A, C, F]."""
     n = x.shape[1] // c
     return x.view(heads, b, c, n, -1).permute(1, 3, 2, 0, 4).reshape(b * n, c, -1)

@@ -72,8 +72,8 @@ class IIAModel(ModelInterface):
 
         kwargs : none that it knows; torch-sim's own models ignore them as well.
         """
-        Z, pairs = self._known(state)
-        interaction, forces = self._surface.evaluate(pairs, Z, pairs.centred(state.positions.detach().double()))
+        Z, pairs = self._layout(state)
+        interaction, forces = self._surface.evaluate(pairs, Z, pairs.centre(state.positions.detach().double()))
         atomic = interaction.double() + self.model.leader.reference(Z)  # [n_atoms]
         return {
             "energy": pairs.sum_structures(atomic).to(self.dtype),
@@ -81,7 +81,7 @@ class IIAModel(ModelInterface):
             "energies": atomic.to(self.dtype),
         }
 
-    def _known(self, state: SimState) -> tuple[torch.Tensor, Pairs]:
+    def _layout(self, state: SimState) -> tuple[torch.Tensor, Pairs]:
         """Nuclear charges and layout of a state, kept and unchecked while its systems stay the same."""
         leader = self.model.leader
         if self._last is not None:

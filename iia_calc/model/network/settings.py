@@ -105,7 +105,7 @@ class NetworkSettings:
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> NetworkSettings:
         """Read `as_dict`'s result; ValueError lists any key that is not a setting."""
-        return cls(**_known(cls, data, "network"))
+        return cls(**_check_names(cls, data, "network"))
 
     def as_dict(self) -> dict[str, object]:
         """Plain data for a card."""
@@ -143,14 +143,14 @@ class RepulsionSettings:
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> RepulsionSettings:
         """Read `as_dict`'s result; InputError lists any key that is not a setting."""
-        return cls(**_known(cls, data, "repulsion"))
+        return cls(**_check_names(cls, data, "repulsion"))
 
     def as_dict(self) -> dict[str, object]:
         """Plain data for a card."""
         return asdict(self)
 
 
-def _known(cls: Any, data: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _check_names(cls: Any, data: Mapping[str, Any], what: str) -> dict[str, Any]:
     names = [field.name for field in fields(cls)]
     if unknown := sorted(set(data) - set(names)):
         raise InputError(f"unknown {what} settings {', '.join(unknown)}; there are {', '.join(names)}")

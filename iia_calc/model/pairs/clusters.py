@@ -101,7 +101,7 @@ class Pairs:
         """[A, ...] -> [n_atoms, ...], the way back."""
         return values if len(self.atoms) == self.n_padded else values.index_select(0, self.atoms)
 
-    def centred(self, R: torch.Tensor) -> torch.Tensor:
+    def centre(self, R: torch.Tensor) -> torch.Tensor:
         """Positions [n_atoms, 3] Å less the mean of each structure's, which changes no distance.
 
         The mean is a constant to gradients: energies don't depend on where a structure is.

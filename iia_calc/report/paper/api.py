@@ -61,13 +61,13 @@ def write_paper(sources: Sequence[str | Path], out: str | Path = "paper", tolera
     folder.mkdir(parents=True, exist_ok=True)
     keys: list[str] = []
 
-    def numbered(key: str) -> str:
+    def number(key: str) -> str:
         if key not in keys:
             keys.append(key)
         return f"[{keys.index(key) + 1}]"
 
     figures = {system.name: _draw(system, folder) for system in systems}
-    write_text(folder / "supporting.md", _markdown(systems, figures, tolerance, numbered, keys))
+    write_text(folder / "supporting.md", _markdown(systems, figures, tolerance, number, keys))
     write_text(folder / "supporting.tex", _latex(systems, figures, tolerance))
     write_text(folder / "references.bib", bibliography(keys))
     for system in systems:

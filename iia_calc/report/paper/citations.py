@@ -38,7 +38,7 @@ def works_of_level(name: str) -> list[str]:
     return keys + (["3-21g"] if basis == "3-21g" else [])
 
 
-def unlisted(name: str) -> list[str]:
+def find_unlisted(name: str) -> list[str]:
     """Functional and basis of a level that have no entry here, which a reader has to cite himself."""
     functional, _, basis = name.split(",")[0].partition("/")
     keys = works_of_level(name)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from iia_calc.properties.thermochemistry import IMAGINARY
-from iia_calc.report.paper.citations import unlisted, works_of_level
+from iia_calc.report.paper.citations import find_unlisted, works_of_level
 from iia_calc.report.paper.content import PaperSystem
 
 Cite = Callable[[str], str]
@@ -27,7 +27,7 @@ def _search(system: PaperSystem, cite: Cite) -> str:
     islands = settings.get("islands", 1)
     methods = [settings["method"]] if settings.get("method") else list(METHODS)[: 2 if islands > 1 else 1]
     text = f"Isomers of {system.formula} were searched with SchNet-IIA{version} {cite('schnet-iia')} "
-    text += "by " + " and ".join(f"{METHODS.get(method, method)}{_cited(method, cite)}" for method in methods)
+    text += "by " + " and ".join(f"{METHODS.get(method, method)}{_cite(method, cite)}" for method in methods)
     if "n_quenches" in counts:
         text += f": {counts['n_quenches']} relaxations gave {counts.get('n_minima', 'several')} distinct "
         text += "minimum" if counts.get("n_minima") == 1 else "minima"
@@ -67,7 +67,7 @@ def _confirmation(system: PaperSystem, cite: Cite) -> str:
         text += " SCF solutions were not tested for instabilities."
     if settings.get("next_multiplicity"):
         text += " The lowest multiplicity and the next one were computed, and the lower of both is given."
-    missing = sorted({name for level in (system.level, system.energy_level) for name in unlisted(level)})
+    missing = sorted({name for level in (system.level, system.energy_level) for name in find_unlisted(level)})
     return text + (f" (Cite {', '.join(missing)} by hand: not in this list.)" if missing else "")
 
 
@@ -91,7 +91,7 @@ def _cite_level(name: str, cite: Cite) -> str:
     return "".join(cite(key) for key in works_of_level(name))
 
 
-def _cited(method: str, cite: Cite) -> str:
+def _cite(method: str, cite: Cite) -> str:
     return f" {cite(method)}" if method in METHODS else ""
 
 
