@@ -15,7 +15,7 @@ from iia_calc.confirm.result import Confirmed, rank_confirmed, write_confirmed
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.isomers.search import search_isomers
 from iia_calc.labels.dft.electronic import ElectronicState
-from iia_calc.report.picture import draw_isomers, with_subscripts
+from iia_calc.report.picture import draw_isomers, with_charge, with_subscripts
 from search import ASERelaxer, Convergence
 
 
@@ -134,7 +134,7 @@ def test_a_contaminated_state_is_flagged_and_a_charge_is_named(found, tmp_path):
     title = confirmed_view.confirmed_title("SeB5", confirmed, f"{level}, multiplicity 2")
     assert title.startswith("SeB₅⁻: relaxed by PBE0/3-21G")
     assert "everything here with charge -1" in title
-    assert confirmed_view.with_charge("B12", 2) == "B₁₂²⁺"
+    assert with_charge("B12", 2) == "B₁₂²⁺"
     table = printed(confirmed_view.confirmed_table(confirmed, found.isomers, title))
     assert "1.49 (0.75) !" in table
     write_confirmed(confirmed, tmp_path / "c.extxyz", level)

@@ -48,7 +48,9 @@ def properties(
     frequencies: Annotated[
         bool, typer.Option("--frequencies", help="DFT's vibrations of confirmed isomers that have none yet.")
     ] = False,
-    functionals: Annotated[str, typer.Option(help="Whose orders --what ranking compares.")] = "PBE,PBE0,TPSSh,r2SCAN",
+    functionals: Annotated[
+        str, typer.Option(help="Whose orders --what ranking compares; CCSD(T), too.")
+    ] = "PBE,PBE0,TPSSh,r2SCAN",
     basis: Annotated[str, typer.Option(help="Of --what electronic and ranking.")] = "def2-TZVP",
     diffuse_basis: Annotated[str, typer.Option(help="Of --what photoelectron.")] = "def2-TZVPD",
     dft_lowest: Annotated[

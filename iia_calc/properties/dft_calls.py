@@ -59,16 +59,18 @@ def displaced_dipole(level: DFTLevel, atoms: Atoms, atom: int, axis: int, sign: 
 
 
 def electronic_of(
-    level: DFTLevel, atoms: Atoms, multiplicity: int, checked: bool, start: DFTLevel | None
+    level: DFTLevel, atoms: Atoms, multiplicity: int, checked: bool, start: DFTLevel | None, symmetric: Atoms
 ) -> dict[str, Any]:
-    """`ElectronicProperties` of the lowest solution, as plain data. start : a smaller basis that gives the guess.
+    """`ElectronicProperties` of the lowest solution, as plain data.
+
+    start : a smaller basis that gives the guess. symmetric : the structure made symmetric.
 
     Raises
     ------
     LabelFailed : the SCF did not converge.
     """
     mean_field, stability = lowest_solution(level, atoms, multiplicity, checked, start, checked)
-    return analyse(mean_field, level.but(multiplicity=multiplicity).name, stability).as_plain()
+    return analyse(mean_field, level.but(multiplicity=multiplicity).name, stability, symmetric).as_plain()
 
 
 def state_as_plain(level: DFTLevel, atoms: Atoms, multiplicity: int, start: DFTLevel | None) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from iia_calc.common.device import cores
 from iia_calc.confirm.levels import basis_functions
 from iia_calc.confirm.plan import FULL_GRADIENTS, STATE, duration, gradient_seconds
+from iia_calc.properties.coupled_cluster import NAME as CCSD_T
+from iia_calc.properties.coupled_cluster import coupled_cluster_seconds
 from iia_calc.properties.dft_steps import level_of_name
 from iia_calc.properties.request import ELECTRONIC, INFRARED, PHOTOELECTRON, RANKING, PropertiesRequest
 from iia_calc.properties.sources import Source, need_confirmed
@@ -31,7 +33,11 @@ def describe_cost(source: Source, request: PropertiesRequest, n_cores: int | Non
         seconds += bare * 2 * n * relaxed
     if INFRARED in request.what:
         seconds += len(isomers) * 6 * n * SCF * relaxed
-    points = int(ELECTRONIC in request.what) + len(request.functionals) * int(RANKING in request.what)
+    ranking = request.functionals if RANKING in request.what else ()
+    points = int(ELECTRONIC in request.what) + sum(name != CCSD_T for name in ranking)
+    if CCSD_T in ranking:
+        one = coupled_cluster_seconds(isomers[0].atoms, basis_functions(composition, request.basis))
+        seconds += len(isomers) * one
     seconds += len(isomers) * points * STATE * gradient(request.basis)
     if PHOTOELECTRON in request.what:
         seconds += len(isomers) * (4 * STATE * gradient(request.diffuse_basis) + (FULL_GRADIENTS + 2 * n) * relaxed)

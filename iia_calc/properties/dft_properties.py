@@ -8,6 +8,8 @@ from typing import Any
 from iia_calc.confirm.vibrations import HESSIAN, hessian_from_plain, normal_modes
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.properties.certificate import certificate_of
+from iia_calc.properties.coupled_cluster import NAME as CCSD_T
+from iia_calc.properties.coupled_cluster import T1, coupled_cluster, reference_level
 from iia_calc.properties.dft_calls import displaced_dipole, electronic_of, hessian_of, state_as_plain
 from iia_calc.properties.dft_steps import DFTSteps, bind, level_of_name
 from iia_calc.properties.electronic import ElectronicProperties
@@ -87,9 +89,10 @@ class DFTProperties:
             )
 
     def _electronic(self, entry: IsomerProperties) -> None:
-        subject, level = entry.subject, self.better
+        subject, level, symmetry = entry.subject, self.better, entry.symmetry
+        assert symmetry is not None  # point groups are found first
         result = self.steps.step(
-            {"kind": "electronic"},
+            {"kind": "electronic", "point_group": symmetry.point_group},
             subject.atoms,
             level,
             subject.final_multiplicity,
@@ -99,6 +102,7 @@ class DFTProperties:
             subject.final_multiplicity,
             True,
             self._smaller(level),
+            symmetry.atoms,
         )
         if self._or_doubt(entry, "electronic", result) is None:
             return
@@ -112,7 +116,10 @@ class DFTProperties:
     def _rank(self) -> None:
         """Single points of all isomers by all functionals, and the certificate."""
         total = len(self.entries) * len(self.request.functionals)
-        levels = {name: self.better.but(functional=name) for name in self.request.functionals}
+        levels = {
+            name: reference_level(self.better) if name == CCSD_T else self.better.but(functional=name)
+            for name in self.request.functionals
+        }
         jobs: list[Callable[[], list[float | None]]] = [bind(self._energies, e, levels) for e in self.entries]
         found = self.steps.map("single points by several functionals", total, jobs)
         rows = [row if row is not None else [None] * len(levels) for row in found]
@@ -120,7 +127,7 @@ class DFTProperties:
             [entry.subject.rank for entry in self.entries],
             [shape_of(entry.subject.atoms) for entry in self.entries],
             self.better.basis,
-            {name: level.name for name, level in levels.items()},
+            {name: f"{name} of {level.name}" if name == CCSD_T else level.name for name, level in levels.items()},
             {name: [row[k] for row in rows] for k, name in enumerate(levels)},
         )
         self.found.ranking = certificate
@@ -129,19 +136,18 @@ class DFTProperties:
 
     def _energies(self, entry: IsomerProperties, levels: dict[str, DFTLevel]) -> list[float | None]:
         energies: list[float | None] = []
+        atoms, multiplicity = entry.subject.atoms, entry.subject.final_multiplicity
         for name, level in levels.items():
-            subject = entry.subject
-            result = self.steps.step(
-                {"kind": "functional"},
-                subject.atoms,
-                level,
-                subject.final_multiplicity,
-                state_as_plain,
-                level,
-                subject.atoms,
-                subject.final_multiplicity,
-                self._smaller(level),
-            )
+            what = level, atoms, multiplicity
+            if name == CCSD_T:
+                result = self.steps.step({"kind": CCSD_T}, atoms, level, multiplicity, coupled_cluster, *what)
+                if result.get("t1", 0.0) > T1:
+                    entry.doubts.append(
+                        f"{name} from one determinant is doubtful: its T1 diagnostic is {result['t1']:.3f}"
+                    )
+            else:
+                about = {"kind": "functional"}
+                result = self.steps.step(about, atoms, level, multiplicity, state_as_plain, *what, self._smaller(level))
             told = self._or_doubt(entry, name, result)
             energies.append(None if told is None else float(told["energy"]))
         return energies

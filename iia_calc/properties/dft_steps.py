@@ -17,6 +17,8 @@ from iia_calc.confirm.relaxation import start_name
 from iia_calc.confirm.workers import Lanes, WorkerLost
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import LabelFailed, multiplicity_of, same_level
+from iia_calc.properties.coupled_cluster import NAME as CCSD_T
+from iia_calc.properties.coupled_cluster import check_coupled_cluster
 from iia_calc.properties.request import PHOTOELECTRON, RANKING, PropertiesRequest
 from iia_calc.properties.sources import Source, need_confirmed
 from search.errors import InputError
@@ -75,7 +77,8 @@ def check_dft(source: Source, request: PropertiesRequest) -> None:
             )
         dft_level(source.formula, basis=request.diffuse_basis, charge=charge)
     functionals = request.functionals if RANKING in request.what else ()
-    for functional in functionals or ("PBE0",):
+    check_coupled_cluster(functionals, source.formula, len(confirmed.subjects[0].atoms))
+    for functional in [name for name in functionals if name != CCSD_T] or ["PBE0"]:
         dft_level(source.formula, functional, request.basis, charge)
 
 

@@ -6,7 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+from ase import Atoms
 from ase.units import Hartree
+
+from iia_calc.properties.term import term_symbol
 
 BOND = 0.15
 """Bond orders below are left out."""
@@ -27,6 +30,7 @@ class ElectronicProperties:
     bond_orders : (atom, atom, order) after Mayer, of orders above `BOND`.
     valences : of atoms, the sum of their bond orders.
     s_squared : ⟨S²⟩; None where restricted. stability : of the SCF solution.
+    term : term symbol of the state (see `iia_calc.properties.term`); empty where it has none.
     """
 
     level: str
@@ -43,6 +47,7 @@ class ElectronicProperties:
     valences: tuple[float, ...]
     s_squared: float | None
     stability: str
+    term: str = ""
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
@@ -62,15 +67,19 @@ class ElectronicProperties:
         return ElectronicProperties(**{**plain, **lists})
 
 
-def analyse(mean_field: Any, level: str, stability: str) -> ElectronicProperties:
-    """Properties of PySCF's converged mean field, on the CPU. stability : of the solution, in words."""
+def analyse(mean_field: Any, level: str, stability: str, symmetric: Atoms | None = None) -> ElectronicProperties:
+    """Properties of PySCF's converged mean field, on the CPU.
+
+    stability : of the solution, in words. symmetric : the structure made symmetric, for the term symbol.
+    """
     molecule = mean_field.mol
     orbitals, occupations, energies, densities = _by_spin(mean_field)
     restricted = np.ndim(mean_field.mo_occ) == 1
     overlap = molecule.intor("int1e_ovlp")
     homo = max(float(e[o > 0].max()) for e, o in zip(energies, occupations, strict=True) if (o > 0).any())
     lumo = min(float(e[o == 0].min()) for e, o in zip(energies, occupations, strict=True) if (o == 0).any())
-    populations = [_iao_populations(molecule, c[:, o > 0], overlap) for c, o in zip(orbitals, occupations, strict=True)]
+    occupied = [c[:, o > 0] for c, o in zip(orbitals, occupations, strict=True)]
+    populations = [_iao_populations(molecule, c, overlap) for c in occupied]
     orders = mayer_bond_orders(molecule, densities[0], densities[1], overlap)
     n = molecule.natm
     dipole = dipole_moment(mean_field)
@@ -91,6 +100,7 @@ def analyse(mean_field: Any, level: str, stability: str) -> ElectronicProperties
         valences=_round(orders.sum(1)),
         s_squared=None if restricted else float(mean_field.spin_square()[0]),
         stability=stability,
+        term="" if symmetric is None else term_symbol(molecule, symmetric, occupied),
     )
 
 

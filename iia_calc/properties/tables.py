@@ -23,6 +23,7 @@ COLUMNS = {
     "population": "population",
     "point_group": "point group",
     "multiplicity": "2S+1",
+    "term": "state",
     "dipole_moment": "dipole / D",
     "gap": "HOMO–LUMO gap / eV",
     "dopant_charges": "charge of dopants / e",
@@ -99,6 +100,7 @@ def _electrons(isomer: dict[str, Any]) -> dict[str, Any]:
     if told is None:
         return {}
     row: dict[str, Any] = {"dipole_moment": told["dipole_moment"], "gap": told["gap"]}
+    row |= {"term": told["term"]} if told.get("term") else {}
     dopants = [k for k, symbol in enumerate(isomer["symbols"]) if symbol != "B"]
     if dopants:
         for key, name in (("charges", "dopant_charges"), ("spins", "dopant_spins"), ("valences", "dopant_valences")):

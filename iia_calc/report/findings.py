@@ -153,6 +153,11 @@ class Findings:
         return self.run.get("dft") or {}
 
     @property
+    def charge(self) -> int:
+        """Of the isomers that DFT saw, e; 0 where it saw none."""
+        return int(self.dft.get("charge") or 0)
+
+    @property
     def model(self) -> Mapping[str, Any]:
         """Name, level of theory and hashes of the potential; empty where another relaxer searched."""
         return self.run.get("model") or {}

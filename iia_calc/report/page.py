@@ -8,6 +8,7 @@ from pathlib import Path
 from iia_calc.common.files import check_file_place, write_text
 from iia_calc.report import words
 from iia_calc.report.findings import Findings, read_findings
+from iia_calc.report.picture import with_charge
 from iia_calc.report.sections import SECTIONS
 from iia_calc.report.templates import asset, render
 
@@ -54,7 +55,7 @@ def page(findings: Findings, reload: float | None = None) -> str:
     model = findings.model
     return render(
         "page.html",
-        formula=findings.formula,
+        cluster=with_charge(findings.formula, findings.charge),
         source=findings.source.resolve().name,
         made=findings.made,
         model=model.get("name"),

@@ -167,6 +167,15 @@ def with_subscripts(formula: str) -> str:
     return formula.translate(str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉"))
 
 
+def with_charge(formula: str, charge: int) -> str:
+    """SeB10, -1 -> SeB₁₀⁻."""
+    if not charge:
+        return with_subscripts(formula)
+    size = "" if abs(charge) == 1 else str(abs(charge))
+    sign = "+" if charge > 0 else "-"
+    return with_subscripts(formula) + f"{size}{sign}".translate(str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻"))
+
+
 def _draw_ladder(axes: Axes, relative: np.ndarray, n_drawn: int, confirmed: Mapping[int, float]) -> None:
     """A line for every energy; those drawn are dark and numbered, numbers pushed apart where they meet.
 

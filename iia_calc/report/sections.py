@@ -24,6 +24,12 @@ from iia_calc.report.viewer import MISSING, dft_places, viewer_data, viewer_scri
 
 DRAWN = 12
 """Rows of the table with a drawing."""
+DRAWN_PROPERTIES = {
+    "populations": "populations of the isomers over temperature",
+    "infrared": "infrared spectra",
+    "photoelectron": "photoelectron spectra",
+}
+"""Figures of `iia properties`, and what they show."""
 UNFOLDED = 40
 """Rows of the table that are there at once."""
 LOST = {
@@ -136,9 +142,9 @@ def properties(findings: Findings) -> Section | None:
     tables = property_tables(findings.source) if findings.source.is_dir() else {}
     if not tables:
         return None
-    picture = findings.source / "populations.png"
-    populations = b64encode(picture.read_bytes()).decode() if picture.exists() else None
-    html = render("properties.html", tables=list(tables.values()), populations=populations)
+    paths = {text: findings.source / f"{name}.png" for name, text in DRAWN_PROPERTIES.items()}
+    pictures = {text: b64encode(path.read_bytes()).decode() for text, path in paths.items() if path.exists()}
+    html = render("properties.html", tables=list(tables.values()), pictures=pictures)
     return Section("properties", "Properties", html)
 
 

@@ -79,7 +79,16 @@ def _level(findings: Findings) -> list[Remark]:
     agreed = "as by the potential" if best.rank == 1 else f"the potential had it as isomer {best.rank}"
     among = f"It is the lowest of {n} isomers relaxed" if n > 1 else "It was relaxed"
     found = [Remark(GOOD, f"{among} by DFT and ranked with {level}; {agreed}.")]
-    return found + _minimum(best)
+    return found + _ion(findings) + _minimum(best)
+
+
+def _ion(findings: Findings) -> list[Remark]:
+    """Of ions: which surface was searched, and where the charge moved each isomer."""
+    if not findings.charge or not findings.model:
+        return []
+    moves = [f"{e.rank} → {e.dft.rank}" for e in findings.ranked if e.dft is not None and e.dft.rank is not None]
+    text = f"The neutral's surface was searched, DFT has charge {findings.charge:+d}".replace("-", "−")
+    return [Remark(MIND, f"{text}; ranks by the potential → by DFT: {', '.join(moves)}.")]
 
 
 def _minimum(best: Entry) -> list[Remark]:

@@ -11,6 +11,7 @@ from iia_calc.confirm.journal import StoredSteps
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.properties import dft_properties
 from iia_calc.properties.api import find_properties
+from iia_calc.properties.coupled_cluster import check_coupled_cluster
 from iia_calc.properties.dft_steps import level_of_name
 from iia_calc.properties.request import PropertiesRequest
 from iia_calc.properties.results import with_earlier
@@ -31,7 +32,7 @@ def test_everything_of_two_isomers(folder, monkeypatch):
     found = find_properties(PropertiesRequest(folder, what, **FAST))
     hcn, hnc = found.sets["dft"].entries
     assert (hcn.subject.model_rank, hnc.subject.model_rank) == (2, 1)
-    assert [e.symmetry.point_group for e in (hcn, hnc)] == ["C*v", "C*v"]
+    assert [e.symmetry.point_group for e in (hcn, hnc)] == ["C∞v", "C∞v"]
     assert 0.4 < hnc.relative < 0.8  # experiment: 0.64 eV
     assert 0.40 < hcn.zero_point_energy < 0.48  # experiment: 0.43 eV
     assert hcn.population == pytest.approx(1.0, abs=1e-6)
@@ -44,6 +45,7 @@ def test_everything_of_two_isomers(folder, monkeypatch):
     assert 2.5 < hcn.electronic.dipole_moment < 3.3  # measured: 2.98 D
     assert hcn.electronic.charges[2] > 0.1
     assert sum(hcn.electronic.charges) == pytest.approx(0.0, abs=1e-3)
+    assert hcn.electronic.term == "1A1 (C2v of C∞v)"
     (cn,) = [order for i, j, order in hcn.electronic.bond_orders if {i, j} == {0, 1}]
     assert 2.3 < cn < 3.3
     assert hcn.verdict == hnc.verdict == "safe"
@@ -107,6 +109,34 @@ def test_a_failure_is_told_and_costs_only_its_isomer(folder, tmp_path, monkeypat
     assert sorted(entry.electronic is None for entry in entries) == [False, True]
     (bad,) = [entry for entry in entries if entry.electronic is None]
     assert "electronic failed: SCF not converged" in bad.doubts
+
+
+def test_coupled_cluster_ranks_and_is_for_small_clusters_only(folder, tmp_path):
+    settings = FAST | {"functionals": ("PBE0", "CCSD(T)")}
+    request = PropertiesRequest(folder, ("ranking",), out=tmp_path, **settings)
+    found = find_properties(request).sets["dft"]
+    relative = found.ranking.relative
+    assert relative["PBE0"][0] == relative["CCSD(T)"][0] == 0.0
+    assert abs(relative["PBE0"][1] - relative["CCSD(T)"][1]) < 0.3
+    assert relative["PBE0"][1] != relative["CCSD(T)"][1]
+    steps = [json.loads(line) for line in (tmp_path / "properties.steps.jsonl").read_text().splitlines()]
+    assert sum(step["step"]["kind"] == "CCSD(T)" for step in steps) == 2
+    with pytest.raises(InputError, match=r"CCSD\(T\): of at most 8 atoms, and B9 has 9; leave it out of --functionals"):
+        check_coupled_cluster(request.functionals, "B9", 9)
+    check_coupled_cluster(("PBE",), "B9", 9)
+
+
+def test_a_doubtful_reference_is_told(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(dft_properties, "coupled_cluster", doubtful)
+    settings = FAST | {"functionals": ("CCSD(T)", "PBE0")}
+    request = PropertiesRequest(folder, ("ranking",), out=tmp_path, **settings)
+    entries = find_properties(request).sets["dft"].entries
+    assert all(any("T1 diagnostic is 0.045" in doubt for doubt in entry.doubts) for entry in entries)
+
+
+def doubtful(level, atoms, multiplicity):
+    """Stands for a CCSD(T) whose determinant is no good."""
+    return {"energy": -2500.0, "t1": 0.045}
 
 
 def test_a_level_can_be_made_again_from_its_name():

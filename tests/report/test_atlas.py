@@ -75,7 +75,7 @@ def test_minima_of_a_formula_are_compared_across_multiplicities(folder):
     triplet, square, chain = minima["B4"]
     assert (triplet.multiplicity, triplet.relative, triplet.is_lowest_spin) == (3, 0.0, False)
     assert square.relative == pytest.approx(0.25)
-    assert (square.point_group, chain.point_group) == ("D4h", "D*h")
+    assert (square.point_group, chain.point_group) == ("D4h", "D∞h")
     assert (square.lowest_frequency, chain.lowest_frequency) == (310.0, -212.0)
     assert minima["B3"][0].lowest_frequency is None
     assert minima["B3"][0].multiplicity == 2

@@ -108,6 +108,42 @@ def test_how_sure(confirmed):
     assert any("ranked with PBE0/3-21G" in text and kind == words.GOOD for text, kind in kinds.items())
 
 
+def changed(folder, **dft):
+    """The record of a confirmed search with other values in its part on DFT."""
+    record = folder / "run.json"
+    run = json.loads(record.read_text())
+    run["dft"].update(dft)
+    level = "PBE0/3-21G, grid 1, charge 0, lowest multiplicity"
+    run["model"] = {"name": "seb-10", "level_of_theory": level, "sha256": "0" * 64}
+    record.write_text(json.dumps(run))
+
+
+def test_an_ion_says_from_where_to_where_ranks_went(confirmed):
+    changed(confirmed, charge=-1)
+    write_report(confirmed)
+    text = (confirmed / "report.html").read_text()
+    assert "<h1>SeB₅⁻</h1>" in text
+    ranks = [(e.rank, e.dft.rank) for e in read_findings(confirmed).ranked]
+    assert len(ranks) == 2
+    assert "DFT has charge −1; ranks by the potential → by DFT: " + ", ".join(f"{a} → {b}" for a, b in ranks) in text
+    changed(confirmed, charge=0)
+    write_report(confirmed)
+    assert "<h1>SeB₅</h1>" in (confirmed / "report.html").read_text()
+    assert "ranks by the potential" not in (confirmed / "report.html").read_text()
+
+
+def test_figures_of_properties_are_on_the_page(confirmed):
+    isomers = [{"rank": 2, "formula": "SeB5", "symbols": ["Se"], "point_group": "C2v", "doubts": ["a doubt"]}]
+    told = {"level_of_theory": "PBE0/3-21G", "energies_by": "PBE0/3-21G", "preview": False, "isomers": isomers}
+    (confirmed / "properties.json").write_text(json.dumps({"remarks": [], "dft": told}))
+    (confirmed / "infrared.png").write_bytes(b"spectra")
+    write_report(confirmed)
+    text = (confirmed / "report.html").read_text()
+    assert 'alt="infrared spectra" src="data:image/png;base64,c3BlY3RyYQ=="' in text
+    assert "over temperature" not in text
+    assert "Rank 2: a doubt." in text
+
+
 def entry(rank: int, relative: float, error: float | None = None, **more) -> Entry:
     atoms = Atoms("B3", [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0.001 * rank)])
     atoms.calc = SinglePointCalculator(atoms, energy=relative)

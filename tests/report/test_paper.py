@@ -11,7 +11,7 @@ import pytest
 from ase.io import read
 from ase.units import Hartree
 
-from iia_calc.common.files import read_json
+from iia_calc.common.files import read_json, write_json
 from iia_calc.report.paper.api import write_paper
 from iia_calc.report.paper.citations import bibliography, find_unlisted, works, works_of_level
 from iia_calc.report.paper.tables import latex
@@ -39,6 +39,27 @@ def test_the_table_has_the_confirmed_numbers(hcn_search, paper):
         assert float(with_zpe) == pytest.approx(told[rank]["relative_energy"] + difference, abs=2e-3)
     assert "PBE0/3-21G, density fitting, grid 1, charge 0" in text
     assert "is ranked by PBE0/3-21G" in paper.remarks[0]
+
+
+def test_states_that_properties_told_are_in_the_tables(hcn_search, tmp_path):
+    folder = shutil.copytree(hcn_search, tmp_path / "HCN-search")
+    told = read_json(folder / "run.json")["dft"]["isomers"]
+    isomers = [
+        {"model_rank": i["model_rank"], "energy": i["final_energy"], "electronic": {"term": "1A1 (C2v of C∞v)"}}
+        for i in told
+    ]
+    isomers[1]["energy"] += 0.01  # of another confirmation
+    write_json(folder / "properties.json", {"dft": {"isomers": isomers}})
+    write_paper([folder], tmp_path / "paper")
+    states = [
+        line.split("|")[3].strip()
+        for line in (tmp_path / "paper/supporting.md").read_text().splitlines()[:40]
+        if line.startswith("| NCH-")
+    ]
+    assert sorted(states) == ["1A1 (C2v of C∞v)", "singlet"]
+    text = (tmp_path / "paper/supporting.tex").read_text()
+    assert r"$^{1}\mathrm{A}_{1}$ ($C_{2v}$ of $C_{\infty v}$)" in text
+    assert "1A1 (C2v of Cinfv), E = " in (tmp_path / "paper/NCH.xyz").read_text()
 
 
 def test_the_structures_can_be_read(hcn_search, paper):

@@ -10,10 +10,8 @@ from iia_calc.cli.views.isomers import describe_bonds, plain_table
 from iia_calc.confirm.api import confirmed_level
 from iia_calc.confirm.result import Confirmed, rank_correlation
 from iia_calc.isomers.ranking import Isomer
-from iia_calc.report.picture import with_subscripts
+from iia_calc.report.picture import with_charge
 from search.geometry.shape import dopant_bonds, shape_of
-
-SUPERSCRIPTS = str.maketrans("0123456789+-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻")
 
 
 def confirmed_title(formula: str, confirmed: Sequence[Confirmed], relaxed_by: str) -> str:
@@ -26,14 +24,6 @@ def confirmed_title(formula: str, confirmed: Sequence[Confirmed], relaxed_by: st
     if charge:
         lines.append(f"searched as the neutral cluster, everything here with charge {charge:+d}")
     return "\n".join(lines)
-
-
-def with_charge(formula: str, charge: int) -> str:
-    """SeB10, -1 -> SeB₁₀⁻."""
-    if not charge:
-        return with_subscripts(formula)
-    size = "" if abs(charge) == 1 else str(abs(charge))
-    return with_subscripts(formula) + f"{size}{'+' if charge > 0 else '-'}".translate(SUPERSCRIPTS)
 
 
 def confirmed_table(confirmed: Sequence[Confirmed], isomers: Sequence[Isomer], title: str) -> Table:

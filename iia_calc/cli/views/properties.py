@@ -23,6 +23,7 @@ HEADINGS = {
     "population": "share\n%",
     "point_group": "point\ngroup",
     "multiplicity": "2S+1",
+    "term": "state",
     "dipole_moment": "dipole\nD",
     "gap": "gap\neV",
     "dopant_charges": "dopants:\ncharge",

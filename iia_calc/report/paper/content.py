@@ -9,9 +9,11 @@ from typing import Any
 from ase import Atoms
 from ase.units import Hartree
 
+from iia_calc.common.files import read_json
+from iia_calc.properties.api import DFT, FILE
 from iia_calc.properties.request import THERMO, PropertiesRequest
 from iia_calc.properties.results import IsomerProperties, PropertySet, start_set
-from iia_calc.properties.sources import need_confirmed, read_source
+from iia_calc.properties.sources import Isomers, need_confirmed, read_source
 from iia_calc.properties.symmetry import symmetry_of
 from iia_calc.properties.vibrations import add_free_energies
 from search.errors import InputError
@@ -29,6 +31,7 @@ class PaperIsomer:
     atoms : structure, Å. energy : eV, electronic. relative, relative_with_zpe : eV above the lowest.
     zero_point_energy : eV. point_group, multiplicity : as told. lowest_frequency : cm⁻¹, imaginary ones negative.
     s_squared : ⟨S²⟩, 0 of restricted singlets. notes : doubts, in words.
+    term : term symbol, where `iia properties --what electronic` told it.
     """
 
     name: str
@@ -42,6 +45,7 @@ class PaperIsomer:
     lowest_frequency: float | None
     s_squared: float | None
     notes: tuple[str, ...]
+    term: str = ""
 
     @property
     def hartree(self) -> float:
@@ -50,8 +54,8 @@ class PaperIsomer:
 
     @property
     def state(self) -> str:
-        """Singlet, doublet, ..."""
-        return SPINS.get(self.multiplicity, f"multiplicity {self.multiplicity}")
+        """Its term symbol, or singlet, doublet, ..."""
+        return self.term or SPINS.get(self.multiplicity, f"multiplicity {self.multiplicity}")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,7 @@ def read_system(source: str | Path, tolerance: float) -> PaperSystem:
     searched = read_source(path)
     confirmed = need_confirmed(searched, "the supporting information")
     told = {isomer["model_rank"]: isomer for isomer in searched.run.get("dft", {}).get("isomers", [])}
+    terms = _terms(path, confirmed)
     found = start_set(confirmed, preview=False)
     for entry in found.entries:
         entry.symmetry = symmetry_of(entry.subject.atoms, tolerance)
@@ -112,7 +117,7 @@ def read_system(source: str | Path, tolerance: float) -> PaperSystem:
     charge = confirmed.subjects[0].charge
     name = searched.formula + {0: "", 1: "-cation", -1: "-anion"}.get(charge, f"-charge{charge:+d}")
     isomers = tuple(
-        _isomer(entry, f"{name}-{entry.subject.rank}", told.get(entry.subject.model_rank, {}))
+        _isomer(entry, f"{name}-{entry.subject.rank}", told.get(entry.subject.model_rank, {}), terms)
         for entry in found.entries
     )
     return PaperSystem(
@@ -120,7 +125,19 @@ def read_system(source: str | Path, tolerance: float) -> PaperSystem:
     )
 
 
-def _isomer(entry: IsomerProperties, name: str, told: dict[str, Any]) -> PaperIsomer:
+def _terms(folder: Path, confirmed: Isomers) -> dict[int, str]:
+    """Term symbols of these isomers by their rank in the search, as far as properties.json tells them."""
+    path = folder / FILE
+    isomers = read_json(path).get(DFT, {}).get("isomers", []) if path.exists() else []
+    energies = {subject.model_rank: subject.energy for subject in confirmed.subjects}
+    return {
+        isomer["model_rank"]: isomer.get("electronic", {}).get("term", "")
+        for isomer in isomers
+        if energies.get(isomer["model_rank"]) == isomer["energy"]
+    }
+
+
+def _isomer(entry: IsomerProperties, name: str, told: dict[str, Any], terms: dict[int, str]) -> PaperIsomer:
     subject, symmetry = entry.subject, entry.symmetry
     if subject.energy is None or entry.relative is None or symmetry is None:
         raise InputError(f"{name} has no energy; confirm its search again")
@@ -138,4 +155,5 @@ def _isomer(entry: IsomerProperties, name: str, told: dict[str, Any]) -> PaperIs
         lowest_frequency=min(entry.frequencies) if entry.frequencies else None,
         s_squared=0.0 if s_squared is None and ideal == 0.0 else s_squared,
         notes=tuple(entry.doubts),
+        term=terms.get(subject.model_rank, ""),
     )

@@ -49,8 +49,8 @@ def latex_table(system: PaperSystem) -> str:
     """One table environment with booktabs' rules, a caption and a label."""
     rows = []
     for isomer in system.isomers:
-        name, group, *others = cells(isomer)
-        rows.append(" & ".join([latex(name), _latex_group(group), *map(latex, others)]) + r" \\")
+        name, group, state, *others = cells(isomer)
+        rows.append(" & ".join([latex(name), _latex_group(group), _latex_state(state), *map(latex, others)]) + r" \\")
     return "\n".join(
         [
             r"\begin{table}",
@@ -88,7 +88,7 @@ def xyz_block(isomer: PaperIsomer) -> str:
     """The structure in the xyz format, all that is known of it on the comment line."""
     parts = [
         isomer.name,
-        isomer.point_group.replace("∞", "inf"),  # plain ASCII for old readers
+        isomer.point_group,
         isomer.state,
         f"E = {isomer.hartree:.6f} Eh",
         f"dE = {isomer.relative:.3f} eV",
@@ -105,7 +105,8 @@ def xyz_block(isomer: PaperIsomer) -> str:
             isomer.atoms.get_chemical_symbols(), isomer.atoms.positions.round(6) + 0.0, strict=True
         )
     ]
-    return "\n".join([str(len(rows)), ", ".join(parts), *rows]) + "\n"
+    about = ", ".join(parts).replace("∞", "inf")  # plain ASCII for old readers
+    return "\n".join([str(len(rows)), about, *rows]) + "\n"
 
 
 def cells(isomer: PaperIsomer) -> list[str]:
@@ -138,6 +139,16 @@ def _latex_group(group: str) -> str:
     """D10d as a symbol with its index low; ∞ as a symbol."""
     index = group[1:].replace("∞", r"\infty ")
     return f"${group[0]}_{{{index}}}$" if index else f"${group[0]}$"
+
+
+def _latex_state(state: str) -> str:
+    """A term symbol, 3B1g (D2h of D∞h), with indices high and low; other words as they are."""
+    parts = re.fullmatch(r"(\d+)([A-Z])([a-z0-9]*)('*)( \((\w+) of (.+)\))?", state)
+    if parts is None:
+        return latex(state)
+    low = f"_{{{parts[3]}}}" if parts[3] else ""
+    symbol = rf"$^{{{parts[1]}}}\mathrm{{{parts[2]}}}{low}{parts[4]}$"
+    return symbol if not parts[5] else f"{symbol} ({_latex_group(parts[6])} of {_latex_group(parts[7])})"
 
 
 def _charge(charge: int) -> str:
