@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,10 +94,28 @@ def improved(folder: Path) -> Found:
     return {**labels(*LOOP_LABELS)(folder), **weights("out/round-00/model")(folder)}
 
 
+def minima_and_gradients(folder: Path) -> Found:
+    """Minima of a search, and DFT gradients of its confirmation."""
+    return {**minima(folder), **labels("out/dft.db")(folder)}
+
+
+def still_there_with_gradients(before: Found, now: Found) -> bool:
+    """`minima_still_there`, and every gradient."""
+    gradients = [{key: value for key, value in found.items() if value} for found in (before, now)]
+    energies = [[key for key, value in found.items() if not value] for found in (before, now)]
+    return gradients[0].items() <= gradients[1].items() and minima_still_there(*map(dict.fromkeys, energies))
+
+
 def confirmed(folder: Path) -> Found:
-    """DFT energies of the confirmed isomers."""
+    """Energies, positions and further figures of the confirmed isomers, and all DFT gradients, in number and value."""
+    gradients = labels("out/dft.db")(folder)
     frames = read(folder / "out" / "confirmed.extxyz", index=":")
-    return {str(rank): f"{atoms.get_potential_energy():.6f}" for rank, atoms in enumerate(frames)}
+    ends = {
+        str(rank): f"{atoms.get_potential_energy():.8f} {np.round(atoms.positions, 6).tolist()} "
+        f"{ {key: value for key, value in atoms.info.items() if 'energy' in key} }"
+        for rank, atoms in enumerate(frames)
+    }
+    return {**gradients, **ends, "gradients": str(len(gradients))}
 
 
 def nothing(folder: Path) -> Found:
@@ -129,7 +147,7 @@ LOOP = {
     "members": 2,
     "training": {"epochs": 2, "batch_size": 10, "validation_share": 0.2},
 }
-DFT = ("--dft", "1", "--basis", "3-21G", "--dft-basis", "none", "--stability", "none")
+DFT = ("--dft", "2", "--basis", "STO-3G", "--dft-basis", "none", "--stability", "none")
 JOBS = {
     "search": searching("B5", "--quenches", "96", share=4),
     "bees": searching("B5", "--quenches", "96", "--method", "bee-colony", share=3),
@@ -156,7 +174,11 @@ JOBS = {
         improved,
         1,
     ),
-    "confirm": searching("B5", "--quenches", "16", *DFT, end=confirmed, share=2),
+    "confirm": replace(
+        searching("B4", "--quenches", "16", *DFT, end=confirmed, share=2),
+        stored=minima_and_gradients,
+        still_there=still_there_with_gradients,
+    ),
 }
 
 

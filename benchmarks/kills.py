@@ -236,6 +236,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("-o", "--out", type=Path, help="file of results, a JSON line each run; it is gone on with")
     options = parser.parse_args()
+    os.environ.update(ENVIRONMENT)  # before the packages that read it: all starts are on as many threads
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
         path = options.out or place / "kills.jsonl"

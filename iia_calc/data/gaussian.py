@@ -18,7 +18,7 @@ from ase.units import Bohr
 
 from iia_calc.data.arrays import Floats
 from iia_calc.data.gaussian_log import Job, Step, read_jobs
-from iia_calc.data.gaussian_route import AMPLITUDES, SCF, wanted_energy
+from iia_calc.data.gaussian_route import AMPLITUDES, DOUBLE_HYBRID, LATER, SCF, wanted_energy
 from search.errors import InputError
 
 GEOMETRIES = ("first", "last")
@@ -36,7 +36,7 @@ class GaussianGeometry:
     scf_energy : of the SCF before it, hartree; the same for HF and DFT.
     forces : [n_atoms, 3], hartree/Å; None where the log prints none in the frame of the positions.
     converged : whether the SCF converged.
-    optimised : whether Gaussian called it a stationary point.
+    optimised : whether Gaussian called this geometry a stationary point.
     ended : whether every job of the log ended with "Normal termination".
     level : method and basis, with solvent and dispersion where there are any.
     charge : e. multiplicity : 2S+1. None where the log doesn't say.
@@ -95,7 +95,7 @@ def _choose_geometry(jobs: Sequence[Job], geometry: str) -> GaussianGeometry:
         steps = _last_of_each_geometry(job)
         step = steps[0] if geometry == "first" or job.displaced else steps[-1]
         energy, method = _energy(job, step)
-        if energy is None and geometry == "last" and not job.ended and len(steps) > 1:
+        if energy is None and geometry == "last" and not (job.ended or job.archived) and len(steps) > 1:
             step = steps[-2]  # the last one was cut short
             energy, method = _energy(job, step)
         if energy is None:
@@ -126,7 +126,11 @@ def _energy(job: Job, step: Step) -> tuple[float | None, str]:
     if job.route.method is None and job.route.other is None and set(step.energies) - {SCF}:
         raise InputError("has energies of several methods, and its route doesn't say which is meant")
     wanted, method = wanted_energy(job.route, step.scf_label)
-    return step.energies.get("amplitudes" if wanted in AMPLITUDES else wanted), method
+    name = "amplitudes" if wanted in AMPLITUDES else wanted
+    beyond = LATER[LATER.index(name) + 1 :] if name in LATER else LATER
+    if wanted != DOUBLE_HYBRID and (found := [other for other in beyond if other in step.energies]):
+        raise InputError(f"has a {found[-1]} energy, but its route asks for {method}")
+    return step.energies.get(name), method
 
 
 def _geometry(job: Job, step: Step, energy: float, method: str, geometry: str, ended: bool) -> GaussianGeometry:
@@ -141,7 +145,7 @@ def _geometry(job: Job, step: Step, energy: float, method: str, geometry: str, e
         energy,
         None if forces is None else forces / Bohr,
         step.converged,
-        geometry == "last" and any(s.stationary for s in job.steps),
+        geometry == "last" and any(s.stationary for s in job.steps if s.positions is step.positions),
         ended,
         method,
         step.energies[SCF],

@@ -18,6 +18,7 @@ from iia_calc.data.gaussian_route import DOUBLE_HYBRID, SCF, Route, read_route
 
 _NUMBER = r"(-?\d*\.\d+(?:[DE][-+]?\d+)?)"
 _DONE = re.compile(rf"^\s*SCF Done:\s+E\((.+?)\)\s*=\s*{_NUMBER}\s+(?:A\.U\.|a\.u\.)\s+after\s+\d+\s+cycles")
+_AFTER = re.compile(r"A\.U\. after\s+\d+ cycles")
 _ENERGIES = (
     (re.compile(rf"\bEUMP2 =\s*{_NUMBER}(?=\s|$)"), "MP2"),
     (re.compile(rf"\bEUMP3=\s*{_NUMBER}(?=\s|$)"), "MP3"),
@@ -66,6 +67,7 @@ class Job:
 
     charge : e. multiplicity : 2S+1. None where the log doesn't say. ended : "Normal termination".
     begun : whether anything of it was printed. routed : whether its route was.
+    archived : whether its archive entry was printed, which comes after all energies.
     displaced : whether its geometries are displaced ones, for derivatives.
     problems : what of it can't be read.
     """
@@ -77,6 +79,7 @@ class Job:
     ended: bool = False
     begun: bool = False
     routed: bool = False
+    archived: bool = False
     displaced: bool = False
     problems: list[str] = field(default_factory=list)
 
@@ -108,13 +111,13 @@ class _Reader:
                 self.finish()
                 self.jobs.append(Job(begun=True))
             return
-        if re.match(r"^ ?#", line) and self._is_route(lines, k):
+        if re.match(r"^ ?#", line) and not _AFTER.search(line) and self._is_route(lines, k):
             self._begin(_join_route(lines, k))
         elif table := _TABLE.match(line):
             self._orientation(table[1], lines, k)
         elif "Coordinates (Angstroms)" in line and not _KNOWN.match(lines[k - 2] if k > 1 else ""):
             self.geometry, self.used = {"broken": np.empty((0, 3))}, False  # a table whose heading is damaged
-        elif line.lstrip().startswith("SCF Done"):
+        elif line.lstrip().startswith("SCF Done") or _AFTER.search(line):
             self._scf(line)
         elif "Forces (Hartrees/Bohr)" in line:
             self._forces(lines, k)
@@ -130,6 +133,8 @@ class _Reader:
             job.ended = job.begun = True
         elif line.lstrip().startswith("Error termination"):
             job.ended = False
+        elif line.startswith((" 1\\1\\", " 1|1|")) or line.endswith(("\\@", "|@")):
+            job.archived = True
         elif "D2Numr" in line:
             job.displaced = True
         elif "=" in line and job.steps:
@@ -142,13 +147,13 @@ class _Reader:
             if job.ended and "iteration" in step.energies:  # Gaussian 03 and 09
                 step.energies.setdefault("amplitudes", step.energies["iteration"])
         if job.ended and job.steps and not self.used:
-            frame = "Input" if job.steps[-1].input_frame else "Standard"
-            self._check_left(self.geometry.get(frame, job.steps[-1].positions), job.steps[-1].positions)
+            for left in self.geometry.values():
+                self._check_left(left, job.steps[-1].positions)
         self.geometry, self.used, self.failed = {}, False, False
 
     def _check_left(self, left: Floats, known: Floats) -> None:
-        """A geometry that no SCF followed is one that was printed once more, or its SCF is lost."""
-        if left.shape != known.shape or np.abs(left - known).max(initial=0.0) > 1e-3:
+        """A geometry that no SCF followed is one that was printed once more, be it turned, or its SCF is lost."""
+        if left.shape != known.shape or np.abs(_distances(left) - _distances(known)).max(initial=0.0) > 1e-3:
             self.jobs[-1].problems.append("a geometry whose SCF energy is missing")
 
     def _is_route(self, lines: list[str], k: int) -> bool:
@@ -166,17 +171,10 @@ class _Reader:
             self.jobs.append(job)
         route, job.begun, job.routed = read_route(text), True, True
         before = next((j for j in reversed(self.jobs[:-1]) if j.begun), None)
-        if before is not None and route.continues:
-            route = Route(
-                route.method or before.route.method,
-                route.basis or before.route.basis,
-                tuple(sorted({*route.extras, *before.route.extras})),
-                route.other,
-                route.optimises,
-                route.vibrates,
-                True,
-            )
-            job.charge, job.multiplicity = before.charge, before.multiplicity
+        if before is not None:
+            route = route.after(before.route)
+            if route.continues:
+                job.charge, job.multiplicity = before.charge, before.multiplicity
         job.route = route
         self.geometry, self.used, self.failed = {}, False, False
 
@@ -204,8 +202,8 @@ class _Reader:
             return
         real = table[:, 1] > 0  # the others are dummy atoms
         frame = "Standard" if kind == "Standard" else "Input"
-        if frame in self.geometry:
-            self._check_left(self.geometry[frame], table[real, -3:])
+        for left in self.geometry.values():
+            self._check_left(left, table[real, -3:])
         self.numbers = table[real, 1].astype(np.int64)
         self.geometry[frame] = table[real, -3:]
 
@@ -237,6 +235,11 @@ class _Reader:
             return
         if table.shape == (len(step.numbers), 5) and (table[:, 1] == step.numbers).all() and self.used:
             step.forces = table[:, 2:]
+
+
+def _distances(positions: Floats) -> Floats:
+    """[n, n], Å: the same in every frame."""
+    return np.linalg.norm(positions[:, None] - positions[None], axis=-1)
 
 
 def _read_correlated_energy(line: str, job: Job) -> None:

@@ -8,7 +8,7 @@ prints an SCF energy, too, and that is another number than the one asked for.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search.errors import InputError
 
@@ -32,6 +32,8 @@ CORRELATED = {
     "QCISD(T)": "QCISD(T)",
 }
 """Methods after Hartree-Fock whose energies are read, as a route and as a result name them."""
+LATER = ("MP2", "MP3", "MP4(DQ)", "MP4(SDQ)", "amplitudes", "MP4(SDTQ)", "MP5", "CCSD(T)", "QCISD(T)")
+"""Energies after the SCF in the order in which a job comes to them: none prints one beyond the one that it is for."""
 AMPLITUDES = ("CCD", "CCSD", "QCISD")
 """Methods whose energy is that of the converged amplitudes."""
 OTHER_METHODS = (
@@ -52,15 +54,28 @@ OTHER_METHODS = (
         "DFTB",
     ),
     *("DFTBA", "G1", "G2", "G2MP2", "G3", "G3MP2", "G3B3", "G3MP2B3", "G4", "G4MP2", "CBS-4M", "CBS-QB3", "CBS-APNO"),
-    *("ROCBS-QB3", "MP2F12", "UFF", "AMBER", "DREIDING", "FIELD", "CHARGE"),
+    *("ROCBS-QB3", "CBS-Q", "CBS-L", "CBS-LQ", "W1", "W2", "MP2F12", "UFF", "AMBER", "DREIDING"),
+    *("FIELD", "CHARGE", "MASSAGE"),
 )
 """Keywords whose energy isn't read here, or changes what the energies mean."""
+OF_LEVEL = ("SCRF", "EMPIRICALDISPERSION", "PSEUDO", "EXTRABASIS", "DENFIT", "DOUGLASKROLLHESS")
+"""Other keywords that change energies and belong to the level, options included."""
+_SHORT = {"COUNTERPOISE": 5, "EXTERNAL": 3, "EMPIRICALDISPERSION": 2}
+"""How many letters of a keyword Gaussian needs."""
+_RELATIVISTIC = re.compile(r"\b(DKH\w*|DOUGLASKROLLHESS|RESC)\b")
+_PRINTS_ONLY = ("3/18", "3/24", "3/32", "3/33", "3/36")
+"""Options of the integrals' overlay that change what is printed and no energy."""
 _PREFIX = re.compile(r"^(RO|R|U)(?=[A-Z])")
 _DOUBLE = re.compile(r"2PLYP|DH$|^DSD|QIDH")
 """Functionals with an MP2 part, whose energy is printed after that of the SCF."""
 _BASIS = re.compile(
     r"^(STO-\dG|\d-\d+\+*G|CC-P|AUG-|DEF2|LANL|SDD|GEN|MIDI|D95|SV|TZV|QZV|UGBS|EPR|CBSB|DGDZ|DGTZ|PC|CEP|SHC|MTSMALL)"
 )
+_OF_COUPLED = {
+    *("FC", "FULL", "RW", "WINDOW", "FREEZENOBLEGASCORE", "FREEZEINNERNOBLEGASCORE", "T1DIAG", "T1", "E4T", "CONVER"),
+    *("MAXCYC", "MAXCYCLE", "PRODUCE", "READAMPLITUDES", "SAVEAMPLITUDES", "ENONLY", "INCORE", "TWINCORE", "DIRECT"),
+}
+"""Options of coupled clusters and of MP4 that leave it at the same method."""
 _COUPLED = re.compile(r"^((?:CCSD|QCISD|MP4))\(([^)]*)\)$")
 
 
@@ -85,6 +100,21 @@ class Route:
     vibrates: bool = False
     continues: bool = False
 
+    def after(self, before: Route) -> Route:
+        """The route with what it takes from the checkpoint of the job before it in the log."""
+        extras = set(self.extras)
+        if "SCRF=CHECK" in extras:
+            extras = extras - {"SCRF=CHECK"} | {extra for extra in before.extras if extra.startswith("SCRF")}
+        chk_basis = self.basis is not None and self.basis.startswith("CHKBAS")
+        if self.continues or chk_basis:
+            extras |= {extra for extra in before.extras if self.continues or extra.startswith("PSEUDO")}
+        return replace(
+            self,
+            method=self.method or (before.method if self.continues else None),
+            basis=before.basis if chk_basis or (self.continues and not self.basis) else self.basis,
+            extras=tuple(sorted(extras)),
+        )
+
 
 def read_route(text: str) -> Route:
     """The route of a job from its text, "#P PBE1PBE/3-21G Opt"."""
@@ -94,6 +124,7 @@ def read_route(text: str) -> Route:
     extras, names = [], set()
     for word in words:
         name = re.split(r"[=(]", word, maxsplit=1)[0].upper()
+        name = next((full for full, least in _SHORT.items() if full.startswith(name) and len(name) >= least), name)
         names.add(name)
         level = _level(word)
         if level is not None:
@@ -104,10 +135,15 @@ def read_route(text: str) -> Route:
             method = _drop_options(word.upper())
         elif basis is None and _BASIS.match(word.upper()):
             basis = plain_basis(word)
-        if name in ("SCRF", "EMPIRICALDISPERSION") and "CHECK" not in word.upper():
-            extras.append(word.upper().replace(" ", ""))
-        elif name == "IOP" and "3/" in word:
-            extras += [f"IOP({part})" for part in re.findall(r"3/7[4678]=[^,)]+", word)]
+        elif name in ("CHKBASIS", "CHKBAS"):
+            basis = basis or name
+        if name in OF_LEVEL:
+            extras.append(_in_one_form(name, word))
+        elif name in ("INT", "INTEGRAL", "DKH", "DKH0", "DKH2", "DKH4", "DKHSO"):
+            extras += _RELATIVISTIC.findall(word.upper())
+        elif name == "IOP":
+            options = re.findall(r"3/\d+=[^,)]+", word)
+            extras += [f"IOP({option})" for option in options if option.split("=")[0] not in _PRINTS_ONLY]
     if method is not None and re.split(r"[(=]", method, maxsplit=1)[0] in OTHER_METHODS:
         other = other or method
     return Route(
@@ -115,7 +151,7 @@ def read_route(text: str) -> Route:
         basis,
         tuple(sorted(extras)),
         other,
-        "OPT" in names,
+        bool({"OPT", "FOPT", "POPT"} & names),
         bool({"FREQ", "FREQUENCY"} & names),
         "GENCHK" in names,
     )
@@ -164,6 +200,13 @@ def _level(word: str) -> tuple[str, str] | None:
     return _drop_options(method.upper()), plain_basis(basis)
 
 
+def _in_one_form(name: str, word: str) -> str:
+    """SCRF(solvent=water, smd) as SCRF=(SMD,SOLVENT=WATER): one level has one name."""
+    given = re.sub(r"\s", "", word.upper())[len(re.split(r"[=(]", word, maxsplit=1)[0]) :].lstrip("=")
+    options = sorted(_words(given[1:-1])) if given.startswith("(") else [given] * bool(given)
+    return name + ("" if not options else f"=({','.join(options)})" if len(options) > 1 else f"={options[0]}")
+
+
 def plain_basis(basis: str) -> str:
     """A basis as Gaussian itself writes it: 6-31G* is 6-31G(D)."""
     return basis.upper().replace("**", "(D,P)").replace("*", "(D)")
@@ -174,8 +217,10 @@ def _drop_options(method: str) -> str:
     match = _COUPLED.match(_PREFIX.sub("", method))
     if match is None:
         return method
-    options = [option.strip() for option in match[2].split(",")]
+    options = [option.split("=")[0].strip() for option in match[2].split(",")]
     kept = [option for option in options if option in ("T", "SDQ", "DQ", "SDTQ")]
+    if set(options) - set(kept) - _OF_COUPLED:
+        return method  # an energy that isn't known here, or a damaged route
     return f"{match[1]}({kept[0]})" if kept else match[1]
 
 

@@ -41,7 +41,7 @@ class TestMethods:
             ("#P RMP2=Full/STO-3G", {"MP2": MP2}, "MP2", MP2),
             ("#P MP3/STO-3G", AFTER, "MP3", MP3),
             ("#p ump4/sto-3g pop=full", AFTER | MP4, "MP4(SDTQ)", -49.017),
-            ("#P MP4(SDQ)/STO-3G", AFTER | MP4, "MP4(SDQ)", -49.016),
+            ("#P MP4(SDQ)/STO-3G", AFTER | {"MP4(DQ)": -49.015, "MP4(SDQ)": -49.016}, "MP4(SDQ)", -49.016),
             ("# CCSD/STO-3G", AFTER | {"iteration": -49.01, "amplitudes": -49.0176836}, "CCSD", -49.0176836),
             ("# CCSD/STO-3G", AFTER | {"iteration": -49.0176836}, "CCSD", -49.0176836),  # as Gaussian 09 prints it
             (
@@ -70,6 +70,23 @@ class TestMethods:
             read([Job("#P MP3/STO-3G", [Step(NEAR, SCF, {"MP2": MP2})], "RHF", ended=False)])
 
     @pytest.mark.parametrize(
+        ("route", "after", "message"),
+        [
+            ("#P CCSD(!)/STO-3G", AFTER | {"amplitudes": -49.0}, "asks for CCSD"),
+            (
+                "#P CCSD/STO-3G",
+                AFTER | {"amplitudes": -49.0, "CCSD(T)": -49.1},
+                r"has a CCSD\(T\) energy, but its route",
+            ),
+            ("#P MP2/STO-3G", AFTER, "has a MP3 energy, but its route asks for MP2"),
+            ("#P HF/STO-3G", {"MP2": MP2}, "has a MP2 energy, but its route asks for HF"),
+        ],
+    )
+    def test_a_route_that_does_not_fit_the_energies_is_refused(self, read, route, after, message):
+        with pytest.raises(InputError, match=message):
+            read([Job(route, [Step(NEAR, SCF, after)], "RHF")])
+
+    @pytest.mark.parametrize(
         ("route", "named"),
         [
             ("#p TD=(NStates=5) pbe1pbe/6-31G", "TD"),
@@ -79,6 +96,11 @@ class TestMethods:
             ("# oniom(b3lyp/6-31G(d):uff) opt", "ONIOM"),
             ("# MP2/6-31G counterpoise=2", "COUNTERPOISE"),
             ("# EOMCCSD=(root=1) STO-3G", "EOMCCSD"),
+            ("# MP2/6-31G count=2", "COUNTERPOISE"),
+            ("# ext='run.sh' opt", "EXTERNAL"),
+            ("# hf/sto-3g field=z+20", "FIELD"),
+            ("# b3lyp/6-31G massage", "MASSAGE"),
+            ("# CBS-Q", "CBS-Q"),
         ],
     )
     def test_what_is_not_read_here_is_refused_by_name(self, read, route, named):
@@ -93,6 +115,15 @@ class TestMethods:
             ("# scrf=(smd,solvent=water) wB97XD/Def2SVP", "RwB97XD", "WB97XD/DEF2SVP SCRF=(SMD,SOLVENT=WATER)"),
             ("#p bp86/sto-3g empiricaldispersion=gd3", "RB-P86", "BP86/STO-3G EMPIRICALDISPERSION=GD3"),
             ("# revTPSS/def2TZVP", "RrevTPSS-revTPSS", "REVTPSS/DEF2TZVP"),
+            ("# bp86/sto-3g em=GD3BJ", "RB-P86", "BP86/STO-3G EMPIRICALDISPERSION=GD3BJ"),
+            ("# bp86/sto-3g empirical = gd3", "RB-P86", "BP86/STO-3G EMPIRICALDISPERSION=GD3"),
+            ("# b3lyp/6-31G SCRF(solvent=Water, smd)", "RB3LYP", "B3LYP/6-31G SCRF=(SMD,SOLVENT=WATER)"),
+            ("# b3lyp/6-31G scrf=(smd)", "RB3LYP", "B3LYP/6-31G SCRF=SMD"),
+            ("# b3lyp/gen pseudo=read gfinput", "RB3LYP", "B3LYP/GEN PSEUDO=READ"),
+            ("# b3lyp/gen int=(grid=ultrafine,dkh2)", "RB3LYP", "B3LYP/GEN DKH2"),
+            ("# b3lyp/cc-pVDZ DKH", "RB3LYP", "B3LYP/CC-PVDZ DKH"),
+            ("# pbepbe/6-31G iop(3/124=40,3/33=1)", "RPBE-PBE", "PBEPBE/6-31G IOP(3/124=40)"),
+            ("# geom=allcheck guess=read scrf=check pbepbe/6-31G", "RPBE-PBE", "PBEPBE/6-31G SCRF=CHECK"),
         ],
     )
     def test_levels(self, read, route, label, level):
@@ -106,6 +137,24 @@ class TestMethods:
 
 
 class TestJobs:
+    @pytest.mark.parametrize(
+        "route",
+        [
+            "#P Geom=AllCheck Guess=TCheck SCRF=Check GenChk RwB97XD/ChkBas Freq",  # Gaussian's own
+            "#P wB97XD ChkBasis Geom=AllCheck Guess=Read SCRF=Check Freq",
+            "#P wB97XD/ChkBasis Geom=Check SCRF=Check",
+        ],
+    )
+    def test_what_a_job_takes_from_the_checkpoint_is_that_of_the_job_before(self, read, route):
+        first = Job("#P wB97XD/Gen pseudo=read scrf=(solvent=water,smd) opt", [Step(NEAR, -49.1)], "RwB97XD")
+        found = read([first, Job(route, [Step(NEAR, -49.2)], "RwB97XD")])
+        assert found.energy == pytest.approx(-49.2)
+        assert found.level == "WB97XD/GEN PSEUDO=READ SCRF=(SMD,SOLVENT=WATER)"
+
+    def test_a_second_job_in_the_gas_phase_has_no_solvent(self, read):
+        first = Job("#P PBE1PBE/3-21G scrf=(smd,solvent=water)", [Step(NEAR, -49.1)])
+        assert read([first, Job("#P PBE1PBE/3-21G Geom=Check", [Step(NEAR, -49.0)])]).level == "PBE1PBE/3-21G"
+
     optimised = Job("#P PBE1PBE/3-21G Opt Freq", [Step(FAR, -48.9, {}, FORCES), Step(NEAR, -49.1, {}, FORCES / 10)])
     frequencies = Job("#P Geom=AllCheck Guess=TCheck SCRF=Check GenChk RPBE1PBE/3-21G Freq", [Step(NEAR, -49.1)])
     point = Job("#P CCSD(T)/cc-pVTZ Geom=Check", [Step(NEAR, -48.7, {"CCSD(T)": -49.3})], "RHF")
@@ -132,6 +181,18 @@ class TestJobs:
         steps = [Step(FAR, -48.9), Step(NEAR, -49.1, stationary=True)]
         assert read([Job("# PBE1PBE/3-21G opt", steps)]).optimised
 
+    def test_a_scan_that_stopped_on_its_way_is_not_at_a_stationary_point(self, read):
+        steps = [Step(NEAR, -49.1, stationary=True), Step(FAR, -48.9), Step(FAR * 1.1, -48.8)]
+        assert not read([Job("# PBE1PBE/3-21G opt=modredundant", steps, ended=False)]).optimised
+        steps.append(Step(FAR * 1.2, -48.7, stationary=True))
+        assert read([Job("# PBE1PBE/3-21G opt=modredundant", steps)]).optimised
+
+    def test_the_solution_that_a_stability_test_ends_with(self, read):
+        lower = " An internal instability.\n SCF Done:  E(RPBE1PBE) =  -49.3     A.U. after    9 cycles\n"
+        end = " 1\\1\\GINC"
+        job = Job("# PBE1PBE/3-21G stable=opt", [Step(NEAR, -49.1)])
+        assert read([job], change=lambda text: text.replace(end, lower + end)).energy == pytest.approx(-49.3)
+
     def test_a_geometry_printed_once_more_at_the_end(self, read):
         once_more = log([Job("# HF/STO-3G", [Step(NEAR, -49.1)])]).split(" Charge")[1].split(" SCF Done")[0]
         table = once_more[once_more.index("\n") + 1 :]
@@ -156,10 +217,38 @@ class TestDamage:
         with pytest.raises(InputError, match="a damaged line 'SCF Done'"):
             read(TWO_STEPS, change=lambda text: text.replace("-49.1000000000", "-49.1#00000000"))
 
+    @pytest.mark.parametrize("kinds", [("Input", "Input"), ("Standard", "Input"), ("Input", "Standard")])
+    @pytest.mark.parametrize("geometry", ["first", "last"])
+    def test_an_energy_whose_line_is_damaged_is_noticed_in_any_frame(self, read, kinds, geometry):
+        steps = [Step(FAR, -48.9, kind=kinds[0]), Step(NEAR, -49.1, kind=kinds[1])]
+        energy = f"{steps[geometry == 'last'].energy:.10f}"
+        one, two = [Job("# PBE1PBE/3-21G opt", steps)], [Job("# PBE1PBE/3-21G", [step]) for step in steps]
+
+        def change(by):
+            return lambda text: "\n".join(by(line) if energy in line else line for line in text.split("\n"))
+
+        for jobs in (one, two):
+            with pytest.raises(InputError, match="a damaged line 'SCF Done'"):
+                read(jobs, geometry, change(lambda line: line.replace("Done", "D#ne")))
+        with pytest.raises(InputError, match="a geometry whose SCF energy is missing"):
+            read(one, geometry, change(lambda line: ""))
+
     def test_a_lost_energy_is_noticed(self, read):
         lost = {"change": lambda text: "\n".join(line for line in text.split("\n") if "-49.1000" not in line)}
         with pytest.raises(InputError, match="a geometry whose SCF energy is missing"):
             read(TWO_STEPS, **lost)
+
+    def test_an_energy_damaged_together_with_the_last_line_is_no_log_cut_short(self, read):
+        steps = [Step(FAR, SCF, {"MP2": MP2}), Step(NEAR, SCF - 0.1, {"MP2": MP2 - 0.1})]
+
+        def damage(text: str) -> str:
+            at = text.rindex("EUMP2")
+            return text[:at] + "EU#P2" + text[at + 5 :].replace("Normal termination", "Normal#termination")
+
+        with pytest.raises(InputError, match="has no MP2 energy"):
+            read([Job("# MP2/STO-3G opt", steps, "RHF")], change=damage)
+        cut = read([Job("# MP2/STO-3G opt", steps, "RHF")], change=lambda text: text[: text.rindex(" E2 =")])
+        assert (cut.energy, cut.ended) == (pytest.approx(MP2), False)
 
     def test_a_damaged_geometry_is_not_replaced_by_another(self, read):
         with pytest.raises(InputError, match="a damaged table of positions"):
