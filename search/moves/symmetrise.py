@@ -57,6 +57,8 @@ KEEP, GROWN, SCATTER, CUT = (0.1, 1.0), (0.02, 0.25), 0.1, 0.65
 """Share of the atoms, from the centre outwards, that give orbits, in a move and in a seed; scatter of the bonds of
 vacant sites before they are ranked; least bonds, relative to the best site's, of those filled before sites are
 sought anew."""
+ROUNDS = 30
+"""In which sites are sought and filled, at most."""
 MERGED, CLEAR, TOUCHING = 0.55, 0.75, 1.4
 """Bond lengths: images closer than the first become one atom, atoms closer than the second overlap, and
 those farther apart than the third don't hold together."""
@@ -73,7 +75,7 @@ def symmetrise(
 
     keep : least and largest share of the atoms, from the centre outwards, that the core may have.
     """
-    return Frames(positions, scale).grow(rng, keep)
+    return Frames(positions, scale).begin(rng, keep).finish()
 
 
 def draw_group(rng: np.random.Generator, flat: bool) -> str:
@@ -106,12 +108,11 @@ class Frames:
         self.centres = centres if normal is None else centres - (centres @ normal)[:, None] * normal
         self.inside = squared_distances(self.centres, x).argpartition(min(CORE, len(x)) - 1, axis=1)[:, :CORE]  # [c, m]
 
-    def grow(self, rng: np.random.Generator, keep: tuple[float, float]) -> np.ndarray:
-        """Positions [n, 3] of a structure of a point group drawn at random; keep : see `symmetrise`."""
+    def begin(self, rng: np.random.Generator, keep: tuple[float, float]) -> Growth:
+        """A structure of a point group drawn at random, with its core; keep : see `symmetrise`."""
         ops = group(draw_group(rng, self.normal is not None))
         x = self._in_best(ops, rng)
-        x = _Builder(x, self.scale, self.normal is not None, rng).build(ops, keep)
-        return x + NOISE * self.scale.bond * rng.normal(size=x.shape)
+        return Growth(x, self.scale, self.normal is not None, rng, ops, keep)
 
     def _in_best(self, ops: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """x [n, 3] moved and turned so that the operations [order, 3, 3] about the origin suit its core best."""
@@ -165,42 +166,59 @@ def _frames(z: np.ndarray, across: np.ndarray) -> np.ndarray:
     return frames
 
 
-class _Builder:
-    """Puts a cluster together from orbits, keeping to its composition."""
+class Growth:
+    """Puts a cluster together from orbits, keeping to its composition.
 
-    def __init__(self, x: np.ndarray, scale: LengthScale, flat: bool, rng: np.random.Generator) -> None:
-        """x : [n, 3] about the centre, in the frame of the group."""
-        self.scale, self.flat, self.rng = scale, flat, rng
+    Attributes
+    ----------
+    n : atoms placed, `positions` [n_atoms, 3] and `kinds` [n_atoms] hold them first. kinds : first atom of the element.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        scale: LengthScale,
+        flat: bool,
+        rng: np.random.Generator,
+        ops: np.ndarray,
+        share: tuple[float, float],
+    ) -> None:
+        """x : [n, 3] about the centre, in the frame of the group. share : see `symmetrise`."""
+        self.scale, self.flat, self.rng, self.ops = scale, flat, rng, ops
         order = np.vecdot(x, x).argsort()
         self.seeds, self.seed_kinds = x[order], scale.first_of_kind[order]
         self.left = dict(scale.kinds)
-        self.n = 0  # atoms placed: the first of these
+        self.n, self.rounds = 0, ROUNDS
         self.positions, self.kinds = np.empty((len(x), 3)), np.empty(len(x), dtype=int)
         self.first_of: list[int] = []  # an atom of each orbit
         self.broken = False  # whether orbits of a larger group were placed before
+        keep = int(np.ceil(len(x) * rng.uniform(*share)))
+        while not self._take(keep, self.ops):
+            self.ops = self._subgroup(self.ops)
 
-    def build(self, ops: np.ndarray, share: tuple[float, float]) -> np.ndarray:
-        """Positions [n, 3] in the order of the composition."""
-        keep = int(np.ceil(len(self.seeds) * self.rng.uniform(*share)))
-        while not self._take(keep, ops):
-            ops = self._subgroup(ops)
-        for _ in range(30):
-            if self.n == len(self.seeds):
-                break
+    def grow_to(self, n: int) -> None:
+        """Go on until n atoms at least are placed, or as many as find a place."""
+        while self.n < n and self.rounds:
+            self.rounds -= 1
             before = self.n
-            if self._grow(ops):
+            if self._grow(self.ops):
                 continue
-            if len(ops) > 1:
-                ops, self.broken = self._subgroup(ops), True
+            if len(self.ops) > 1:
+                self.ops, self.broken = self._subgroup(self.ops), True
             elif self.n == before:
-                break
+                self.rounds = 0
+
+    def finish(self) -> np.ndarray:
+        """Positions [n_atoms, 3] in the order of the composition."""
+        self.grow_to(len(self.seeds))
         result = np.empty_like(self.positions)
         for kind, missing in self.left.items():
             mine = self.positions[: self.n][self.kinds[: self.n] == kind]
             if missing:  # nowhere to go: as they were
                 mine = np.concatenate([mine, self.seeds[self.seed_kinds == kind][-missing:]])
             result[self.scale.first_of_kind == kind] = mine
-        return result
+        noise: np.ndarray = NOISE * self.scale.bond * self.rng.normal(size=result.shape)
+        return result + noise
 
     def _subgroup(self, ops: np.ndarray) -> np.ndarray:
         """Powers of one operation, or the identity alone."""

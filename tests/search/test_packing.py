@@ -11,7 +11,8 @@ from search import BasinHopping, BasinHoppingSettings, Composition, LennardJones
 from search.convergence import LowestCount
 from search.geometry.packing import fivefold_bonds, packing_of
 from search.geometry.scale import LengthScale
-from search.moves.symmetric_start import CANDIDATES, cohesion, symmetric_start
+from search.moves.symmetric_start import cohesion, promise, symmetric_start
+from search.moves.symmetrise import GROWN, Frames
 from search.searchers.returns import LowestOfPackings
 
 RELAXER = LennardJones()
@@ -112,22 +113,36 @@ def test_patient_walkers_never_return():
 
 
 @pytest.mark.parametrize(("formula", "kind"), [("Ar38", "compact"), ("SeB11", "planar"), ("Au6Cu7", "compact")])
-def test_a_symmetric_start_is_the_best_bound_of_its_candidates(monkeypatch, formula, kind):
-    scale = LengthScale.of(Composition.parse(formula))
-    seed = scale.seed(np.random.default_rng(3), kind)
-    chosen = symmetric_start(seed, scale, np.random.default_rng(5))
-    monkeypatch.setattr("search.moves.symmetric_start.CANDIDATES", 1)
-    rng = np.random.default_rng(5)
-    singles = [symmetric_start(seed, scale, rng) for _ in range(CANDIDATES)]
-    assert any((single == chosen).all() for single in singles)
-    assert chosen.shape == seed.shape
+def test_a_symmetric_start_is_well_bound_for_what_is_grown_of_its_core(formula, kind):
+    """Better bound than most that are grown of the same core one by one, whatever the seed."""
+    scale, above = LengthScale.of(Composition.parse(formula)), []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        core = scale.seed(rng, kind)
+        chosen = symmetric_start(core, scale, rng)
+        assert chosen.shape == core.shape
+        frames = Frames(core, scale)
+        others = [scale.push_apart(frames.begin(rng, GROWN).finish()) for _ in range(8)]
+        bonds = [cohesion(other, scale.bonds) for other in others]
+        above.append(np.mean(cohesion(chosen, scale.bonds) > np.array(bonds)))
+    assert np.mean(above) > 0.75  # of one that is drawn at random: 0.5
+
+
+def test_the_race_is_won_by_what_has_most_bonds_on_the_way():
+    scale, rng = scale_of(38), np.random.default_rng(0)
+    growths = [Frames(scale.seed(rng), scale).begin(rng, GROWN) for _ in range(40)]
+    for growth in growths:
+        growth.grow_to(19)
+    halfway = [promise(growth) for growth in growths]
+    ends = [cohesion(growth.finish(), scale.bonds) for growth in growths]
+    assert np.corrcoef(halfway, ends)[0, 1] > 0.5
 
 
 def test_cohesion_is_highest_at_the_bond_length_and_counts_overlaps_against():
     scale = scale_of(2)
 
     def pair(ratio):
-        return cohesion(np.array([[0.0, 0.0, 0.0], [ratio * scale.bond, 0.0, 0.0]]), scale)
+        return cohesion(np.array([[0.0, 0.0, 0.0], [ratio * scale.bond, 0.0, 0.0]]), scale.bonds)
 
     assert pair(1.0) == pytest.approx(1.0)
     assert pair(0.95) < 1.0 > pair(1.1) > pair(1.5) > 0.0 > pair(0.7)

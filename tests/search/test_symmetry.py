@@ -8,7 +8,7 @@ from search.geometry.scale import LengthScale
 from search.moves.point_groups import Orbits, group
 from search.moves.registry import MOVES
 from search.moves.surface import plane_of
-from search.moves.symmetrise import _Builder, symmetrise
+from search.moves.symmetrise import Growth, symmetrise
 
 ORDERS = {
     "C1v": 2,
@@ -114,13 +114,13 @@ def test_sites_that_overlap_atoms_shut_out_no_free_ones(formula, kind, monkeypat
     """Drawn onto an axis, next to atoms, one once outbid all others: two of three flat cores stayed unfinished."""
     whole = []
 
-    def build(self, ops, share):
-        result = untouched(self, ops, share)
+    def finish(self):
+        result = untouched(self)
         whole.append(self.n == len(self.seeds))
         return result
 
-    untouched = _Builder.build
-    monkeypatch.setattr(_Builder, "build", build)
+    untouched = Growth.finish
+    monkeypatch.setattr(Growth, "finish", finish)
     scale, rng = LengthScale(Composition.parse(formula)), np.random.default_rng(0)
     for _ in range(120):
         symmetrise(scale.seed(rng, kind), scale, rng, 0.0, keep=(0.1, 0.4))
