@@ -111,7 +111,7 @@ def detachment_by(folder: Path, functional: str) -> tuple[float | None, float | 
     steps = StoredSteps(folder / "functionals.steps.jsonl")
     places = ("anion", "neutral in its place", "neutral")
     found = [steps.get({"functional": functional, "level": level, "place": place}) for place in places]
-    if any(step is None or "failed" in step for step in found):
+    if told["adiabatic_with_zpe"] is None or any(step is None or "failed" in step for step in found):
         return None, None
     anion, vertical, neutral = (step["energy"] for step in found)
     zero_point = told["adiabatic_with_zpe"] - told["adiabatic"]
