@@ -47,6 +47,15 @@ def finite(name: str, value: Any, what: str = "a finite number") -> float:
     return float(value)
 
 
+def within(name: str, value: Any, low: float, high: float, unit: str = "") -> float:
+    """As `finite`, from `low` to `high`: beyond these a number of this `unit` makes no sense."""
+    what = f"from {low:g} to {high:g} {unit}".rstrip()
+    found = finite(name, value, what)
+    if not low <= found <= high:
+        raise InputError(f"{name} is {quote(value)}; it must be {what}")
+    return found
+
+
 LOOSEST = 1.0
 """eV/Å, the largest force on an atom that a relaxation may end with."""
 

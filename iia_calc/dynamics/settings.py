@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.errors import InputError, finite, positive, whole
+from search.errors import InputError, finite, positive, whole, within
 
 ENSEMBLES = ("nve", "langevin")
+HOTTEST = 10_000.0
+"""K; no cluster holds together up there."""
 LONGEST_STEP = 10.0
 """fs; a bond between boron atoms swings in about 30."""
 DRIFT, FLUCTUATION = 0.1, 0.01
@@ -45,9 +47,15 @@ class DynamicsSettings:
             raise InputError(f"ensemble {self.ensemble!r} is not known; choose one of {', '.join(ENSEMBLES)}")
         for name in ("temperature", "timestep", "friction"):
             object.__setattr__(self, name, positive(name, getattr(self, name)))
+        within("temperature", self.temperature, 0, HOTTEST, "K")
         if self.timestep > LONGEST_STEP:
             raise InputError(
                 f"timestep is {self.timestep!r} fs; above {LONGEST_STEP:g} fs no vibration can be followed"
+            )
+        if self.friction * self.timestep > 1:
+            raise InputError(
+                f"friction is {self.friction!r} 1/fs; it must be at most 1 a step, {1 / self.timestep:g}: a bath that "
+                "takes all motion within a step has no temperature"
             )
         if finite("equilibration", self.equilibration, "a time in fs, 0 for none") < 0:
             raise InputError(f"equilibration is {self.equilibration!r} fs; it must be 0 (none) or more")

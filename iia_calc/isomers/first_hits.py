@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
 
 from iia_calc.common.device import cpu_threads
@@ -24,6 +25,7 @@ from search.archive.minimum import sound
 from search.errors import InputError, whole
 from search.first_hit import FirstHits
 from search.geometry.composition import Composition
+from search.geometry.seeds import random_cluster
 from search.geometry.shape import shape_of
 from search.relaxers.base import Relaxer
 from search.run import find_minima
@@ -32,6 +34,8 @@ from search.searchers.starts import in_order
 
 WITHIN = 2e-3
 """eV above the target that count as a hit: relaxations end at residual forces, that of the target too."""
+DEEPEST = 10.0
+"""eV per atom; no element binds its atoms by more, so no cluster lies so far below any other."""
 WALKERS = {"basin-hopping": "walkers", "bee-colony": "sources"}
 """Method -> its setting that says how many walk in step."""
 
@@ -222,6 +226,7 @@ def find_target(request: FirstHitRequest, relaxer: Relaxer, level: str | None) -
         else:
             if not math.isfinite(energy):
                 raise InputError(f"target is {request.target}; give a finite energy in eV, or a structure's file")
+            _check_possible(energy, composition, relaxer, request.seed)
             return Target(energy, "given")
         structures, source = in_order([atoms], composition), f"{request.target}, relaxed"
     else:
@@ -236,6 +241,18 @@ def find_target(request: FirstHitRequest, relaxer: Relaxer, level: str | None) -
         structures = [minimum.atoms for minimum in known]
         source = f"lowest of {len(known)} known minima ({known[0].level}), relaxed"
     return Target(_lowest(relaxer, structures, source), source)
+
+
+def _check_possible(energy: float, composition: Composition, relaxer: Relaxer, seed: int) -> None:
+    """InputError for an energy that no cluster of the composition can have on this potential."""
+    rng = np.random.default_rng(seed)
+    starts = [random_cluster(composition, rng) for _ in range(4)]
+    usual = min((float(result.energy) for result in relaxer.relax(starts) if sound(result)), default=-math.inf)
+    if energy < usual - DEEPEST * composition.n_atoms:
+        raise InputError(
+            f"target is {energy:g} eV, which no {composition} can have on this potential: random starts end at "
+            f"{usual:.3f} eV. Give an energy of this potential, or a structure's file"
+        )
 
 
 def _lowest(relaxer: Relaxer, structures: list[Atoms], source: str) -> float:

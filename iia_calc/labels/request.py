@@ -14,11 +14,13 @@ from iia_calc.labels.jobs import boron_plan
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.levels import CHEAP, LevelOptions, check_level, make_level
 from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
-from search.errors import InputError, whole
+from search.errors import InputError, whole, within
 from search.geometry.composition import Composition, parse_formula_and_charge
 
 N_LABELS = 1000
 """Where nobody says how many."""
+MOST_RATTLED = 1.0
+"""Å; more is no copy of a minimum."""
 RECHECKS = ("open-shell", "all")
 
 
@@ -92,7 +94,7 @@ class LabelRequest:
             raise InputError("steps are those of the relaxation of a random start, 0 or more of them")
         if self.walls and (self.steps is not None or self.minima_of is not None or self.structures is not None):
             raise InputError("walls are dense copies of random starts: they need no steps, model or file of structures")
-        if self.rattle < 0 or (self.rattle and self.minima_of is None):
+        if within("rattle", self.rattle, 0, MOST_RATTLED, "Å") and self.minima_of is None:
             raise InputError("rattle is an amplitude in Å, and goes with the minima of a model")
         if self.minima_of is not None and not self.formulas:
             raise InputError("say which formulas' minima are to be labelled, e.g. SeB8 SeB10")

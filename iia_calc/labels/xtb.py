@@ -11,7 +11,10 @@ from ase.units import Bohr, Hartree, kB
 
 from iia_calc.common.electrons import multiplicity_of
 from iia_calc.labels.level import Label, LabelFailed
-from search.errors import InputError, MissingPackage
+from search.errors import InputError, MissingPackage, within
+
+HOTTEST = 20_000.0
+"""K, of electrons."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,7 @@ class XTBLevel:
     def __post_init__(self) -> None:
         if self.method not in ("GFN1-xTB", "GFN2-xTB"):
             raise InputError(f"xTB method {self.method!r} is not known; choose GFN1-xTB or GFN2-xTB")
-        if not 0 <= self.electronic_temperature < float("inf"):
-            raise InputError(f"the electronic temperature is {self.electronic_temperature!r}; it must be 0 K or above")
+        within("the electronic temperature", self.electronic_temperature, 0, HOTTEST, "K")
 
     @property
     def name(self) -> str:

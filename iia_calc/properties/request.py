@@ -19,6 +19,7 @@ OF_DFT = (INFRARED, ELECTRONIC, RANKING, PHOTOELECTRON)
 """What only DFT can tell, of isomers that it has relaxed."""
 FUNCTIONALS = ("PBE", "PBE0", "TPSSh", "r2SCAN")
 BASIS = "def2-TZVP"
+MOST_TEMPERATURES = 10_000
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,10 @@ class PropertiesRequest:
         for kelvin, value in (("temperature", self.temperature), ("highest", self.highest), ("step", self.step)):
             if not 0 < value <= 10_000:
                 raise InputError(f"{kelvin} is {value!r}; it must be above 0 and at most 10000 K")
+        if self.highest / self.step > MOST_TEMPERATURES:
+            raise InputError(
+                f"step is {self.step!r} K, which makes {self.highest / self.step:.0f} temperatures; give a longer one"
+            )
         if not 0 <= self.soft <= 1000:
             raise InputError(f"soft is {self.soft!r}; it must be from 0 to 1000 cm⁻¹, such as {SOFT:g}")
 

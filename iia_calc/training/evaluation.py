@@ -14,7 +14,7 @@ from iia_calc.model.committee import Committee
 from iia_calc.training.build import read_labels
 from iia_calc.training.calibrate import Foreseen, foresee
 from iia_calc.training.evaluate import Errors, held_out_errors, is_near_minimum, new_structures
-from search.errors import InputError
+from search.errors import InputError, finite, whole_or_none
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class EvaluationRequest:
     fmax: float = 2.0
     known: Sequence[Path] = ()
     batch: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        whole_or_none("largest", self.largest, 1)
+        if finite("fmax", self.fmax, "a force in eV/Å, 0 for all") < 0:
+            raise InputError(f"fmax is {self.fmax!r} eV/Å; it must be a force above 0, or 0 for all")
 
 
 @dataclass(frozen=True)

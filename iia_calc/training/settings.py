@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.errors import InputError
+from search.errors import InputError, finite, positive, whole, within
 
 SCHEDULES = ("one-cycle", "constant")
 LOSSES = ("robust", "squared")
@@ -50,10 +50,18 @@ class TrainingSettings:
     average: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch_size < 1 or not 0 < self.learning_rate < 1:
-            raise InputError("epochs and batch_size must be at least 1 and the learning rate between 0 and 1")
+        for name, least in (("epochs", 1), ("batch_size", 1), ("seed", 0)):
+            whole(name, getattr(self, name), least)
+        if not 0 < self.learning_rate < 1:
+            raise InputError(f"the learning rate is {self.learning_rate}; it must lie between 0 and 1")
+        within("weight_decay", self.weight_decay, 0, 1)
+        positive("gradient_clip", self.gradient_clip)
+        if self.max_minutes is not None:
+            positive("max_minutes", self.max_minutes, "a number of minutes")
         if not 0 < self.validation_share < 1:
             raise InputError(f"validation_share must lie between 0 and 1, not {self.validation_share}")
+        finite("energy_weight", self.energy_weight)
+        finite("force_weight", self.force_weight)
         if min(self.energy_weight, self.force_weight) < 0 or not self.energy_weight + self.force_weight > 0:
             raise InputError("energy_weight and force_weight cannot be negative, nor both zero")
         if self.optimiser not in OPTIMISERS:

@@ -54,6 +54,8 @@ def test_what_lies_below_the_target_is_told_and_what_is_not_found_is_censored(tm
     [
         ({"target": "nan"}, "target is nan"),
         ({"target": "-inf"}, "target is -inf"),
+        ({"target": "-1e9"}, "target is -1e\\+09 eV, which no Cu4 can have on this potential"),
+        ({"target": "-60"}, "target is -60 eV, which no Cu4 can have"),
         ({"target": None}, "no minima of a calculator are known: give --target"),
         ({"target": None, "calculator": None, "formula": "SeB25"}, "no minimum of SeB25 is in the shipped tables"),
         ({"runs": 0}, "runs is 0"),

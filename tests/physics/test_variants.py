@@ -203,8 +203,8 @@ def test_a_card_from_before_the_softening_was_a_setting_has_the_value_of_then():
         ({"attention": "hard"}, "no attention"),
         ({"n_heads": 3}, "128 features cannot be shared by 3 heads"),
         ({"angular": 2, "n_tensors": 20}, "20 features cannot be shared by 4 heads|20 features"),
-        ({"softening": 0.0}, "softening must be positive, not 0.0"),
-        ({"softening": float("nan")}, "softening must be positive, not nan"),
+        ({"softening": 0.0}, "softening is 0.0; it must be a number above 0"),
+        ({"softening": float("nan")}, "softening is nan; it must be a number above 0"),
         ({"kind": "tensors"}, "unknown kind of network 'tensors'; choose schnet or vectors"),
     ],
 )

@@ -9,10 +9,12 @@ from typing import Any
 from iia_calc.model.network.activation import ACTIVATIONS
 from iia_calc.model.network.attention import FORMS
 from iia_calc.model.network.harmonics import HIGHEST
-from search.errors import InputError
+from search.errors import InputError, positive, within
 
 DIRECTIONS = ("attention", "convolution")
 KINDS = ("schnet", "vectors")
+SHORTEST_CUTOFF, LONGEST_CUTOFF = 1.0, 20.0
+"""Å: within less atoms have no neighbours, and nothing is learned; clusters of more are one neighbourhood."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,7 @@ class NetworkSettings:
         for name in ("n_atom_basis", "n_interactions", "n_rbf", "n_embedding", "n_heads"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1, not {getattr(self, name)}")
-        if not self.cutoff > 0:
-            raise InputError(f"cutoff must be positive, not {self.cutoff} Å")
+        within("cutoff", self.cutoff, SHORTEST_CUTOFF, LONGEST_CUTOFF, "Å")
         if self.attention is not None and self.attention not in FORMS:
             raise InputError(f"unknown attention {self.attention!r}; choose {', '.join(FORMS)} or None")
         if self.activation not in ACTIVATIONS:
@@ -86,8 +87,7 @@ class NetworkSettings:
                 raise InputError(f"{name} belongs to a smooth or hard attention, not to {self.attention!r}")
 
     def _check_vectors(self) -> None:
-        if not self.softening > 0:
-            raise InputError(f"softening must be positive, not {self.softening}")
+        positive("softening", self.softening)
         if self.angular not in (1, 2):
             raise InputError(f"a network of vectors needs angular 1 or 2, not {self.angular}")
         if self.attention is not None:

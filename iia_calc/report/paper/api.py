@@ -50,6 +50,8 @@ def write_paper(sources: Sequence[str | Path], out: str | Path = "paper", tolera
     FileNotFoundError : no such search. OSError : `out` can't be written in.
     InputError : one isn't confirmed by DFT, or is given twice. MissingPackage : pymatgen isn't installed.
     """
+    if not 0 < tolerance < 1:
+        raise InputError(f"tolerance is {tolerance!r}; it must be above 0 and below 1 Å, such as {TOLERANCE}")
     if not sources:
         raise InputError("name at least one confirmed search")
     check_folder_place(out)
