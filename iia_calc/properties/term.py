@@ -27,7 +27,7 @@ def term_symbol(molecule: Any, symmetric: Atoms, occupied: Sequence[np.ndarray])
     molecule : PySCF's. symmetric : its structure made symmetric, atoms in the same order.
     occupied : orbitals [n_ao, n_occupied] of alpha and of beta electrons.
     """
-    placed = _placed(molecule, symmetric)
+    placed = _place(molecule, symmetric)
     if placed is None:
         return ""
     from pyscf import symm
@@ -49,7 +49,7 @@ def term_symbol(molecule: Any, symmetric: Atoms, occupied: Sequence[np.ndarray])
     return symbol if name == whole else f"{symbol} ({name} of {IN_WORDS.get(whole, whole)})"
 
 
-def _placed(molecule: Any, symmetric: Atoms) -> Any:
+def _place(molecule: Any, symmetric: Atoms) -> Any:
     """PySCF's molecule at the symmetric structure, which knows its group; None of an atom."""
     from pyscf import gto
 

@@ -41,7 +41,8 @@ def promise(growth: Growth) -> float:
     """Bonds of the atoms that are placed, so that clusters of unlike numbers of them can be compared."""
     kinds = growth.kinds[: growth.n]
     bonds = growth.scale.bonds.take(kinds, 0).take(kinds, 1)
-    return cohesion(growth.positions[: growth.n], bonds) / float(max(growth.n - 1, 1)) ** SIZE
+    size: float = float(max(growth.n - 1, 1)) ** SIZE
+    return cohesion(growth.positions[: growth.n], bonds) / size
 
 
 def cohesion(positions: np.ndarray, bonds: np.ndarray) -> float:

@@ -218,7 +218,8 @@ class Growth:
                 mine = np.concatenate([mine, self.seeds[self.seed_kinds == kind][-missing:]])
             result[self.scale.first_of_kind == kind] = mine
         noise: np.ndarray = NOISE * self.scale.bond * self.rng.normal(size=result.shape)
-        return result + noise
+        result += noise
+        return result
 
     def _subgroup(self, ops: np.ndarray) -> np.ndarray:
         """Powers of one operation, or the identity alone."""
