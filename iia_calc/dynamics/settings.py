@@ -9,7 +9,7 @@ import numpy as np
 from search.errors import InputError, finite, positive, whole, within
 
 ENSEMBLES = ("nve", "langevin")
-HOTTEST = 10_000.0
+HOTTEST = 50_000.0
 """K; no cluster holds together up there."""
 LONGEST_STEP = 10.0
 """fs; a bond between boron atoms swings in about 30."""

@@ -21,7 +21,7 @@ from search.errors import InputError
 @pytest.mark.parametrize(
     ("make", "settings", "says"),
     [
-        (DynamicsSettings, {"temperature": 1e6}, "temperature is 1000000.0; it must be from 0 to 10000 K"),
+        (DynamicsSettings, {"temperature": 1e6}, "temperature is 1000000.0; it must be from 0 to 50000 K"),
         (DynamicsSettings, {"friction": 50.0}, "friction is 50.0 1/fs; it must be at most 1 a step, 1:"),
         (DynamicsSettings, {"friction": 0.6, "timestep": 2.0}, "at most 1 a step, 0.5:"),
         (XTBLevel, {"electronic_temperature": 1e9}, "from 0 to 20000 K"),

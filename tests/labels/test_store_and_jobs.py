@@ -418,5 +418,5 @@ def test_settings_that_would_be_ignored_are_refused(asked, says):
 
 def test_an_electronic_temperature_below_zero_is_refused():
     for temperature in (-5.0, float("nan"), float("inf")):
-        with pytest.raises(InputError, match="0 K or above"):
+        with pytest.raises(InputError, match="from 0 to 20000 K"):
             LabelRequest(("B3",), temperature=temperature).level_of_theory()
