@@ -48,8 +48,9 @@ class System:
         """Of LJ38, or of a formula."""
         if name.startswith("LJ") and name[2:].isdigit():
             return cls(name, f"Ar{name[2:]}", LennardJones(), lennard_jones_energies()[int(name[2:])])
-        from iia_calc.isomers.first_hits import FirstHitRequest, find_target
+        from iia_calc.isomers.first_hits import FirstHitRequest
         from iia_calc.isomers.relaxer import RequestRelaxer
+        from iia_calc.isomers.target import find_target
 
         request = FirstHitRequest(name)
         here = RequestRelaxer.of(request.search)

@@ -16,7 +16,7 @@ from iia_calc.model.network import NetworkSettings
 from iia_calc.model.potential import Potential
 from iia_calc.model.storage import load, save
 from iia_calc.relax.batch import PotentialRelaxer, forces_std_limit
-from iia_calc.training.calibrate import FLAGGED, RIGHT, _expected, _fit, _fit_energies, calibrate, foresee
+from iia_calc.training.calibrate import FLAGGED, RIGHT, _expect, _fit, _fit_energies, calibrate, foresee
 from iia_calc.training.distances import distances_from, label_distance
 from iia_calc.training.evaluate import predict
 from iia_calc.training.recalibrate import recalibrate
@@ -61,7 +61,7 @@ def test_a_floor_is_found_where_there_is_one():
     factor, floor = _fit([np.stack([error, spread], 1)])
     assert factor == pytest.approx(3.0, rel=0.2)
     assert floor == pytest.approx(2.0, rel=0.3)
-    assert (error < _expected(spread, factor, floor)).mean() == pytest.approx(0.68, abs=0.01)
+    assert (error < _expect(spread, factor, floor)).mean() == pytest.approx(0.68, abs=0.01)
 
 
 def test_few_structures_that_are_right_are_called_unknown(calibrated, labelled):
