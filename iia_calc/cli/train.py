@@ -77,7 +77,7 @@ def train(
     angular: Annotated[int, typer.Option(help="Degree to which directions are seen; 0 as in the paper.")] = 0,
     directions: Annotated[str, typer.Option(help="Weighed by attention, or by convolution.")] = "attention",
     distance_logits: Annotated[bool, typer.Option(help="Attention logits see the distance, too.")] = False,
-    softening: Annotated[float, typer.Option(help="Of vectors: a length is √(|v|² + this).")] = 0.01,
+    softening: Annotated[float, typer.Option(help="Of vectors: a length is √(v² + this).")] = 0.01,
     epochs: Annotated[int, typer.Option(help="Passes over the labels.")] = 20,
     batch_size: Annotated[int, typer.Option(help="Structures in a step.")] = 20,
     learning_rate: Annotated[float, typer.Option(help="Peak of the one-cycle schedule.")] = 1e-3,

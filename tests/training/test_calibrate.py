@@ -37,7 +37,7 @@ def committee():
 
 
 @pytest.fixture(scope="module")
-def calibrate_members(committee, labelled):
+def calibrated(committee, labelled):
     return Committee(committee.members, calibrate(committee, labelled))
 
 

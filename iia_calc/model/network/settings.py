@@ -40,7 +40,7 @@ class NetworkSettings:
     kind : "schnet", the paper's network, or "vectors" (`network.vectors`), whose features have directions:
         `angular` is then the highest degree of its features, 1 or 2.
     n_tensors : of "vectors" with `angular` 2, features of second degree; None for half of `n_atom_basis`.
-    softening : of "vectors", in the length sqrt(|v|² + softening) of a vector or tensor. Where symmetry makes v
+    softening : of "vectors", in the length sqrt(v² + softening) of a vector or tensor. Where symmetry makes v
         vanish the energy turns round within about its root, so a small one makes sharp peaks there.
     """
 
