@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 from made_search import HCN
@@ -21,9 +22,10 @@ from search.errors import InputError
 FAST = {"basis": "3-21G", "functionals": ("PBE", "PBE0"), "workers": 1, "threads": 1}
 
 
-@pytest.fixture
-def folder(hcn_search):
-    return hcn_search
+@pytest.fixture(scope="module")
+def folder(hcn_search, tmp_path_factory):
+    """A copy, for what is computed stays in it and other tests use the search as it was."""
+    return shutil.copytree(hcn_search, tmp_path_factory.mktemp("properties") / "HCN-search")
 
 
 def test_everything_of_two_isomers(folder, monkeypatch):
