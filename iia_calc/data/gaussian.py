@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.units import Bohr
 
 from iia_calc.data.arrays import Floats
+from iia_calc.data.gaussian_level import level_name, unknown_parts
 from iia_calc.data.gaussian_log import Job, Step, read_jobs
 from iia_calc.data.gaussian_route import AMPLITUDES, DOUBLE_HYBRID, LATER, SCF, wanted_energy
 from search.errors import InputError
@@ -40,6 +41,7 @@ class GaussianGeometry:
     ended : whether every job of the log ended with "Normal termination".
     level : method and basis, with solvent and dispersion where there are any.
     charge : e. multiplicity : 2S+1. None where the log doesn't say.
+    unknown : what changes the energies and isn't printed, in words.
     """
 
     atoms: Atoms
@@ -53,6 +55,7 @@ class GaussianGeometry:
     level: str = ""
     charge: int | None = None
     multiplicity: int | None = None
+    unknown: tuple[str, ...] = ()
 
 
 def read_gaussian(path: str | Path, geometry: str = "last") -> GaussianGeometry:
@@ -138,8 +141,7 @@ def _geometry(job: Job, step: Step, energy: float, method: str, geometry: str, e
     if geometry == "last" and not job.displaced and step is not job.steps[-1]:
         ended = False  # the step after it has no energy
     route = job.route
-    full = "(FULL)" if route.method is not None and "FULL" in route.method else ""
-    level = "/".join(part for part in (f"{method}{full}", route.basis) if part)
+    level = level_name(route, job.printed, method, step.scf_label, job.multiplicity)
     return GaussianGeometry(
         Atoms(step.numbers, step.positions),
         energy,
@@ -149,9 +151,10 @@ def _geometry(job: Job, step: Step, energy: float, method: str, geometry: str, e
         ended,
         method,
         step.energies[SCF],
-        " ".join([level, *route.extras]),
+        level,
         job.charge,
         job.multiplicity,
+        tuple(unknown_parts(route, job.printed)),
     )
 
 

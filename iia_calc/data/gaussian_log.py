@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from iia_calc.data.arrays import Floats, Numbers
+from iia_calc.data.gaussian_level import Printed
 from iia_calc.data.gaussian_route import DOUBLE_HYBRID, SCF, Route, read_route
 
 _NUMBER = r"(-?\d*\.\d+(?:[DE][-+]?\d+)?)"
@@ -69,10 +70,11 @@ class Job:
     begun : whether anything of it was printed. routed : whether its route was.
     archived : whether its archive entry was printed, which comes after all energies.
     displaced : whether its geometries are displaced ones, for derivatives.
-    problems : what of it can't be read.
+    problems : what of it can't be read. printed : what it prints of its level of theory.
     """
 
     route: Route = field(default_factory=Route)
+    printed: Printed = field(default_factory=Printed)
     charge: int | None = None
     multiplicity: int | None = None
     steps: list[Step] = field(default_factory=list)
@@ -109,7 +111,8 @@ class _Reader:
         if line.startswith(_STARTS):
             if job.ended or job.routed:
                 self.finish()
-                self.jobs.append(Job(begun=True))
+                self.jobs.append(Job(begun=True, printed=Printed(job.printed.version)))
+            job.printed.take(lines, k, self.numbers)
             return
         if re.match(r"^ ?#", line) and not _AFTER.search(line) and self._is_route(lines, k):
             self._begin(_join_route(lines, k))
@@ -139,6 +142,8 @@ class _Reader:
             job.displaced = True
         elif "=" in line and job.steps:
             _read_correlated_energy(line, job)
+        else:
+            job.printed.take(lines, k, self.numbers)
 
     def finish(self) -> None:
         """The job's end: an ended one without a line on its amplitudes has converged ones; no geometry may be left."""
@@ -167,11 +172,12 @@ class _Reader:
             return  # a title that begins with "#"
         if job.routed or job.steps or job.ended:
             self.finish()
-            job = Job()
+            job = Job(printed=Printed(job.printed.version))
             self.jobs.append(job)
         route, job.begun, job.routed = read_route(text), True, True
         before = next((j for j in reversed(self.jobs[:-1]) if j.begun), None)
         if before is not None:
+            job.printed.inherit(before.printed, route)
             route = route.after(before.route)
             if route.continues:
                 job.charge, job.multiplicity = before.charge, before.multiplicity

@@ -55,11 +55,19 @@ OTHER_METHODS = (
     ),
     *("DFTBA", "G1", "G2", "G2MP2", "G3", "G3MP2", "G3B3", "G3MP2B3", "G4", "G4MP2", "CBS-4M", "CBS-QB3", "CBS-APNO"),
     *("ROCBS-QB3", "CBS-Q", "CBS-L", "CBS-LQ", "W1", "W2", "MP2F12", "UFF", "AMBER", "DREIDING"),
-    *("FIELD", "CHARGE", "MASSAGE"),
+    *("FIELD", "CHARGE", "MASSAGE", "NONSTD", "ADMP"),
 )
 """Keywords whose energy isn't read here, or changes what the energies mean."""
-OF_LEVEL = ("SCRF", "EMPIRICALDISPERSION", "PSEUDO", "EXTRABASIS", "DENFIT", "DOUGLASKROLLHESS")
+OF_LEVEL = ("SCRF", "EMPIRICALDISPERSION", "PSEUDO", "EXTRABASIS", "EXTRADENSITYBASIS", "DENFIT", "DOUGLASKROLLHESS")
 """Other keywords that change energies and belong to the level, options included."""
+_FUNCTIONS = ("5D", "6D", "7F", "10F")
+"""Keywords of pure and of Cartesian functions."""
+_GRIDS = ("ULTRAFINE", "FINE", "SUPERFINE", "COARSE", "SG1", "PASS0")
+"""Named integration grids, with or without "Grid" after them."""
+_CORE = re.compile(
+    r"^(FULL|RW|READWINDOW|WINDOW=.*|FC1|FRZI?NGC|FREEZE\w+|WINDOW)$",
+)
+"""Options that say which electrons are correlated, where it is not the usual valence (FC)."""
 _SHORT = {"COUNTERPOISE": 5, "EXTERNAL": 3, "EMPIRICALDISPERSION": 2}
 """How many letters of a keyword Gaussian needs."""
 _RELATIVISTIC = re.compile(r"\b(DKH\w*|DOUGLASKROLLHESS|RESC)\b")
@@ -72,11 +80,12 @@ _BASIS = re.compile(
     r"^(STO-\dG|\d-\d+\+*G|CC-P|AUG-|DEF2|LANL|SDD|GEN|MIDI|D95|SV|TZV|QZV|UGBS|EPR|CBSB|DGDZ|DGTZ|PC|CEP|SHC|MTSMALL)"
 )
 _OF_COUPLED = {
-    *("FC", "FULL", "RW", "WINDOW", "FREEZENOBLEGASCORE", "FREEZEINNERNOBLEGASCORE", "T1DIAG", "T1", "E4T", "CONVER"),
+    *("FC", "FC1", "FULL", "RW", "READWINDOW", "WINDOW", "FRZNGC", "FRZINGC", "FREEZENOBLEGASCORE"),
+    *("FREEZEINNERNOBLEGASCORE", "FREEZEG2", "FREEZEG3", "FREEZEG4", "T1DIAG", "T1", "E4T", "CONVER"),
     *("MAXCYC", "MAXCYCLE", "PRODUCE", "READAMPLITUDES", "SAVEAMPLITUDES", "ENONLY", "INCORE", "TWINCORE", "DIRECT"),
 }
 """Options of coupled clusters and of MP4 that leave it at the same method."""
-_COUPLED = re.compile(r"^((?:CCSD|QCISD|MP4))\(([^)]*)\)$")
+_COUPLED = re.compile(r"^((?:CCSD|QCISD|MP4))\((.*)\)$")
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,8 @@ class Route:
     ----------
     method : as it is commonly written, without R, U or RO; None where the route has none. basis : likewise.
     extras : what else changes the energies: solvent, dispersion, altered functionals.
+    core : which electrons are correlated, "FULL"; empty for the usual ones. grid : of integration; None for the
+    program's own.
     other : the first keyword whose energy isn't read here; None where there is none.
     optimises, vibrates : whether geometries are optimised, and frequencies calculated.
     continues : whether it is a step that Gaussian added to the job before, with its level of theory.
@@ -95,6 +106,8 @@ class Route:
     method: str | None = None
     basis: str | None = None
     extras: tuple[str, ...] = ()
+    core: str = ""
+    grid: str | None = None
     other: str | None = None
     optimises: bool = False
     vibrates: bool = False
@@ -113,14 +126,18 @@ class Route:
             method=self.method or (before.method if self.continues else None),
             basis=before.basis if chk_basis or (self.continues and not self.basis) else self.basis,
             extras=tuple(sorted(extras)),
+            core=self.core or (before.core if self.continues and self.method is None else ""),
+            grid=self.grid or (before.grid if self.continues else None),
         )
 
 
 def read_route(text: str) -> Route:
     """The route of a job from its text, "#P PBE1PBE/3-21G Opt"."""
     text = re.sub(r"=(FULL|FC|RW)(?=[/\s]|$)", r"(\1)", text, flags=re.IGNORECASE)
+    text = re.sub(r"=(\([^()]*\))(?=/)", r"\1", text)
     words = _words(re.sub(r"#[PpNnTt]?(?=\s|$)|#", " ", text))
-    method = basis = other = None
+    method = basis = other = grid = None
+    core = ""
     extras, names = [], set()
     for word in words:
         name = re.split(r"[=(]", word, maxsplit=1)[0].upper()
@@ -129,18 +146,26 @@ def read_route(text: str) -> Route:
         level = _level(word)
         if level is not None:
             method, basis = level
+            core = _core_of(word.rpartition("/")[0]) or core
         elif word.upper() in OTHER_METHODS or name in OTHER_METHODS:
             other = other or name
         elif method is None and _plain(_drop_options(word.upper())) in CORRELATED:
-            method = _drop_options(word.upper())
+            method, core = _drop_options(word.upper()), _core_of(word) or core
+        elif name == "WINDOW":
+            core = word.upper()
         elif basis is None and _BASIS.match(word.upper()):
             basis = plain_basis(word)
         elif name in ("CHKBASIS", "CHKBAS"):
             basis = basis or name
         if name in OF_LEVEL:
             extras.append(_in_one_form(name, word))
-        elif name in ("INT", "INTEGRAL", "DKH", "DKH0", "DKH2", "DKH4", "DKHSO"):
+        elif name in ("INT", "INTEGRAL", "DKH", "DKH0", "DKH2", "DKH4", "DKHSO", "GRID"):
             extras += _RELATIVISTIC.findall(word.upper())
+            grid = _grid_of(word) or grid
+        elif name in _FUNCTIONS:
+            extras.append(name)
+        elif name == "SCF" and "SLEAZY" in word.upper():
+            extras.append("SCF=SLEAZY")
         elif name == "IOP":
             options = re.findall(r"3/\d+=[^,)]+", word)
             extras += [f"IOP({option})" for option in options if option.split("=")[0] not in _PRINTS_ONLY]
@@ -150,6 +175,8 @@ def read_route(text: str) -> Route:
         method,
         basis,
         tuple(sorted(extras)),
+        core,
+        grid,
         other,
         bool({"OPT", "FOPT", "POPT"} & names),
         bool({"FREQ", "FREQUENCY"} & names),
@@ -192,18 +219,37 @@ def bare_method(method: str, scf_label: str = "") -> str:
 
 def _level(word: str) -> tuple[str, str] | None:
     """Method and basis of "PBE1PBE/3-21G"; None for another word."""
-    if not re.match(r"^[^=/]+(\([^()]*\))?/[^=]+$", word) or word.upper().startswith(("IOP", "SCF", "INT", "OPT")):
+    match = re.match(r"^([^=/()]+(?:\(.*\))?)/([^=]+)$", word)
+    if match is None or word.upper().startswith(("IOP", "SCF", "INT", "OPT")):
         return None
-    method, _, basis = word.partition("/")
-    if "(" in method and ")" not in method:
-        return None
+    method, basis = match.groups()
     return _drop_options(method.upper()), plain_basis(basis)
+
+
+def _options(word: str) -> list[str]:
+    """The options of a keyword, "MP2(FC)", "Int=(Grid=SuperFine,DKH)" or "Int=UltraFine", in capitals."""
+    given = re.sub(r"\s", "", word.upper())[len(re.split(r"[=(]", word, maxsplit=1)[0]) :].lstrip("=")
+    return _words(given[1:-1]) if given.startswith("(") else [given] * bool(given)
+
+
+def _core_of(word: str) -> str:
+    """Which electrons a method correlates, "FULL"; empty for the usual ones."""
+    return ",".join(sorted(option for option in _options(word) if _CORE.match(option)))
+
+
+def _grid_of(word: str) -> str | None:
+    """The integration grid that an option says; None where none does."""
+    for option in _options(word):
+        given = option.removeprefix("GRID").strip("=()") if option.startswith("GRID") else option
+        name = given.removesuffix("GRID")
+        if name in _GRIDS or option.startswith("GRID"):
+            return name
+    return None
 
 
 def _in_one_form(name: str, word: str) -> str:
     """SCRF(solvent=water, smd) as SCRF=(SMD,SOLVENT=WATER): one level has one name."""
-    given = re.sub(r"\s", "", word.upper())[len(re.split(r"[=(]", word, maxsplit=1)[0]) :].lstrip("=")
-    options = sorted(_words(given[1:-1])) if given.startswith("(") else [given] * bool(given)
+    options = sorted(_options(word))
     return name + ("" if not options else f"=({','.join(options)})" if len(options) > 1 else f"={options[0]}")
 
 
@@ -217,7 +263,7 @@ def _drop_options(method: str) -> str:
     match = _COUPLED.match(_PREFIX.sub("", method))
     if match is None:
         return method
-    options = [option.split("=")[0].strip() for option in match[2].split(",")]
+    options = [option.split("=")[0].strip() for option in _words(match[2])]
     kept = [option for option in options if option in ("T", "SDQ", "DQ", "SDTQ")]
     if set(options) - set(kept) - _OF_COUPLED:
         return method  # an energy that isn't known here, or a damaged route
@@ -226,7 +272,7 @@ def _drop_options(method: str) -> str:
 
 def _plain(method: str) -> str:
     """Without R, U or RO where that makes it a known method, and without options such as "=FULL" or "(FC)"."""
-    bare = re.sub(r"(=.*|\((FC|FULL|RW|WINDOW)[^)]*\))$", "", method)
+    bare = re.sub(r"(=.*|\((FC|FULL|RW|READWINDOW|WINDOW|FRZ|FREEZE).*\))$", "", method)
     stripped = _PREFIX.sub("", bare)
     return stripped if stripped in CORRELATED or stripped in ("HF", "SCF") else bare
 

@@ -164,6 +164,7 @@ def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str, fo
     records: list[Record] = []
     left_out: list[tuple[str, str]] = []
     abrupt = 0
+    unknown: Counter[str] = Counter()
     for k, file in enumerate(files):
         try:
             read = gaussian.read_gaussian(file, geometry)
@@ -187,6 +188,7 @@ def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str, fo
                 found.unread.append((file, str(error).removeprefix(f"{file} ")))
             continue
         abrupt += not read.ended
+        unknown.update(read.unknown)
         records.append(record)
     if not records:
         if len(files) == 1:
@@ -198,6 +200,10 @@ def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str, fo
         remarks.append(f"{len(left_out)} of {len(files)} logs were left out: {reasons(left_out)}")
     if abrupt:
         remarks.append(f"{abrupt} of {len(files)} logs did not end normally")
+    for part, times in unknown.items():
+        remarks.append(
+            f"{times} of {len(files)} logs don't print their {part} (#P does): two of the same size count as one level"
+        )
     return make_sets(records, source, "hartree", "hartree", tuple(remarks))
 
 

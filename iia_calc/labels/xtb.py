@@ -40,7 +40,7 @@ class XTBLevel:
     def name(self) -> str:
         """Method, electronic temperature, charge and multiplicity in words."""
         spin = "lowest multiplicity" if self.multiplicity is None else f"multiplicity {self.multiplicity}"
-        return f"{self.method}, Te {self.electronic_temperature:g} K, charge {self.charge}, {spin}"
+        return f"{self.method}, Te {self.electronic_temperature:.12g} K, charge {self.charge}, {spin}"
 
     def label(self, atoms: Atoms) -> Label:
         """Energy and forces; raises LabelFailed where the SCC does not converge."""

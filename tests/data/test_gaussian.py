@@ -101,6 +101,8 @@ class TestMethods:
             ("# hf/sto-3g field=z+20", "FIELD"),
             ("# b3lyp/6-31G massage", "MASSAGE"),
             ("# CBS-Q", "CBS-Q"),
+            ("# PBE1PBE/3-21G ADMP=(MaxPoints=50)", "ADMP"),  # its density is carried along, not converged
+            ("# nonstd", "NONSTD"),
         ],
     )
     def test_what_is_not_read_here_is_refused_by_name(self, read, route, named):
@@ -111,7 +113,16 @@ class TestMethods:
         ("route", "label", "level"),
         [
             ("#P PBE1PBE/3-21G opt", "RPBE1PBE", "PBE1PBE/3-21G"),
-            ("# UB3LYP 6-31G**", "UB3LYP", "B3LYP/6-31G(D,P)"),
+            ("# UB3LYP 6-31G**", "UB3LYP", "UB3LYP/6-31G(D,P)"),
+            ("# pbe1pbe 6-31G** 5D", "RPBE1PBE", "PBE1PBE/6-31G(D,P) 5D"),
+            ("# OPBE/3-21G", "RO-PBE", "OPBE/3-21G"),
+            ("# MP2=(Full)/3-21G", "RHF", "MP2(FULL)/3-21G"),
+            ("# MP2(Full)/3-21G", "RHF", "MP2(FULL)/3-21G"),
+            ("# MP2=FC 3-21G", "RHF", "MP2/3-21G"),
+            ("# CCSD(T,Full)/cc-pVTZ", "RHF", "CCSD(T)(FULL)/CC-PVTZ"),
+            ("# CCSD(FreezeG2)/cc-pVTZ", "RHF", "CCSD(FREEZEG2)/CC-PVTZ"),
+            ("# MP2(Window=(3,0))/cc-pVTZ", "RHF", "MP2(WINDOW=(3,0))/CC-PVTZ"),
+            ("# MP2/cc-pVTZ Window=(3,0)", "RHF", "MP2(WINDOW=(3,0))/CC-PVTZ"),
             ("# scrf=(smd,solvent=water) wB97XD/Def2SVP", "RwB97XD", "WB97XD/DEF2SVP SCRF=(SMD,SOLVENT=WATER)"),
             ("#p bp86/sto-3g empiricaldispersion=gd3", "RB-P86", "BP86/STO-3G EMPIRICALDISPERSION=GD3"),
             ("# revTPSS/def2TZVP", "RrevTPSS-revTPSS", "REVTPSS/DEF2TZVP"),
@@ -127,7 +138,47 @@ class TestMethods:
         ],
     )
     def test_levels(self, read, route, label, level):
-        assert read([Job(route, [Step(NEAR, SCF)], label)]).level == level
+        method = level.split("/")[0].split("(FULL)")[0].split("(W")[0].split("(FR")[0]
+        name = {"CCSD": "amplitudes"}.get(method, method)
+        after = {name: SCF - 0.1} if name in ("MP2", "amplitudes", "CCSD(T)") else {}
+        assert read([Job(route, [Step(NEAR, SCF, after)], label)]).level == level
+
+    @pytest.mark.parametrize(
+        ("version", "route", "grid"),
+        [
+            ("16", "", ""),
+            ("16", "Int=UltraFine", ""),
+            ("16", "Integral(Grid=UltraFineGrid)", ""),
+            ("16", "Int(FineGrid)", " GRID=FINE"),
+            ("16", "int=(acc2e=12, grid = superfine)", " GRID=SUPERFINE"),
+            ("16", "Int=(Grid=99590)", " GRID=99590"),  # not pruned, as UltraFine is
+            ("09", "", " GRID=FINE"),
+            ("09", "Int=UltraFine", ""),
+            ("03", "Int=Acc2E=11", " GRID=FINE"),
+            ("98", "", " GRID=FINE"),
+        ],
+    )
+    def test_the_grid_is_part_of_a_functional_s_level(self, read, version, route, grid):
+        def change(text):
+            return text.replace(" Gaussian 16:", f" Gaussian {version}:").replace("Link 0=g16", f"Link 0=g{version}")
+
+        job = Job(f"# PBE1PBE/3-21G {route}", [Step(NEAR, SCF)])
+        assert read([job], change=change).level == f"PBE1PBE/3-21G{grid}"
+        wave = Job(f"# HF/3-21G {route}", [Step(NEAR, SCF)], "RHF")
+        assert read([wave], change=change).level == "HF/3-21G"
+
+    @pytest.mark.parametrize(
+        ("label", "multiplicity", "name"),
+        [
+            ("UPBE1PBE", 2, "PBE1PBE"),
+            ("ROPBE1PBE", 2, "ROPBE1PBE"),
+            ("UPBE1PBE", 1, "UPBE1PBE"),
+            ("RPBE1PBE", 1, "PBE1PBE"),
+        ],
+    )
+    def test_restricted_open_shells_and_broken_symmetry_are_levels_of_their_own(self, read, label, multiplicity, name):
+        job = Job("# PBE1PBE/3-21G", [Step(NEAR, SCF)], label, 1 if multiplicity == 2 else 0, multiplicity)
+        assert read([job]).level == f"{name}/3-21G"
 
     def test_a_route_over_two_lines(self, read):
         route = "#P MP3/STO-3G Density Pop=(Full,NaturalOrbitals) SCF=(Tight,MaxCycle=500) IOp(3/76=0572004280)"
@@ -207,6 +258,83 @@ class TestJobs:
     def test_charge_and_multiplicity(self, read):
         found = read([Job("# PBE1PBE/3-21G", [Step(NEAR, -49.1)], "UPBE1PBE", -1, 2)])
         assert (found.charge, found.multiplicity) == (-1, 2)
+
+
+PRINTED = """ General basis read from cards:  (5D, 7F)
+ Centers:       1      2
+ {basis}
+ ****
+    18 basis functions,    {primitives} primitive gaussians,    20 cartesian basis functions
+     5 alpha electrons        5 beta electrons
+"""
+CORES = """ ======================================================================
+                                       Pseudopotential Parameters
+ ======================================================================
+  Center     Atomic      Valence      Angular      Power
+  Number     Number     Electrons     Momentum     of R      Exponent        Coefficient   SO-Coeffient
+ ======================================================================
+    1          5            3
+                                      D and up
+                                                     2        {exponent}       -1.71021700    0.00000000
+    2          5            3
+                                      D and up
+                                                     2        {exponent}       -1.71021700    0.00000000
+ ======================================================================
+"""
+SHELL = "S   2 1.00\n Exponent=  {}D+00 Coefficients=  0.5D+00\n Exponent=  1.5D+00 Coefficients=  0.5D+00"
+
+
+class TestGeneralBasis:
+    @pytest.fixture
+    def level(self, read):
+        def level_of(text, route="# PBE1PBE/gen", more=()):
+            jobs = [Job(route, [Step(NEAR, SCF)]), *more]
+            return read(jobs, change=lambda log_text: log_text.replace(" SCF Done", text + " SCF Done", 1)).level
+
+        return level_of
+
+    def test_two_of_them_are_two_levels(self, level):
+        texts = ["6-31G(d)", "LanL2DZ", SHELL.format("2.0"), SHELL.format("2.1")]
+        levels = [level(PRINTED.format(basis=text, primitives=40)) for text in texts]
+        assert levels[:2] == ["PBE1PBE/GEN(B=6-31G(D))", "PBE1PBE/GEN(B=LANL2DZ)"]
+        assert len(set(levels)) == 4
+        assert levels[2] == level(PRINTED.format(basis=SHELL.format("2.0"), primitives=40))
+
+    def test_one_that_is_not_printed_is_told_by_its_size(self, level):
+        bare = PRINTED[: PRINTED.index(" Centers")] + PRINTED[PRINTED.index("    18") :]
+        assert level(bare.format(primitives=40)) == "PBE1PBE/GEN(NOT PRINTED: 18/40/10)"
+        assert level(bare.format(primitives=42)) != level(bare.format(primitives=40))
+
+    def test_core_potentials_from_the_input(self, level):
+        route = "# PBE1PBE/gen pseudo=read"
+        basis = PRINTED.format(basis="LanL2DZ", primitives=40)
+        levels = [level(basis + CORES.format(exponent=e), route) for e in ("3.7704000", "3.7704001", "3.7704000")]
+        assert levels[0] == levels[2] != levels[1]
+        assert levels[0].startswith("PBE1PBE/GEN(B=LANL2DZ) PSEUDO=READ(B=#")
+
+    def test_the_step_after_has_the_basis_of_the_step_before(self, level):
+        after = Job("#P Geom=AllCheck Guess=TCheck SCRF=Check GenChk RPBE1PBE/ChkBas Freq", [Step(NEAR, SCF)])
+        text = PRINTED.format(basis="LanL2DZ", primitives=40)
+        assert level(text, "# PBE1PBE/gen opt freq", [after]) == "PBE1PBE/GEN(B=LANL2DZ)"
+
+    def test_the_basis_that_a_route_does_not_name_in_a_known_way(self, level):
+        assert level(" Standard basis: Jun-CC-pVDZ (5D, 7F)\n", "# pbe1pbe jun-cc-pvdz") == "PBE1PBE/JUN-CC-PVDZ"
+
+    def test_a_solvent_from_the_input(self, level):
+        route = "# PBE1PBE/3-21G scrf=(pcm,solvent=generic,read)"
+        line = " Solvent              : GENERIC, Eps=  {:9.6f} Eps(inf)=   2.238315\n"
+        assert level(line.format(2.4), route).endswith("SCRF=(PCM,READ,SOLVENT=GENERIC)(EPS=2.4,EPSINF=2.23832)")
+        assert level(line.format(2.4), route) != level(line.format(2.5), route)
+
+    def test_folders_keep_them_apart_and_say_what_is_not_printed(self, tmp_path):
+        bare = " General basis read from cards:  (5D, 7F)\n"
+        for name, printed in (("a", "6-31G(d)"), ("b", "LanL2DZ"), ("c", None), ("d", "LanL2DZ")):
+            text = bare if printed is None else PRINTED.format(basis=printed, primitives=40)
+            made = log([Job("# PBE1PBE/gen", [Step(NEAR, -49.1)])])
+            (tmp_path / f"{name}.log").write_text(made.replace(" SCF Done", text + " SCF Done", 1))
+        sets = read_sets(tmp_path)
+        assert [len(item) for item in sets] == [1, 2, 1]
+        assert any("1 of 4 logs don't print their general basis" in remark for remark in sets[0].remarks)
 
 
 TWO_STEPS = [Job("# PBE1PBE/3-21G opt", [Step(FAR, -48.9, {}, FORCES), Step(NEAR, -49.1, {}, FORCES / 10)])]
