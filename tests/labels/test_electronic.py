@@ -8,7 +8,7 @@ from ase import Atoms
 from ase.units import Hartree
 
 from iia_calc.labels.dft import gpu
-from iia_calc.labels.dft.electronic import ElectronicState, next_multiplicity
+from iia_calc.labels.dft.electronic import ElectronicState, _follow, next_multiplicity
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.dft.stability import lowest_eigenpair, unstable_orbitals
 from iia_calc.labels.level import FOLLOWED, STABLE, UNCHECKED
@@ -47,6 +47,23 @@ def test_an_internal_instability_is_followed():
     assert state.stability == FOLLOWED
     assert state.energy < mean_field.e_tot * Hartree - 1e-3
     assert state.s_squared > state.ideal_s_squared == 2.0
+
+
+@pytest.mark.parametrize(("n_atoms", "higher_way"), [(3, 1), (5, 0)])
+def test_an_instability_is_followed_both_ways(n_atoms, higher_way):
+    """A stretched, uneven chain of hydrogen: the two ways off its delocalised doublet end 0.1 eV apart."""
+    positions = [[0, 0, 2.5 * k + 0.02 * k * k] for k in range(n_atoms)]
+    if n_atoms == 3:
+        positions = [[0, 0, 0], [0, 0, 2.5], [0, 0, 5.1]]
+    chain = Atoms(f"H{n_atoms}", positions)
+    delocalised = LEVEL.converge(chain, 2)
+    ways = unstable_orbitals(delocalised, part_spins=False)
+    assert ways is not None
+    ends = [_follow(LEVEL, chain, 2, orbitals, delocalised.e_tot).e_tot * Hartree for orbitals in ways]
+    assert ends[higher_way] > ends[1 - higher_way] + 0.05
+    label = LEVEL.label(chain)
+    assert label.stability == FOLLOWED
+    assert label.energy < min(ends) + 1e-3
 
 
 def test_triplet_is_the_ground_state_of_b2():

@@ -1,7 +1,8 @@
 """The electronic state of one structure: multiplicity, ⟨S²⟩, and whether the SCF solution is a minimum.
 
 A solution is tested against all real rotations of its orbitals, a restricted singlet against those
-that part the spins too. Where one lowers the energy it is followed, up to three times.
+that part the spins too. Where one lowers the energy it is followed both ways, up to three times, and the
+lower end is kept: with one way alone, neighbouring structures get now one solution, now the other.
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ def follow_instabilities(
         rotated = unstable_orbitals(mean_field, part_spins)
         if rotated is None:
             return mean_field, stability
-        lower = _follow(level, atoms, multiplicity, rotated, mean_field.e_tot)
+        ends = [_follow(level, atoms, multiplicity, orbitals, mean_field.e_tot) for orbitals in rotated]
+        lower = min((end for end in ends if end is not None), key=lambda end: float(end.e_tot), default=None)
         if lower is None:
             return mean_field, UNSTABLE
         mean_field, stability = lower, FOLLOWED

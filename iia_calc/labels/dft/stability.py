@@ -20,8 +20,11 @@ NEGATIVE = -2e-3
 CYCLES = 20
 
 
-def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | None:
-    """Orbitals [2, n_ao, n_mo], spins apart, turned along the lowest instability; None where there is none.
+def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> tuple[np.ndarray, np.ndarray] | None:
+    """Orbitals [2, n_ao, n_mo], spins apart, turned along the lowest instability, one way and the other.
+
+    None where there is none. Both ways go downhill, but to two solutions where charge or spin settles on one side of
+    the cluster: of equal energy in a symmetric structure, of different energy in any other.
 
     Of a restricted solution the unrestricted one with equal spins is tested: its rotations hold both
     the internal ones and those from RKS to UKS.
@@ -49,13 +52,17 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> np.ndarray | 
     if lowest >= NEGATIVE:
         return None
     if together:
-        return np.asarray(orbitals @ newton_ah.expmat(hf.unpack_uniq_var(vector, occupied)))
+        turn = newton_ah.expmat(hf.unpack_uniq_var(vector, occupied))
+        return np.asarray(orbitals @ turn), np.asarray(orbitals @ turn.T)  # a rotation's transpose turns back
     split = int((occupied[0] == 0).sum() * (occupied[0] > 0).sum())
     turns = [
         newton_ah.expmat(hf.unpack_uniq_var(x, o)) if x.size else np.eye(len(o))
         for x, o in zip((vector[:split], vector[split:]), occupied, strict=True)
     ]
-    return np.array([c @ u for c, u in zip(orbitals, turns, strict=True)])
+    return (
+        np.array([c @ u for c, u in zip(orbitals, turns, strict=True)]),
+        np.array([c @ u.T for c, u in zip(orbitals, turns, strict=True)]),
+    )
 
 
 def lowest_eigenpair(product: Callable[[np.ndarray], np.ndarray], diagonal: np.ndarray) -> tuple[float, np.ndarray]:
