@@ -7,19 +7,15 @@ import lzma
 import sqlite3
 import warnings
 import zlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from ase import Atoms
-from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.io import iread
 from ase.io.formats import UnknownFileTypeError
 
-from iia_calc.common.units import energy_in_ev, force_in_ev_per_angstrom, length_in_angstrom
+from iia_calc.common.databases import declared_units, row_atoms, shared_values
 from iia_calc.common.xyz import XYZ_SUFFIXES, frame_atoms, one_line, read_lines, split_frames, unread_remarks
 from search.archive.archive import Archive
 from search.archive.sqlite import is_archive
@@ -137,10 +133,7 @@ def _unreadable(error: Exception) -> str:
 
 
 def _database(path: Path) -> list[Atoms]:
-    """Minima of a search archive, or rows of an ASE database.
-
-    A SchNetPack database keeps its properties in `data` and their units in its metadata.
-    """
+    """Minima of a search archive, or rows of an ASE database in the units that it declares."""
     with path.open("rb") as head:
         if head.read(16) != b"SQLite format 3\x00":
             raise InputError(f"{path} is not an ASE database")
@@ -152,32 +145,5 @@ def _database(path: Path) -> list[Atoms]:
         rows = list(database.select())
     except (sqlite3.Error, KeyError, ValueError) as error:
         raise InputError(f"{path} is not a readable ASE database: {error}") from error
-    units = metadata.get("_property_unit_dict")
-    frames = []
-    for row in rows:
-        atoms = row.toatoms()
-        atoms.info.update(row.key_value_pairs)
-        if isinstance(units, Mapping):
-            _convert(atoms, row.data, units, str(metadata.get("_distance_unit", "Ang")))
-        frames.append(atoms)
-    return frames
-
-
-def _convert(atoms: Atoms, data: Mapping[str, Any], units: Mapping[str, Any], length: str) -> None:
-    """A SchNetPack row in Å, its energy and forces in eV and eV/Å as results; other properties as `info`."""
-    atoms.positions *= length_in_angstrom(length)
-    results: dict[str, Any] = {}
-    for name, unit in units.items():
-        if name not in data:
-            continue
-        value = np.asarray(data[name], dtype=float)
-        if name == "energy" and value.size == 1:
-            results["energy"] = float(value.reshape(-1)[0]) * energy_in_ev(str(unit))
-        elif name == "forces" and value.shape == (len(atoms), 3):
-            results["forces"] = value * force_in_ev_per_angstrom(str(unit))
-        elif name in ("total_charge", "spin_multiplicity") and value.size == 1:
-            atoms.info[name] = float(value.reshape(-1)[0])
-        else:
-            atoms.info[f"{name} ({unit})"] = value
-    if results:
-        atoms.calc = SinglePointCalculator(atoms, **results)
+    shared, units = shared_values(metadata), declared_units(metadata)
+    return [row_atoms(row, shared, units) for row in rows]

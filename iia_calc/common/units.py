@@ -18,6 +18,12 @@ _ENERGY = {
     "kcal/mol": kcal / mol,
     "kj/mol": kJ / mol,
 }
+_ENERGY |= {
+    **dict.fromkeys(("hartrees", "e_h"), Hartree),
+    **dict.fromkeys(("electronvolt", "electronvolts", "electron_volt"), 1.0),
+    **dict.fromkeys(("kcal_per_mol", "kcalmol^-1", "kcal*mol^-1", "kcalmol"), kcal / mol),
+    **dict.fromkeys(("kj_per_mol", "kjmol^-1", "kj*mol^-1", "kjmol"), kJ / mol),
+}
 _LENGTH = {
     "å": 1.0,
     "a": 1.0,
@@ -29,6 +35,10 @@ _LENGTH = {
     "au": Bohr,
     "nm": 10.0,
     "pm": 0.01,
+    **dict.fromkeys(("angs", "angstroms"), 1.0),
+    **dict.fromkeys(("bohrs", "a_0"), Bohr),
+    **dict.fromkeys(("nanometer", "nanometre"), 10.0),
+    **dict.fromkeys(("picometer", "picometre"), 0.01),
 }
 
 

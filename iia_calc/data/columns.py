@@ -57,6 +57,10 @@ LENGTH_WORDS = {
 LENGTH_WORDS |= {"coords", "r"}
 
 LEVEL_NAMES = {"level", "level_of_theory", "theory"}
+METHOD_NAMES = ("method", "functional", "xc", "xc_functional", "dft_functional")
+BASIS_NAMES = ("basis", "basis_set")
+LEVEL_PARTS = {"dispersion", "solvent", "solvation", "ecp", "pseudopotential", "relativistic", "frozen_core", "grid"}
+"""Names of what belongs to a level of theory beside its method and basis."""
 
 
 def words(name: str) -> list[str]:

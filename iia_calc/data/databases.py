@@ -1,7 +1,6 @@
 """ASE databases, SchNetPack's among them, opened for reading alone.
 
-SchNetPack keeps its properties in each row's `data` and their units in the metadata, `_property_unit_dict` and
-`_distance_unit`; databases written here name theirs under `units`. ASE's own hold eV and Å.
+Their metadata says the units (`common.databases`); those of ASE's own are eV and Å.
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from ase.db import connect
 from ase.db.core import Database
 from ase.db.row import AtomsRow
 
+from iia_calc.common.databases import declared_units, shared_values
 from iia_calc.common.xyz import one_line
 from iia_calc.data.columns import Wanted
 from iia_calc.data.records import Contents, Raw, records_of
 from search.errors import InputError
 
 SUFFIXES = (".db",)
-FROM_METADATA = ("level", "level_of_theory", "theory", "charge", "total_charge", "multiplicity", "spin_multiplicity")
-"""What metadata may say of all structures together; what a row says of itself counts more."""
 
 
 def read_database(path: Path, wanted: Wanted = Wanted()) -> Contents:
@@ -44,7 +42,7 @@ def read_database(path: Path, wanted: Wanted = Wanted()) -> Contents:
         rows = _all_rows(database)
     except Exception as error:  # sqlite, JSON and ASE raise anything on a damaged file
         raise InputError(f"{path} is not a readable ASE database: {one_line(error)}") from error
-    shared = {name: metadata[name] for name in FROM_METADATA if metadata.get(name) is not None}
+    shared = shared_values(metadata)
     units = declared_units(metadata)
     for k, row in enumerate(ids):
         where = f"row {row}"
@@ -79,23 +77,6 @@ def check_database(path: Path) -> None:
         raise InputError(f"{path} is the archive of a search; its minima are in isomers.extxyz of the same folder")
     if not {"systems", "information"} <= tables:
         raise InputError(f"{path} is not a readable ASE database: it has no table of systems")
-
-
-def declared_units(metadata: Mapping[str, object]) -> dict[str, str]:
-    """Units by the name of what they are units of; "positions" for the lengths.
-
-    Raises
-    ------
-    InputError : the metadata says something else under SchNetPack's or this project's names of units.
-    """
-    units: dict[str, str] = {}
-    for key in ("units", "_property_unit_dict"):
-        named = metadata.get(key, {})
-        if not isinstance(named, Mapping):
-            raise InputError(f"metadata {key} is {named!r}; it must name the unit of each property")
-        units |= {str(name): str(unit) for name, unit in named.items() if unit not in (None, "", 1)}
-    length = metadata.get("_distance_unit", units.get("positions"))
-    return units | ({"positions": str(length)} if length else {})
 
 
 def _raw(row: AtomsRow, shared: Mapping[str, object], units: Mapping[str, str], index: int, where: str) -> Raw:

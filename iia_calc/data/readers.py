@@ -6,9 +6,10 @@ structure among others in a file.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -117,7 +118,7 @@ def files_of(path: Path) -> tuple[list[Path], list[Path]]:
     InputError : of no known kind, or none in the folder.
     """
     if path.is_dir():
-        everything = sorted(file for file in path.rglob("*") if file.is_file())
+        everything = sorted(_entries_below(path))
         found = [file for file in everything if file.suffix.lower() in SUFFIXES]
         if not found:
             raise InputError(f"the folder {path} has no {', '.join(SUFFIXES)} files")
@@ -125,6 +126,28 @@ def files_of(path: Path) -> tuple[list[Path], list[Path]]:
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path} is of no kind read here; give {', '.join(SUFFIXES)}")
     return [path], []
+
+
+def _entries_below(folder: Path) -> Iterator[Path]:
+    """All files below, those of linked folders too, each folder once; links that lead nowhere as they are."""
+    entered: set[Path] = set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        true = Path(parent).resolve()
+        if true in entered:
+            folders.clear()
+            continue
+        entered.add(true)
+        yield from (Path(parent) / name for name in names)
+
+
+def _check_file(file: Path) -> None:
+    """Raises InputError where it is no file with something in it: a link that leads nowhere, a pipe."""
+    if file.is_symlink() and not file.exists():
+        raise InputError("it is a link that leads nowhere")
+    if not file.is_file():
+        raise InputError("it is no file")
+    if not file.stat().st_size:
+        raise InputError(f"{file} is empty")
 
 
 def _read_into(found: Reading, file: Path, read: Callable[[], list[StructureSet]]) -> None:
@@ -146,8 +169,7 @@ def _with_path(path: Path, reason: str) -> str:
 def _sets_of(file: Path, unit: str, wanted: Wanted) -> list[StructureSet]:
     """InputError where a file can't be read."""
     suffix = file.suffix.lower()
-    if not file.stat().st_size:
-        raise InputError(f"{file} is empty")
+    _check_file(file)
     if suffix in NPZ_SUFFIXES:
         contents: Contents = read_npz_file(file, wanted)
         convention = None
@@ -167,6 +189,7 @@ def _from_logs(files: Sequence[Path], source: Path, unit: str, geometry: str, fo
     unknown: Counter[str] = Counter()
     for k, file in enumerate(files):
         try:
+            _check_file(file)
             read = gaussian.read_gaussian(file, geometry)
             record = Record(
                 read.atoms,

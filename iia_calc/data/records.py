@@ -17,10 +17,13 @@ from iia_calc.common.electrons import declared_charge, declared_multiplicity, mu
 from iia_calc.common.structures import check_geometry
 from iia_calc.data.arrays import Floats
 from iia_calc.data.columns import (
+    BASIS_NAMES,
     ENERGY_WORDS,
     FORCE_WORDS,
     LENGTH_WORDS,
     LEVEL_NAMES,
+    LEVEL_PARTS,
+    METHOD_NAMES,
     UNIT_WORDS,
     Wanted,
     as_forces,
@@ -274,11 +277,19 @@ def _electrons(raw: Raw) -> tuple[int | None, int | None]:
 
 def _level(values: Mapping[str, object]) -> str | None:
     """The level of theory that a structure's values declare."""
-    plain = {name.lower(): value for name, value in values.items() if isinstance(value, str) and value.strip()}
+    plain = {name.lower(): str(value).strip() for name, value in values.items() if _is_word(value)}
     for name in sorted(LEVEL_NAMES & plain.keys()):
-        return None if plain[name] == UNKNOWN_LEVEL else str(plain[name]).strip()
-    method = plain.get("method", plain.get("functional"))
-    return f"{method}/{plain['basis']}" if method is not None and "basis" in plain else None
+        return None if plain[name] == UNKNOWN_LEVEL else plain[name]
+    named = [next((plain[name] for name in names if name in plain), None) for names in (METHOD_NAMES, BASIS_NAMES)]
+    told = [part for part in named if part is not None]
+    if not told:
+        return None
+    more = sorted(f"{name.lower()}={values[name]}" for name in values if name.lower() in LEVEL_PARTS)
+    return " ".join(["/".join(told), *more])
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def _scf_state(values: Mapping[str, object]) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 
 import numpy as np
@@ -16,10 +17,11 @@ from typer.testing import CliRunner
 
 from iia_calc.cli import app
 from iia_calc.common.structures import read_cluster
+from iia_calc.common.units import energy_in_ev, length_in_angstrom
 from iia_calc.data.audit import audit_paths
 from iia_calc.data.columns import Wanted
 from iia_calc.data.readers import read_path, read_sets
-from iia_calc.data.units import check_unit, force_unit
+from iia_calc.data.units import ANGSTROM_PER, ENERGY_SPELLINGS, LENGTH_SPELLINGS, check_unit, force_unit
 from iia_calc.data.write import convert
 from search.errors import InputError
 
@@ -247,6 +249,24 @@ class TestDeclared:
         ]
         assert len({item.name for item in found}) == 5
 
+    def test_what_belongs_to_a_level_beside_method_and_basis(self, read):
+        levels = [
+            {"method": "PBE0", "basis": "def2-SVP"},
+            {"method": "PBE0", "basis": "def2-SVP", "dispersion": "D3BJ"},
+            {"method": "PBE0", "basis": "def2-SVP", "solvent": "water", "grid": 4},
+            {"xc": "PBE0", "basis_set": "def2-SVP"},
+            {"method": "MP2", "frozen_core": True},
+            {"method": "MP2", "frozen_core": False},
+        ]
+        found = read(*[frame(dft_energy=EV, **level) for level in levels])
+        assert [(item.level, len(item)) for item in found] == [
+            ("PBE0/def2-SVP", 2),
+            ("PBE0/def2-SVP dispersion=D3BJ", 1),
+            ("PBE0/def2-SVP grid=4 solvent=water", 1),
+            ("MP2 frozen_core=True", 1),
+            ("MP2 frozen_core=False", 1),
+        ]
+
     @pytest.mark.parametrize(
         ("info", "message"),
         [
@@ -408,3 +428,61 @@ class TestOneBadFile:
 def frame_with(atoms: Atoms) -> Atoms:
     atoms.info["dft_energy"] = EV
     return atoms
+
+
+@pytest.mark.parametrize("length", ["Ang", "bohr", "nm"])
+@pytest.mark.parametrize("energy", ["eV", "Hartree", "kcal_per_mol", "meV"])
+@pytest.mark.parametrize("place", ["units", "schnetpack", "words"])
+def test_what_the_metadata_says_of_units_counts_for_every_reader(tmp_path, place, energy, length):
+    forces = f"{energy}/{length}"
+    units = {"energy": energy, "forces": forces}
+    metadata = {
+        "units": {"units": units | {"positions": length}, "charge": -1},
+        "schnetpack": {"_property_unit_dict": units, "_distance_unit": length, "total_charge": -1},
+        "words": {"energy_unit": energy, "length_unit": length, "force_unit": forces, "charge": -1},
+    }[place]
+    in_ev, in_angstrom = energy_in_ev(energy), length_in_angstrom(length)
+    database = connect(tmp_path / "a.db")
+    database.metadata = metadata
+    data = {"energy": np.array([EV / in_ev]), "forces": FORCES / in_ev * in_angstrom}
+    database.write(Atoms("B4", P / in_angstrom), data=data)
+    cluster, (item,) = read_cluster(tmp_path / "a.db"), read_sets(tmp_path / "a.db")
+    for positions in (cluster.atoms.positions, item.positions[0]):
+        np.testing.assert_allclose(positions, P, atol=1e-9)
+    for found in (cluster.energy, item.energies_in("eV")[0]):
+        assert found == pytest.approx(EV)
+    for found in (cluster.forces, item.forces_in("eV")[0]):
+        np.testing.assert_allclose(found, FORCES, atol=1e-9)
+    assert cluster.charge == item.charge == -1
+
+
+def test_the_readers_know_the_same_spellings():
+    for spellings in ENERGY_SPELLINGS.values():
+        assert len({energy_in_ev(spelling) for spelling in spellings}) == 1
+    for unit, spellings in LENGTH_SPELLINGS.items():
+        for spelling in spellings:
+            assert length_in_angstrom(spelling) == pytest.approx(ANGSTROM_PER[unit])
+
+
+class TestLinks:
+    """Folders are read with what they link to; links that lead nowhere are named."""
+
+    def test_linked_files_and_folders(self, tmp_path):
+        elsewhere, folder = tmp_path / "elsewhere", tmp_path / "folder"
+        elsewhere.mkdir()
+        folder.mkdir()
+        write(elsewhere / "a.extxyz", frame(dft_energy=EV))
+        (folder / "linked").symlink_to(elsewhere)
+        (folder / "again").symlink_to(elsewhere)
+        (folder / "circle").symlink_to(folder)
+        (folder / "b.extxyz").symlink_to(elsewhere / "a.extxyz")
+        assert sum(len(item) for item in read_path(folder).sets) == 2
+
+    def test_links_that_lead_nowhere_and_pipes_are_named(self, tmp_path):
+        write(tmp_path / "a.extxyz", frame(dft_energy=EV))
+        (tmp_path / "gone.xyz").symlink_to(tmp_path / "nothing.xyz")
+        (tmp_path / "self.log").symlink_to(tmp_path / "self.log")
+        os.mkfifo(tmp_path / "pipe.log")
+        found = read_path(tmp_path)
+        assert sum(len(item) for item in found.sets) == 1
+        assert all(name in " ".join(found.notes()) for name in ("gone.xyz", "self.log", "pipe.log"))
