@@ -15,6 +15,7 @@ from iia_calc.model.hessian import stiffen
 from search import Sameness
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.fingerprint import Fingerprint, same
+from search.relaxers.ase import make_bfgs
 
 ON_THE_WAY, MINIMUM = "confirm-path", "confirm-minimum"
 """Origins in the store: the frames are labels to train on like any others."""
@@ -77,7 +78,7 @@ class StoredRelaxation:
                 _put(atoms, stored[0])
             else:
                 self._take(atoms, callback)
-            optimizer, has_curvature = BFGS(atoms, logfile=None, maxstep=MAX_STEP), self.curvature is None
+            optimizer, has_curvature = make_bfgs(atoms, MAX_STEP), self.curvature is None
             for step in range(1, len(stored) + max_steps):
                 again = step < len(stored)
                 label = (stored[step - 1] if again else self.frames[-1]).label
@@ -99,8 +100,8 @@ class StoredRelaxation:
         return CONVERGED if self.converged else STEP_LIMIT
 
     def _with_curvature(self, atoms: Atoms) -> BFGS:
-        """An optimiser that begins with the potential's second derivatives in place of a guess."""
-        optimizer = BFGS(atoms, logfile=None, maxstep=MAX_STEP)
+        """An optimiser that begins with the potential's second derivatives in place of a model's."""
+        optimizer = make_bfgs(atoms, MAX_STEP)
         assert self.curvature is not None
         optimizer.H0 = stiffen(self.curvature(atoms))
         return optimizer

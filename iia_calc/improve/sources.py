@@ -16,7 +16,6 @@ from zlib import crc32
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import LBFGS
 
 from iia_calc.improve.shapes import SHAPES, NothingToBeginWith, drawn_kind, literature_shape
 from iia_calc.isomers.known import starts_from
@@ -26,10 +25,11 @@ from search.errors import InputError
 from search.geometry.composition import Composition, bond_lengths
 from search.geometry.pieces import COLLAPSED, ONE_PIECE, is_fragmented
 from search.geometry.seeds import KINDS, push_apart, random_cluster
+from search.relaxers.ase import make_bfgs
 from search.searchers.starts import in_order
 
-FMAX, MAX_STEPS = 0.05, 250
-"""eV/Å and steps of an xTB relaxation."""
+FMAX, MAX_STEPS, MAX_STEP = 0.05, 250, 0.15
+"""eV/Å, steps and longest move, Å, of an xTB relaxation."""
 HOPS, HOP_AMPLITUDE, HOP_TEMPERATURE = 6, 0.45, 0.6
 """Of basin hopping: hops, Å by which atoms are moved, and kT in eV."""
 
@@ -126,7 +126,7 @@ def relax(atoms: Atoms, level: LevelOfTheory, fmax: float = FMAX, max_steps: int
     moving = atoms.copy()
     moving.calc = LevelCalculator(level)
     try:
-        if not LBFGS(moving, logfile=None, maxstep=0.15).run(fmax=fmax, steps=max_steps):  # type: ignore[arg-type]
+        if not make_bfgs(moving, MAX_STEP).run(fmax=fmax, steps=max_steps):
             return None
     except LabelFailed:
         return None

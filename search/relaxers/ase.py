@@ -14,6 +14,7 @@ from search.geometry.composition import bond_lengths
 from search.geometry.pieces import ONE_PIECE, is_fragmented
 from search.relaxers.base import Relaxed, Relaxer
 from search.relaxers.identity import calculator_signature
+from search.relaxers.model_hessian import COVALENT, model_hessian
 
 
 @runtime_checkable
@@ -47,8 +48,19 @@ def as_relaxer(relaxer: Relaxer | ASECalculator) -> Relaxer:
     )
 
 
+def make_bfgs(atoms: Atoms, max_step: float, bonds: np.ndarray | None = None) -> BFGS:
+    """ASE's BFGS for `atoms` that begins with a model Hessian in place of a number.
+
+    max_step : longest move of an atom, Å. bonds : bond lengths [n, n] of the pairs, Å; None for covalent radii.
+    """
+    optimizer = BFGS(atoms, logfile=None, maxstep=max_step)
+    lengths = bond_lengths(atoms.numbers) if bonds is None else bonds
+    optimizer.H0 = model_hessian(atoms.positions[None], lengths, COVALENT)[0]
+    return optimizer
+
+
 class ASERelaxer:
-    """Relaxes with ASE's BFGS under `calculator`.
+    """Relaxes with ASE's BFGS, begun with a model Hessian, under `calculator`.
 
     Parameters
     ----------
@@ -96,7 +108,7 @@ class ASERelaxer:
         steps, energy, fmax, reason = 0, float("nan"), float("nan"), "step limit"
         last = atoms.positions.copy()
         try:
-            optimizer = BFGS(atoms, logfile=None, maxstep=self.max_step)
+            optimizer = make_bfgs(atoms, self.max_step, self._bonds(atoms.numbers))
             while True:
                 energy, forces = atoms.get_potential_energy(), atoms.get_forces()
                 fmax = float(np.sqrt((forces**2).sum(1).max()))
@@ -126,11 +138,12 @@ class ASERelaxer:
 
     def _reach(self, numbers: np.ndarray) -> np.ndarray:
         """Distance [n_atoms, n_atoms] up to which two atoms hold together."""
-        lengths = bond_lengths(numbers)
-        reach: np.ndarray = ONE_PIECE * lengths
-        if self.bond_length is not None:
-            reach *= self.bond_length / lengths[0, 0]
-        return reach
+        return ONE_PIECE * self._bonds(numbers)
+
+    def _bonds(self, numbers: np.ndarray) -> np.ndarray:
+        """Bond lengths [n_atoms, n_atoms]."""
+        lengths: np.ndarray = bond_lengths(numbers)
+        return lengths if self.bond_length is None else lengths * (self.bond_length / lengths[0, 0])
 
 
 class _Counting:

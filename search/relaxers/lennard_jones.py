@@ -10,6 +10,10 @@ from ase import Atoms
 from search.errors import InputError, positive, whole
 from search.geometry.pieces import ONE_PIECE, is_fragmented
 from search.relaxers.base import Relaxed
+from search.relaxers.model_hessian import Springs, model_hessian
+
+FAR = 0.3
+"""σ that an atom moves before the model Hessian is made anew."""
 
 
 class LennardJones:
@@ -30,6 +34,8 @@ class LennardJones:
         self.epsilon, self.sigma = positive("epsilon", epsilon), positive("sigma", sigma)
         self.fmax, self.max_steps = positive("fmax", fmax), whole("max_steps", max_steps, least=1)
         self.bond_length = 2.0 ** (1.0 / 6.0) * self.sigma
+        stiffness = 57.1 * self.epsilon / self.sigma**2  # the second derivative at a pair's minimum
+        self._springs = Springs(stiffness, decay=6.0, softest=0.3 * stiffness)
         values = f"epsilon={self.epsilon}, sigma={self.sigma}, fmax={self.fmax}, max_steps={self.max_steps}"
         self.signature = f"LennardJones({values})"
 
@@ -73,7 +79,8 @@ class LennardJones:
         index = np.arange(len(x))
         history = _History(len(x), x[0].size)
         energy, force = self.evaluate(x)
-        step = self._cap(history.direction(force))
+        at, inverse = x, self._inverse_hessian(x)
+        step = self._cap(history.direction(force, inverse))
         for evaluations in range(1, self.max_steps + 1):
             fmax = np.sqrt((force**2).sum(2).max(1))  # [b]
             finite = np.isfinite(energy) & np.isfinite(fmax)
@@ -83,6 +90,7 @@ class LennardJones:
             if leaving.any():
                 keep = ~leaving
                 index, x, energy, force, step = index[keep], x[keep], energy[keep], force[keep], step[keep]
+                at, inverse = at[keep], inverse[keep]
                 history.keep(keep)
                 if not len(index):
                     break
@@ -93,8 +101,16 @@ class LennardJones:
             x = np.where(better[:, None, None], x + step, x)
             energy = np.where(better, trial_energy, energy)
             force = np.where(better[:, None, None], trial_force, force)
-            step = np.where(better[:, None, None], self._cap(history.direction(force)), 0.2 * step)
+            if (far := ((x - at) ** 2).sum(2).max(1) > (FAR * self.sigma) ** 2).any():
+                at = np.where(far[:, None, None], x, at)
+                inverse[far] = self._inverse_hessian(x[far])
+            step = np.where(better[:, None, None], self._cap(history.direction(force, inverse)), 0.2 * step)
         return [relaxed for relaxed in done if relaxed is not None]
+
+    def _inverse_hessian(self, x: np.ndarray) -> np.ndarray:
+        """Of the model, [b, 3n, 3n]."""
+        inverse: np.ndarray = np.linalg.inv(model_hessian(x, self.bond_length, self._springs))
+        return inverse
 
     def _cap(self, step: np.ndarray) -> np.ndarray:
         """No atom further than 0.3 σ at once."""
@@ -140,23 +156,24 @@ class _History:
         self.rho[0, good] = 1.0 / curvature[good]
         self.rho[:, ~rows] = 0.0
 
-    def direction(self, force: np.ndarray) -> np.ndarray:
-        """Step [b, n, 3] by the two-loop recursion; a short one downhill where there is no history."""
+    def direction(self, force: np.ndarray, inverse: np.ndarray) -> np.ndarray:
+        """Step [b, n, 3] by the two-loop recursion, begun with inverse Hessians [b, d, d] of a model."""
         q = force.reshape(len(force), -1).copy()
         alphas = np.zeros_like(self.rho)
         depth = int((self.rho != 0).any(1).sum())
         for k in range(depth):
             alphas[k] = self.rho[k] * np.einsum("bd,bd->b", self.s[k], q)
             q -= alphas[k][:, None] * self.y[k]
-        norm = np.sqrt((force**2).sum((1, 2)))
-        squares = np.einsum("bd,bd->b", self.y[0], self.y[0])
-        known = self.rho[0] != 0
-        short = np.minimum(0.1, 1.0 / np.maximum(norm, 1e-12))
-        scale = np.where(known, 1.0 / np.where(known, self.rho[0] * squares, 1.0), short)
-        q *= scale[:, None]
+        q = (inverse @ q[:, :, None])[:, :, 0]
+        if depth:  # as stiff along the last step as the potential was
+            change = self.y[0]
+            softness = (change * (inverse @ change[:, :, None])[:, :, 0]).sum(1)
+            known = self.rho[0] != 0
+            q *= np.where(known, 1.0 / np.where(known, self.rho[0] * softness, 1.0), 1.0)[:, None]
         for k in reversed(range(depth)):
             beta = self.rho[k] * np.einsum("bd,bd->b", self.y[k], q)
             q += (alphas[k] - beta)[:, None] * self.s[k]
         uphill = np.einsum("bd,bd->b", q, force.reshape(len(force), -1)) < 0
         q[uphill] *= -1.0
-        return q.reshape(force.shape)
+        step: np.ndarray = q.reshape(force.shape)
+        return step

@@ -8,7 +8,9 @@ from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones as ASELennardJones
 
 from search import ASERelaxer, Composition, LennardJones, Relaxer
+from search.geometry.composition import bond_lengths
 from search.geometry.scale import LengthScale
+from search.relaxers.model_hessian import Springs, model_hessian
 
 
 def seeds(formula, n, relaxer=None, seed=0):
@@ -124,3 +126,29 @@ def test_failures_stay_with_their_structure(mood, reason):
 def test_bad_arguments(make, error, message):
     with pytest.raises(error, match=message):
         make()
+
+
+def test_model_hessian_is_positive_and_lets_a_cluster_go_anywhere():
+    atoms = seeds("SeB8", 1)[0]
+    springs = Springs(stiffness=7.6, decay=3.8, softest=1.7)
+    (matrix,) = model_hessian(atoms.positions[None], bond_lengths(atoms.numbers), springs)
+    assert np.allclose(matrix, matrix.T)
+    assert np.linalg.eigvalsh(matrix).min() == pytest.approx(1.7)
+    together = np.tile(np.eye(3), (len(atoms), 1))  # [3n, 3] all atoms along x, y, z
+    assert np.allclose(matrix @ together, 1.7 * together)
+
+
+def test_model_hessian_is_that_of_springs():
+    x = np.array([[0.0, 0, 0], [1.7, 0, 0]])
+    (matrix,) = model_hessian(x[None], 1.7, Springs(stiffness=5.0, decay=3.0, softest=0.0))
+    assert np.allclose(matrix[0::3, 0::3], [[5, -5], [-5, 5]])  # along the bond
+    assert np.abs(matrix[1::3]).max() == 0.0  # and nothing across it
+
+
+def test_curvature_halves_the_evaluations(monkeypatch):
+    structures = seeds("Cu13", 6)
+    with_model = ASERelaxer(EMT()).relax(structures)
+    monkeypatch.setattr("search.relaxers.ase.model_hessian", lambda x, *_: 70.0 * np.eye(3 * x.shape[1])[None])
+    with_number = ASERelaxer(EMT()).relax(structures)
+    assert all(r.converged for r in with_model + with_number)
+    assert sum(r.n_evaluations for r in with_model) < 0.8 * sum(r.n_evaluations for r in with_number)
