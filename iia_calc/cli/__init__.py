@@ -14,6 +14,7 @@ from iia_calc.cli import (
     atlas,
     audit,
     bench,
+    convert,
     evaluate,
     export,
     improve,
@@ -43,7 +44,7 @@ app = typer.Typer(
 )
 for command in (search, report, view, export, properties, paper, atlas, relax, md, label, join):
     command.register(app)
-for command in (train, evaluate, improve, info, audit, reproduce, bench):
+for command in (train, evaluate, improve, info, audit, convert, reproduce, bench):
     command.register(app)
 
 

@@ -1,4 +1,4 @@
-"""`iia audit` and `iia convert`: data that others made."""
+"""`iia audit`: what data that others made is worth."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from iia_calc.cli.command import add_command, refuse_given, save_settings
 from search.errors import InputError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from iia_calc.data.audit import Audit
     from iia_calc.data.columns import Wanted
     from iia_calc.data.recompute import CheckResult
     from iia_calc.data.sets import StructureSet
+    from iia_calc.data.usable import Usable
 
 Unit = Annotated[
     str,
@@ -34,25 +37,35 @@ ForcesColumn = Annotated[
     typer.Option("--forces", help="Column of the forces, or none. [default: those that go with the energies]"),
 ]
 Geometry = Annotated[str, typer.Option(help="Of each Gaussian log: first or last.")]
+UsableTable = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write whether each structure can be used, and why, to this table (*.csv, *.csv.gz): file, place, yes or "
+        "no, one reason; no coordinates, no energies."
+    ),
+]
+AskXTB = Annotated[
+    bool,
+    typer.Option(
+        "--xtb",
+        help="With --usable: hold boron and selenium against GFN1-xTB, too, 30 ms a structure; its energies stay in "
+        "OUT.",
+    ),
+]
 
 
 AUDITS = """
 iia audit data/published
 iia audit SeBn/B=20.npz --clean usable.db
+iia audit data/published --usable usable.csv.gz --xtb    # some minutes; without --xtb, half a minute
 iia audit SeBn/B=16.npz --check 30    # ten seconds to a minute per structure, on one core
 iia audit logs/ --geometry first --json | jq -r '.findings[].text'
-"""
-CONVERSIONS = """
-iia convert SeBn/B=20.npz SeB20.db
-iia convert logs/ SeB20.extxyz --geometry first
-iia convert mace.xyz mine.db --energy REF_energy --forces REF_forces
 """
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands to the program."""
+    """Add the command to the program."""
     add_command(app, "audit", audit, AUDITS)
-    add_command(app, "convert", convert, CONVERSIONS)
 
 
 def audit(
@@ -64,6 +77,8 @@ def audit(
     drop: Annotated[
         str, typer.Option(help="With --clean: flags to drop, with commas; without it, unusable energies and copies.")
     ] = "",
+    usable: UsableTable = None,
+    xtb: AskXTB = False,
     check: Annotated[
         int,
         typer.Option(help="Recompute N flagged and N passed structures: is the audit right?"),
@@ -91,22 +106,27 @@ def audit(
 
     names = check_flags([word.strip() for word in drop.split(",") if word.strip()]) or DROPPED
     _check_options(out, clean, drop, check, check_level, workers)
-    _check_geometry(paths)
+    _check_usable(usable, xtb)
+    check_geometry(paths)
     with stdout_kept_clean(as_json):
         found = _audit_with_bar(paths, unit, geometry, Wanted(energy, forces))
         report.write(found, out)
         kept = None if clean is None else write_clean(found, clean, names)
+        rows = None if usable is None else _write_usable(found, usable, out, xtb)
         checked = _recompute_with_bar(found, check, out, seed, check_level, workers) if check else None
     save_settings(out)
     if as_json:
         plain = report.as_plain(found)
         if kept is not None:
             plain["clean"] = {"file": str(clean), "kept": kept[0], "dropped": dict(kept[1])}
+        if rows is not None:
+            plain["usable"] = {"file": str(usable), "usable": sum(row.usable == "yes" for row in rows)}
         if checked is not None:
             plain["check"] = as_plain(checked[0])
         print_json(plain)
         return
     _print_audit(found, out)
+    _print_usable(rows, usable)
     _print_clean_and_check(clean, kept, checked, out)
 
 
@@ -128,7 +148,17 @@ def _check_options(out: Path, clean: Path | None, drop: str, check: int, check_l
         raise InputError(f"--out is the folder of the results, and {out} is a file; name another")
 
 
-def _check_geometry(paths: list[Path]) -> None:
+def _check_usable(usable: Path | None, xtb: bool) -> None:
+    """InputError where the table of usable structures can't be written, or isn't asked for."""
+    from iia_calc.data.usable import check_path
+
+    if usable is not None:
+        check_path(usable)
+    elif xtb:
+        raise InputError("--xtb judges for --usable: add --usable FILE.csv")
+
+
+def check_geometry(paths: list[Path]) -> None:
     """InputError where a geometry of logs is asked for, and there are none."""
     from iia_calc.data.gaussian import SUFFIXES
     from iia_calc.data.readers import files_of
@@ -146,6 +176,33 @@ def _audit_with_bar(paths: list[Path], unit: str, geometry: str, wanted: Wanted)
         return audits.audit_paths(
             paths, unit, geometry, lambda done, total: live.update(done, f"{done} of {total} sets", 0.0, total), wanted
         )
+
+
+def _write_usable(found: Audit, path: Path, out: Path, xtb: bool) -> list[Usable]:
+    """A line for each structure to `path`; GFN1-xTB's energies are kept in `out`, and a stopped run goes on."""
+    from iia_calc.cli.views.console import Live
+    from iia_calc.data.usable import usable_structures, write
+    from iia_calc.data.xtb_filter import excess_over_xtb
+
+    with Live("GFN1-xTB" if xtb else "usable", None) as live:
+
+        def excess(item: StructureSet) -> np.ndarray:
+            def show(done: int, total: int) -> None:
+                live.update(done, f"{item.name}: {done} of {total} structures", total=total)
+
+            return excess_over_xtb(item, out, show)
+
+        rows = usable_structures(found, excess if xtb else None)
+    write(rows, path)
+    return rows
+
+
+def _print_usable(rows: list[Usable] | None, path: Path | None) -> None:
+    from iia_calc.cli.views.console import output
+    from iia_calc.data.usable import sentences
+
+    if rows is not None:
+        output().print("\n".join([f"\n{path}:", *sentences(rows)]))
 
 
 def _recompute_with_bar(
@@ -200,52 +257,3 @@ def _print_clean_and_check(
         for line in sentences(*checked):
             output().print(line)
         remarks().print(f"recomputed energies: {out / 'check.csv'}")
-
-
-def convert(
-    source: Annotated[Path, typer.Argument(help="npz, Gaussian log, extxyz, ASE database, or a folder of them.")],
-    target: Annotated[Path, typer.Argument(help="*.npz, *.extxyz, *.xyz or *.db; energies are written in eV.")],
-    unit: Unit = "auto",
-    energy: EnergyColumn = None,
-    forces: ForcesColumn = None,
-    geometry: Geometry = "last",
-) -> None:
-    """Convert structures and energies from one kind of file to another; units are said, never guessed twice.
-
-    Energies leave in eV and forces in eV/Å; each structure keeps its source, its place there, and the charge,
-    multiplicity and level of theory that its source declares. The databases are none of labels: no command mixes
-    them with computed energies.
-    """
-    from iia_calc.data.columns import Wanted
-    from iia_calc.data.sets import UNIT_ORIGINS
-    from iia_calc.data.write import convert as convert_file
-
-    _check_geometry([source])
-    found = convert_file(source, target, unit, geometry, Wanted(energy, forces))
-    save_settings(target)
-    for item in found.sets:
-        if item.unit_origin == "none":
-            what = "no energies"
-        else:
-            what = f"energies in {item.unit}, {UNIT_ORIGINS[item.unit_origin]}"
-        typer.echo(f"{item.name}: {len(item)} structures of {item.formula}, {what}{_state(item)}")
-    for item in found.sets:
-        for remark in item.remarks:
-            typer.echo(f"{item.name}: {remark}", err=True)
-    for note in found.notes():
-        typer.echo(note, err=True)
-    has = any(item.unit_origin != "none" for item in found.sets)
-    total = sum(len(item) for item in found.sets)
-    typer.echo(f"{target}: {total} structures, {'energies in eV' if has else 'without energies'}")
-
-
-def _state(item: StructureSet) -> str:
-    """Charge, multiplicity and level, as far as they are declared."""
-    parts = []
-    if item.charge is not None:
-        parts.append(f"charge {item.charge:+d}" if item.charge else "neutral")
-    if item.multiplicity is not None:
-        parts.append(f"multiplicity {item.multiplicity}")
-    if item.level is not None:
-        parts.append(item.level)
-    return "".join(f", {part}" for part in parts)

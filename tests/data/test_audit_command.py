@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import csv
 import json
 
 import numpy as np
@@ -54,6 +55,17 @@ def test_json_alone_with_clean_and_check(iia, npz, tmp_path):
     assert (tmp_path / "here" / "check.csv").exists()
 
 
+def test_usable_structures_are_listed_and_counted(iia, npz, tmp_path):
+    text = iia("audit", npz, "--usable", "usable.csv").stdout
+    assert "180 of 200 structures can be used" in text
+    with (tmp_path / "usable.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    assert {line["file"] for line in lines} == {"Bn/B=8.npz"}
+    assert [line["usable"] for line in lines] == ["no"] * 20 + ["yes"] * 180
+    plain = json.loads(iia("audit", npz, "--usable", "usable.csv", "--json").stdout)
+    assert plain["usable"] == {"file": "usable.csv", "usable": 180}
+
+
 def test_convert_both_ways(iia, npz):
     assert "hartree" in iia("convert", npz, "B8.extxyz").stdout
     assert "200 structures, energies in eV" in iia("convert", "B8.extxyz", "B8.db").stdout
@@ -78,6 +90,8 @@ def test_logs_by_first_geometry(iia, tmp_path):
         (("audit", "FILE", "--clean", "clean.npz"), "is of no kind written here; name it *.db"),
         (("audit", "FILE", "--drop", "copy"), "--drop says what --clean leaves out"),
         (("audit", "FILE", "--clean", "c.db", "--drop", "ugly"), "ugly is no flag"),
+        (("audit", "FILE", "--usable", "usable.txt"), "name it *.csv or *.csv.gz"),
+        (("audit", "FILE", "--xtb"), "add --usable FILE.csv"),
         (("audit", "FILE", "--check", "-1"), "--check is -1"),
         (("audit", "FILE", "--check", "1", "--check-level", "mp2"), "choose dft or gfn1"),
         (("convert", "FILE", "out.pdf"), "is of no kind written here"),
