@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 
+from iia_calc.model.inference.basis import SharedBasis
 from iia_calc.model.inference.network import Entry, Gradient
 from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
 from iia_calc.model.inference.steps import steps_for
@@ -79,12 +80,12 @@ class FrozenVectors:
             self.h0, self.c0 = h0 * self.bend.in_scale, c0 * self.bend.in_scale
             self.h0_t, self.h1 = self.h0.T.contiguous(), h1 * self.bend.out_scale
             plain = Bend(settings.activation)
-            self.filters, self.table = RadialFilters(network, plain, self.embedding.dtype), None
+            self.filters = RadialFilters(network, plain, self.embedding.dtype)
+            self.table: DistanceTable | SharedBasis | None = None
             if self.embedding.dtype == torch.float32:
                 exact = RadialFilters(network, plain, torch.float64)
-                self.table = DistanceTable(
-                    exact, [sum(exact.groups)], closest, settings.cutoff, self.embedding.dtype, self.embedding.device
-                )
+                reach = closest, settings.cutoff, self.embedding.dtype, self.embedding.device
+                self.table = DistanceTable(exact, [sum(exact.groups)], *reach) if fuse else SharedBasis(exact, *reach)
 
     @staticmethod
     def covers(settings: NetworkSettings) -> bool:
@@ -136,15 +137,11 @@ class FrozenVectors:
         """Filters of each block [q, H B, N, N], and what makes of their gradients [T q H, B N N] that by d [B N N]."""
         b, n, _ = d.shape
         back: Callable[[torch.Tensor], torch.Tensor]
-        if self.table is not None and self.fuse:
-            values, back = self.table.at(d)
+        if self.table is not None:
+            values, back = self.table.at(d.view(-1))
         else:
-            if self.table is not None:
-                places = self.table.places(d.view(-1))
-                read, slopes = self.table.values(0, places), self.table.slopes(0, places)  # [S, T q H]
-            else:
-                both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
-                read, slopes = (pairs.expand(part).flatten(0, 1) for part in both)
+            both = self.filters(d.view(-1).index_select(0, pairs.slot_forth))
+            read, slopes = (pairs.expand(part).flatten(0, 1) for part in both)
             values, back = read.T.contiguous(), partial(_contract, slopes.T)
         parts = values.split(self.filters.groups)
         return tuple(part.view(-1, self.heads * b, n, n) for part in parts), back
@@ -169,11 +166,11 @@ class FrozenVectors:
         parts = values.split(block.value_widths, 1)
         by_head = [apart(part, b, heads) for part in parts[: 1 + self.degree]]
         kept = _Gathered(weights, values, by_head, [], seen, bent)
-        s = s + join_heads(torch.bmm(weights[0], by_head[0]), b, heads)
+        s = s + join_heads(self.steps.narrow(weights[0], by_head[0]), b, heads)
         sums = []
         for k, Y in enumerate(channels):
             kept.both.append(times(weights[k + 1], Y))
-            sums.append(join_channels(torch.bmm(kept.both[k], by_head[k + 1]), b, heads, Y.shape[1]))
+            sums.append(join_channels(self.steps.narrow(kept.both[k], by_head[k + 1]), b, heads, Y.shape[1]))
         if block.first:
             return s, sums, kept
         kept.V = [self.saturated(v) for v in V]
@@ -236,13 +233,13 @@ class FrozenVectors:
         g = apart(gs, b, heads)  # [H B, N, D]
         torch.bmm(g, kept.by_head[0].transpose(1, 2), out=g_weights[0])
         if not block.first:
-            g_values.append(join_heads(torch.bmm(weights[0].transpose(1, 2), g), b, heads))
+            g_values.append(join_heads(self.steps.narrow(weights[0].transpose(1, 2), g), b, heads))
         for k, Y in enumerate(channels):
             g = apart_channels(gV[k], b, heads)  # [H B, C N, D]
             g_both = torch.bmm(g, kept.by_head[k + 1].transpose(1, 2))  # [H B, C N, N]
             self.steps.directions_back(g_both, Y, weights[k + 1], g_weights[k + 1], g_channels[k])
             if not block.first:
-                g_values.append(join_heads(torch.bmm(kept.both[k].transpose(1, 2), g), b, heads))
+                g_values.append(join_heads(self.steps.narrow(kept.both[k].transpose(1, 2), g), b, heads))
         if kept.s is None:  # the first block: what it hands out depends on the elements alone
             return gs, gV
         handed = kept.values.split(block.value_widths, 1)[1 + self.degree :]
@@ -292,7 +289,7 @@ def apart_channels(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
 def join_channels(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
     """[H B, C N, D] -> [A, C, F]."""
     n = x.shape[1] // c
-    return x.view(heads, b, c, n, -1).permute(1, 3, 2, 0, 4).reshape(b * n, c, -1)
+    return x.view(heads, b, c, n, -1).permute(1, 3, 2, 0, 4).reshape(b * n, c, -1).contiguous()
 
 
 def times(weights: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:

@@ -18,6 +18,9 @@ from iia_calc.model.network.attention import UNLIMITED
 
 _aten = torch.ops.aten
 
+FAR_OUT = 80.0
+"""z² from where on exp(-z²) adds nothing to the slope; smaller results would be denormal, which take ten times as long."""
+
 
 class Bend:
     """An activation as out_scale · (bend(in_scale · x) - shift): the scales go into weights beside it."""
@@ -43,7 +46,7 @@ class Bend:
         """g · bend'(z); a third of the time of torch's gelu_backward."""
         if self.is_smu:
             z, erf = kept
-            bell = (z * z).neg_().exp_()
+            bell = (z * z).clamp_(max=FAR_OUT).neg_().exp_()
             return erf.addcmul_(z, bell, value=2 / math.sqrt(math.pi)).mul_(g)
         slope: torch.Tensor = _aten.softplus_backward(g, kept[0], 1.0, 20.0)
         return slope
