@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
+from iia_calc.model.pairs.clusters import ClusterPairs
 from iia_calc.model.potential import Surface
 from iia_calc.relax.advance import REASONS, RUNNING, Rules, State, advance, new_state, trial_of
 from iia_calc.relax.model_hessian import inverse_model_hessian
 
 LARGEST = 200  # atoms; the model Hessian of larger clusters would cost more than it saves
 FAR = 0.3  # Å that an atom moves before the model Hessian is made anew
-CPU_SLOTS = 16 * 21**2  # atoms' neighbour slots evaluated at once on a CPU: temporaries stay in the cache
+CPU_SLOTS = 64 * 21**2  # atoms' neighbour slots laid out at once on a CPU; a potential takes them a few at a time
 GPU_SLOTS = 1024 * 24**2  # and on a GPU: some 10 GB
 
 
@@ -39,6 +41,15 @@ class End:
     reason: str
 
 
+class _Layout(NamedTuple):
+    """Some clusters of the batch, from number `start` on: their atoms' places in the padded arrays, nuclear charges."""
+
+    start: int
+    pairs: ClusterPairs
+    place: torch.Tensor  # [n_atoms]
+    Z: torch.Tensor  # [n_atoms]
+
+
 class BatchedLBFGS:
     """Clusters are added, stepped together, and handed back as `End` when done.
 
@@ -56,6 +67,7 @@ class BatchedLBFGS:
         self.keys: list[int] = []
         self.sizes: list[int] = []
         self.state: State = {}
+        self._layouts: list[_Layout] = []  # of these clusters, until others come or some are done
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -79,6 +91,7 @@ class BatchedLBFGS:
         self.state = new
         self.keys += list(keys)
         self.sizes += [len(z) for z in numbers]
+        self._layouts = []
 
     def step(self) -> list[End]:
         """One evaluation of every cluster and what follows from it; returns those that are done."""
@@ -118,16 +131,20 @@ class BatchedLBFGS:
         n = x.shape[1]
         energy = x.new_empty(len(self))
         gradient = torch.zeros_like(x)
-        for start, stop in self._chunks():
-            sizes = tuple(self.sizes[start:stop])
-            pairs = self.leader.cluster_pairs(sizes)
-            place = pairs.structure * n + pairs.within + start * n  # [n_atoms] in the padded arrays
-            Z = self.state["Z"].view(-1).index_select(0, place)
+        if not self._layouts:
+            self._layouts = [self._layout(start, stop, n) for start, stop in self._chunks()]
+        for start, pairs, place, Z in self._layouts:
             R = x.view(-1, 3).index_select(0, place).to(self.leader.dtype)
             atomic, forces = self.surface.evaluate(pairs, Z, R)
-            energy[start:stop] = pairs.sum_structures(atomic.double())
+            energy[start : start + pairs.n_structures] = pairs.sum_structures(atomic.double())
             gradient.view(-1, 3).index_copy_(0, place, -forces.double())
         return energy, gradient
+
+    def _layout(self, start: int, stop: int, n: int) -> _Layout:
+        """Of the clusters from `start` to `stop`, padded to n atoms: what doesn't change while they move."""
+        pairs = self.leader.cluster_pairs(tuple(self.sizes[start:stop]))
+        place = pairs.structure * n + pairs.within + start * n  # [n_atoms] in the padded arrays
+        return _Layout(start, pairs, place, self.state["Z"].view(-1).index_select(0, place))
 
     def _chunks(self) -> Iterator[tuple[int, int]]:
         """On a CPU, pieces whose temporaries stay in the cache; on a GPU, everything at once."""
@@ -170,6 +187,7 @@ class BatchedLBFGS:
     def _keep(self, rows: Sequence[int]) -> None:
         self.keys = [self.keys[row] for row in rows]
         self.sizes = [self.sizes[row] for row in rows]
+        self._layouts = []
         index = torch.tensor(rows, dtype=torch.int64, device=self.device)
         self.state = {name: value.index_select(0, index) for name, value in self.state.items()} if rows else {}
         if rows:

@@ -73,7 +73,7 @@ def test_vectors_against_autograd(angular, dtype, softening):
 def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
     """Parts of a batch, of one size and of several, in any order: the energies and forces of each alone."""
     potential = small_potential(dtype=dtype, **settings)
-    for sizes in ([21] * 13, [3, 21, 1, 17, 2, 30, 5, 21, 21, 8, 1], [30] * 4 + [1] * 4):
+    for sizes in ([21] * 20, [3, 21, 1, 17, 2, 30, 5, 21, 21, 8, 1], [30] * 6 + [1] * 6):
         clusters = [random_cluster(n, seed=n + k) for k, n in enumerate(sizes)]
         Z, R, batch = flat(clusters, dtype)
         assert len(potential.pairs_of(R, batch).parts(potential.for_inference().network.cached_slots)) > 1

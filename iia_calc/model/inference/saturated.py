@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from importlib.util import find_spec
 
 import torch
 
 from iia_calc.model.inference.weights import Bend
+
+
+@lru_cache
+def one(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """1 as a tensor: for short vectors a number of Python's costs more than the operation."""
+    with torch.inference_mode(False):
+        return torch.ones((), dtype=dtype, device=device)
 
 
 class Saturated:
@@ -15,7 +23,7 @@ class Saturated:
     def __init__(self, x: torch.Tensor):
         self.share, self.shape = 1 / x.shape[-1], (-1, *[1] * (x.ndim - 1))
         length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
-        self.scale = length.square_().mul_(self.share).add_(1.0).rsqrt_().view(self.shape)
+        self.scale = torch.addcmul(one(x.dtype, x.device), length, length, value=self.share).rsqrt_().view(self.shape)
         self.value = x * self.scale
 
     def back(self, g: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:

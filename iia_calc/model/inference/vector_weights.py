@@ -9,7 +9,7 @@ from iia_calc.model.network.vectors import VectorBlock, VectorNetwork
 
 
 class Block:
-    """One block's matrices as the way there uses them [in, out], and as the way back does [out, in].
+    """One block's matrices [in, out].
 
     last : only scalars are asked of it, so what would change its vectors is left out.
     """
@@ -29,9 +29,6 @@ class Block:
             self.context_bias1 = torch.cat([ds, share])
             self.mix[1:] = [mix.chunk(2, 1)[0].contiguous() for mix in self.mix[1:]]  # their lengths alone
         self.gate_widths = [] if last else self.widths[1:]
-        self.values0_t, self.values1_t = self.values0.T.contiguous(), self.values1.T.contiguous()
-        self.context0_t, self.context1_t = self.context0.T.contiguous(), self.context1.T.contiguous()
-        self.mix_t = [mix.T.contiguous() for mix in self.mix]
 
 
 def _before(layer: torch.nn.Module, bend: Bend) -> tuple[torch.Tensor, torch.Tensor]:

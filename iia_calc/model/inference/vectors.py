@@ -78,7 +78,7 @@ class FrozenVectors:
             self.blocks = [Block(block, self.bend, block is blocks[-1]) for block in blocks]
             h0, c0, h1, self.c1 = (parameter.detach() for parameter in head.layers.parameters())
             self.h0, self.c0 = h0 * self.bend.in_scale, c0 * self.bend.in_scale
-            self.h0_t, self.h1 = self.h0.T.contiguous(), h1 * self.bend.out_scale
+            self.h1 = h1 * self.bend.out_scale
             plain = Bend(settings.activation)
             self.filters = RadialFilters(network, plain, self.embedding.dtype)
             self.table: DistanceTable | SharedBasis | None = None
@@ -118,7 +118,7 @@ class FrozenVectors:
             s, V, mixed = self._update(block, s, V)
             updated.append(mixed)
         final = self.saturated(s)
-        bent, kept_head = self.bend(torch.addmm(self.c0, final.value, self.h0_t))  # [A, F / 2]
+        bent, kept_head = self.bend(torch.addmm(self.c0, final.value, self.h0.T))  # [A, F / 2]
         energies = torch.addmv(self.c1, bent, self.h1[0])  # [A]
         g = self.bend.slope(pairs.real(s.dtype).unsqueeze(1) * self.h1, kept_head) @ self.h0  # [A, F]
         gs = final.back(g)
@@ -207,14 +207,14 @@ class FrozenVectors:
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
         """Gradients by what the mixing was given; of the last block's vectors none come back (`gV` empty)."""
         g_gates = [self.steps.dots(g, part[1]) for g, part in zip(gV, kept.ab, strict=False)]
-        g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1_t)
-        g_context = torch.mm(self.bend.slope(g_hidden, kept.bent), block.context0_t)
+        g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1.T)
+        g_context = torch.mm(self.bend.slope(g_hidden, kept.bent), block.context0.T)
         g_seen, *g_lengths = g_context.split(block.widths, 1)
         g_product, results = gs * kept.share, []  # [A, F]
         for k, part in enumerate(kept.ab):
             gated = None if block.last else (gV[k], kept.gates[k])
             g_mixed = self.steps.mix_back(part, kept.lengths[k], g_lengths[k], gated, g_product if k == 0 else None)
-            results.append(kept.V[k].back(torch.matmul(g_mixed, block.mix_t[k]), None if block.last else gV[k]))
+            results.append(kept.V[k].back(torch.matmul(g_mixed, block.mix[k].T), None if block.last else gV[k]))
         return kept.s.back(g_seen, gs), results
 
     def _gather_back(
@@ -251,8 +251,8 @@ class FrozenVectors:
             g_given = together(torch.bmm(weights[place].transpose(1, 2), g), b, heads, gV[k].shape[1])
             g_values.append(self.steps.dots(g_given, v.value))
             results.append(v.back(g_given.mul_(handed[k][:, None]), gV[k]))
-        g_hidden = torch.mm(torch.cat(g_values, 1), block.values1_t)
-        g_seen = torch.mm(self.bend.slope(g_hidden, kept.bent), block.values0_t)
+        g_hidden = torch.mm(torch.cat(g_values, 1), block.values1.T)
+        g_seen = torch.mm(self.bend.slope(g_hidden, kept.bent), block.values0.T)
         return kept.s.back(g_seen, gs), results
 
 

@@ -19,7 +19,7 @@ from iia_calc.model.network.attention import UNLIMITED
 _aten = torch.ops.aten
 
 FAR_OUT = 80.0
-"""z² from where on exp(-z²) adds nothing to the slope; smaller results would be denormal, which take ten times as long."""
+"""z² from where on exp(-z²) adds nothing to the slope. Less would be denormal, which takes ten times as long."""
 
 
 class Bend:

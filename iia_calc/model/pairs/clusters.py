@@ -264,11 +264,12 @@ class ClusterPairs(Pairs):
         return self._beyond[dtype]
 
     def parts(self, slots: int) -> list[ClusterPairs]:
-        """Layouts of consecutive clusters, of about `slots` slots each and at least one cluster."""
-        count = max(1, round(slots / self.n_slots**2))
-        if count >= self.n_structures:
+        """Layouts of consecutive clusters, about `slots` slots in each and as many clusters, but for the last."""
+        number = min(self.n_structures, max(1, round(self.n_structures * self.n_slots**2 / slots)))
+        if number == 1:
             return [self]
         if slots not in self._split:
+            count = -(-self.n_structures // number)
             starts = range(0, self.n_structures, count)
             sizes = [self.sizes[start : start + count] for start in starts]
             made = {some: ClusterPairs(some, self.first.device) for some in set(sizes)}  # mostly the same
