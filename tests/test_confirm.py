@@ -21,7 +21,7 @@ from iia_calc.confirm.api import (
     store_for,
     write_confirmed,
 )
-from iia_calc.confirm.result import Confirmed, rank_confirmed
+from iia_calc.confirm.result import Confirmed, describe_confirmed, rank_confirmed
 from iia_calc.confirm.settings import Checks
 from iia_calc.isomers.ranking import rank_isomers
 from iia_calc.isomers.search import IsomerSearch
@@ -237,3 +237,26 @@ def test_rank_correlation_of_known_orders():
     assert rank_correlation(with_ranks(3.0, 2.0, 1.0)) == pytest.approx((3, -1.0, -1.0))
     assert rank_correlation(with_ranks(0.0, 2.0, 1.0)) == pytest.approx((3, 0.5, 1 / 3))
     assert rank_correlation(with_ranks(0.0, 1.0)) is None
+
+
+@dataclass
+class TwoSolutions(Cheap):
+    """Lennard-Jones whose every second label is 0.17 eV higher, as where an SCF finds now one solution, now another."""
+
+    def label(self, atoms: Atoms) -> Label:
+        label = super().label(atoms)
+        return label._replace(energy=label.energy + 0.17 * (len(self.calls) % 2))
+
+
+def test_energies_that_jump_beyond_what_forces_explain_are_said(isomers, tmp_path):
+    smooth = confirm(isomers[:1], Cheap(), tmp_path / "smooth.db", fmax=1e-3)[0]
+    assert smooth.jumps == ()
+    jumping = confirm(isomers[:1], TwoSolutions(), tmp_path / "dft.db", max_steps=2, fmax=1e-3)[0]
+    assert (jumping.rank, jumping.reason, len(jumping.jumps)) == (None, "step limit", 1)
+    assert max(jumping.jumps) < 0.17 + 1e-9
+    assert jumping.notes[0] == f"not relaxed by 2 gradients: a force of {jumping.fmax:.2f} eV/Å remains"
+    assert "two SCF solutions alternate" in jumping.notes[1]
+    assert describe_confirmed(jumping)["energy_jumps"] == list(jumping.jumps)
+    relaxed = confirm(isomers[:1], TwoSolutions(), tmp_path / "dft.db", fmax=1e-3)[0]
+    assert relaxed.converged
+    assert any("another SCF solution took over" in note for note in relaxed.notes)

@@ -102,4 +102,5 @@ class Case:
             vibrations=self.vibrations,
             left_saddle=self.left_saddle,
             failures=tuple(self.failures),
+            jumps=self.relaxation.jumps,
         )

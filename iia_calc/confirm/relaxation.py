@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 from ase import Atoms
@@ -26,6 +27,8 @@ MAX_STEP = 0.15
 """Å"""
 HARMONIC = 1.0
 """eV/Å: where forces are larger, the curvature of the place misleads more than it tells."""
+JUMP = 0.01
+"""eV by which the energy of a step must leave what the forces at its ends explain."""
 SAME = Sameness(energy_tolerance=0.01)
 """Wider in energy than a search's, as DFT relaxations end at looser forces."""
 
@@ -57,6 +60,11 @@ class StoredRelaxation:
     def converged(self) -> bool:
         """Whether the last stored frame has forces below `fmax`."""
         return bool(self.frames) and largest_force(self.frames[-1].label) <= self.fmax
+
+    @property
+    def jumps(self) -> tuple[float, ...]:
+        """eV, of each step whose energy changed by more than the forces at both of its ends explain."""
+        return energy_jumps(self.frames)
 
     def run(
         self, max_steps: int, callback: Callable[[int, float, float], object] | None, gradients: int | None = None
@@ -136,6 +144,23 @@ def start_name(atoms: Atoms) -> str:
 def largest_force(label: Label) -> float:
     """Largest force on any atom of a label, eV/Å."""
     return float(np.linalg.norm(label.forces, axis=1).max())
+
+
+def energy_jumps(frames: Sequence[LabelledStructure]) -> tuple[float, ...]:
+    """Size, eV, of each jump of the energy between neighbouring frames of one relaxation.
+
+    On one smooth surface the energy changes by something between what the forces at the two ends say. Where it leaves
+    that range by more than `JUMP`, the two frames belong to different SCF solutions.
+    """
+    found = []
+    for before, after in pairwise(frames):
+        step = after.atoms.positions - before.atoms.positions  # [n_atoms, 3]
+        ends = sorted(-float((frame.label.forces * step).sum()) for frame in (before, after))
+        change = after.label.energy - before.label.energy
+        outside = max(ends[0] - change, change - ends[1])
+        if outside > JUMP:
+            found.append(outside)
+    return tuple(found)
 
 
 def stored_paths(labels: LabelStore) -> dict[str, list[LabelledStructure]]:

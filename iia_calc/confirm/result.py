@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 
 from iia_calc.common.files import write_frames
-from iia_calc.confirm.relaxation import CONVERGED, GRADIENT_LIMIT, SAME, alike
+from iia_calc.confirm.relaxation import CONVERGED, GRADIENT_LIMIT, SAME, STEP_LIMIT, alike
 from iia_calc.confirm.vibrations import Vibrations
 from iia_calc.labels.dft.electronic import ElectronicState
 from iia_calc.labels.level import FOLLOWED, UNCHECKED, UNSTABLE
@@ -42,6 +42,7 @@ class Confirmed:
     vibrations : of the relaxed state; None where they weren't asked for.
     left_saddle : cm⁻¹ (negative) of the mode along which it was pushed off a saddle, if it was.
     failures : checks that could not be made, and why.
+    jumps : eV, of steps of the relaxation whose energy changed by more than forces explain.
     """
 
     model_rank: int
@@ -60,6 +61,7 @@ class Confirmed:
     vibrations: Vibrations | None = None
     left_saddle: float | None = None
     failures: tuple[str, ...] = ()
+    jumps: tuple[float, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -118,6 +120,10 @@ class Confirmed:
     def notes(self) -> list[str]:
         """What a reader must not miss, in words."""
         found = [] if self.relaxed else [self.reason]
+        if self.reason == STEP_LIMIT and self.fmax is not None:
+            found = [f"not relaxed by {self.steps} gradients: a force of {self.fmax:.2f} eV/Å remains"]
+        if self.jumps:
+            found.append(self._jumps_in_words())
         if self.reason == GRADIENT_LIMIT and self.fmax is not None:
             found.append(f"relaxed by {self.steps} gradients only: a force of {self.fmax:.2f} eV/Å remains")
         if self.same_as is not None:
@@ -137,6 +143,13 @@ class Confirmed:
         if self.left_saddle is not None:
             found.append(f"was a saddle ({abs(self.left_saddle):.0f}i cm⁻¹), pushed off and relaxed again")
         return found + list(self.failures)
+
+    def _jumps_in_words(self) -> str:
+        times = "once" if len(self.jumps) == 1 else f"{len(self.jumps)} times"
+        text = f"in its relaxation the energy jumped {times}, by up to {max(self.jumps):.2f} eV more than forces explain"
+        if self.relaxed:
+            return f"{text}: another SCF solution took over on the way"
+        return f"{text}: two SCF solutions alternate, and neither structure nor energy is to be trusted"
 
 
 class Correlation(NamedTuple):
@@ -228,6 +241,7 @@ def describe_confirmed(c: Confirmed) -> dict[str, Any]:
         "converged": c.converged,
         "reason": c.reason,
         "fmax": c.fmax,
+        "energy_jumps": list(c.jumps),
         "steps": c.steps,
         "moved": c.rmsd,
         "same_as_model_rank": c.same_as,
