@@ -64,9 +64,24 @@ def coupled_cluster(level: DFTLevel, atoms: Atoms, multiplicity: int) -> dict[st
 
 def coupled_cluster_seconds(atoms: Atoms, n_functions: int) -> float:
     """About how long it takes on one core: the triples, and fifteen cycles of CCSD."""
+    pairs, empty = _orbitals(atoms, n_functions)
+    return float((2 * pairs**3 * empty**4 + 15 * pairs**2 * empty**4) / FLOPS)
+
+
+def coupled_cluster_gigabytes(atoms: Atoms, n_functions: int) -> float:
+    """About how much memory it takes: the integrals of empty orbitals, three kinds of them where spins are unpaired.
+
+    Beyond 4 GB PySCF keeps them in a temporary file.
+    """
+    empty = _orbitals(atoms, n_functions)[1]
+    kinds = 3 if int(atoms.numbers.sum()) % 2 else 1
+    return float(0.3 + kinds * 8e-9 * (empty * (empty + 1) / 2) ** 2)
+
+
+def _orbitals(atoms: Atoms, n_functions: int) -> tuple[float, float]:
+    """Filled orbitals that are correlated (half ones where a spin is unpaired), and empty ones."""
     from pyscf.data.elements import chemcore_atm
 
     cores = sum(int(chemcore_atm[number]) for number in atoms.numbers)  # frozen orbitals
-    pairs = atoms.numbers.sum() / 2 - cores
-    empty = n_functions - cores - pairs
-    return float((2 * pairs**3 * empty**4 + 15 * pairs**2 * empty**4) / FLOPS)
+    pairs = float(atoms.numbers.sum()) / 2 - cores
+    return pairs, n_functions - cores - pairs
