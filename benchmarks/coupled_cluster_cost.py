@@ -60,10 +60,8 @@ def main() -> None:
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
             seconds, memory, t1 = pool.submit(cost, Atoms(atoms.numbers, atoms.positions), options.basis).result()
         expected = coupled_cluster_seconds(atoms, n_functions), coupled_cluster_gigabytes(atoms, n_functions)
-        print(
-            f"| {name} | {n_functions} | {seconds:.0f} | {expected[0]:.0f} | {memory:.1f} | {expected[1]:.1f} | {t1:.3f} |",
-            flush=True,
-        )
+        row = f"{seconds:.0f} | {expected[0]:.0f} | {memory:.1f} | {expected[1]:.1f} | {t1:.3f}"
+        print(f"| {name} | {n_functions} | {row} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -146,7 +146,8 @@ class Confirmed:
 
     def _jumps_in_words(self) -> str:
         times = "once" if len(self.jumps) == 1 else f"{len(self.jumps)} times"
-        text = f"in its relaxation the energy jumped {times}, by up to {max(self.jumps):.2f} eV more than forces explain"
+        size = f"up to {max(self.jumps):.2f} eV more than forces explain"
+        text = f"in its relaxation the energy jumped {times}, by {size}"
         if self.relaxed:
             return f"{text}: another SCF solution took over on the way"
         return f"{text}: two SCF solutions alternate, and neither structure nor energy is to be trusted"
