@@ -78,12 +78,16 @@ def force_limit(name: str, value: Any) -> float:
     return found
 
 
+MOST = 10**15
+"""The largest whole number that is taken anywhere: more than anything that can be counted or drawn here."""
+
+
 def whole(name: str, value: Any, least: int) -> int:
     """`value` as a Python integer, whatever integer type it has.
 
     Raises
     ------
-    InputError : not a whole number, or below `least`.
+    InputError : not a whole number, below `least` or above `MOST`.
     """
     try:
         found = operator.index(value)
@@ -91,6 +95,8 @@ def whole(name: str, value: Any, least: int) -> int:
         found = least - 1
     if isinstance(value, bool | np.bool_) or found < least:
         raise InputError(f"{name} is {quote(value)}; it must be a whole number of at least {least}")
+    if found > MOST:
+        raise InputError(f"{name} is {quote(value)}; it must be a whole number of at most {MOST}")
     return found
 
 

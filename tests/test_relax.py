@@ -18,6 +18,7 @@ from iia_calc.relax.batch import PotentialRelaxer
 from iia_calc.relax.files import relax_file
 from iia_calc.relax.lbfgs import BatchedLBFGS
 from iia_calc.relax.model_hessian import inverse_model_hessian
+from search.errors import InputError
 from search.geometry.pieces import soundness
 from search.relaxers.base import Relaxer
 
@@ -333,3 +334,10 @@ def test_what_is_no_structure_or_potential_is_told(potential):
     assert len(relaxer.relax(atoms for atoms in [random_cluster(3, seed=1)])) == 1
     with pytest.raises(TypeError, match=r"PotentialRelaxer\(load"):
         PotentialRelaxer("seb-10")
+
+
+@pytest.mark.parametrize("name", ["x.png", "x.db", "x", "x.xyz.gz"])
+def test_a_target_that_would_not_be_what_its_name_says(tmp_path, name):
+    write(tmp_path / "a.xyz", Atoms("B2", [(0, 0, 0), (0, 0, 1.6)]))
+    with pytest.raises(InputError, match=r"name it \.extxyz or \.xyz"):
+        relax_file(tmp_path / "a.xyz", tmp_path / name)

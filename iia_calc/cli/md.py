@@ -12,6 +12,7 @@ import typer
 from iia_calc.cli import options as o
 from iia_calc.cli.command import add_command, refuse_given, save_settings
 from iia_calc.cli.streams import exit_code
+from iia_calc.common.files import check_file_place
 from search.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def md(
     settings, target = _settings(locals()), out or Path(f"{Path(start).stem}-md.traj")
     if target.exists() and not overwrite:
         raise InputError(f"{target} is there already; give another file with --out, or --overwrite")
+    check_file_place(target)
     from dataclasses import asdict
 
     from iia_calc.calculator import IIACalculator

@@ -21,11 +21,17 @@ from search.errors import InputError
 def replacing(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
     """A path beside `path` to write to; at the end of the block it takes the place of `path`, all at once.
 
-    Where the block raises, `path` stays what it was and nothing is left beside it.
+    Where the block raises, `path` stays what it was and nothing is left beside it. A link stays one: what it leads to
+    is written.
 
     keep_suffix : the temporary name ends like `path`, for writers that go by it; else it ends in .part.
+
+    Raises
+    ------
+    InputError : a folder, a device or a pipe is there.
     """
-    path = Path(path)
+    path = Path(path).resolve() if Path(path).is_symlink() else Path(path)
+    _check_replaceable(path)
     part = path.with_name(f".{path.stem}.part{path.suffix}" if keep_suffix else f".{path.name}.part")
     try:
         yield part
@@ -38,12 +44,18 @@ def replacing(path: str | Path, *, keep_suffix: bool = False) -> Iterator[Path]:
 
 
 def check_file_place(path: str | Path) -> None:
-    """Raise an InputError where no file can be at `path`: a folder is there, or there is no folder to hold it."""
+    """Raise an InputError where no file can be at `path`: something else is there, or there is no folder to hold it."""
     path = Path(path)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder; name a file")
+    _check_replaceable(path)
     if not path.parent.is_dir():
         raise InputError(f"{path} can't be written: there is no folder {path.parent}")
+
+
+def _check_replaceable(path: Path) -> None:
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; name a file")
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path} is a device or a pipe; name a file")
 
 
 def check_folder_place(path: str | Path) -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 
+from iia_calc.labels.dft.check import basis_shells, check_functional
 from iia_calc.labels.dft.level import DFTLevel
-from iia_calc.labels.dft.pyscf_import import import_pyscf
 from iia_calc.labels.level import multiplicity_of
-from search.errors import InputError, MissingPackage
 from search.geometry.composition import Composition
 
 FUNCTIONAL, BASIS, RANKING_BASIS = "PBE0", "3-21G", "def2-TZVP"
@@ -41,11 +39,7 @@ def dft_level(
     for name, example in ((basis, BASIS), (larger_basis, RANKING_BASIS)):
         if name is not None:
             basis_functions(composition, name, example)
-    pyscf = _pyscf()
-    try:
-        pyscf.dft.libxc.parse_xc(functional)
-    except Exception as error:
-        raise InputError(f"PySCF doesn't know the functional {functional!r}; take for example PBE0 or B3LYP") from error
+    check_functional(functional)
     return DFTLevel(functional, basis, charge, multiplicity, gpu=gpu)
 
 
@@ -73,22 +67,10 @@ def basis_functions(composition: Composition, basis: str, example: str = BASIS) 
     ------
     InputError : PySCF has no such basis for an element. MissingPackage : PySCF isn't installed.
     """
-    pyscf = _pyscf()
-    total = 0
-    for symbol, count in composition.counts:
-        try:
-            shells = pyscf.gto.basis.load(basis, symbol)
-        except Exception as error:
-            raise InputError(f"PySCF has no basis {basis!r} for {symbol}; take for example {example}") from error
-        total += count * sum((2 * shell[0] + 1) * (len(shell[-1]) - 1) for shell in shells)
-    return total
-
-
-def _pyscf() -> Any:
-    try:
-        return import_pyscf()
-    except ImportError as error:
-        raise MissingPackage("DFT needs PySCF: pip install '.[dft]' in the folder of SchNet-IIA") from error
+    return sum(
+        count * sum((2 * shell[0] + 1) * (len(shell[-1]) - 1) for shell in basis_shells(basis, symbol, example))
+        for symbol, count in composition.counts
+    )
 
 
 def _placeholder(composition: Composition) -> Atoms:

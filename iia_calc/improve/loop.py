@@ -21,6 +21,7 @@ from iia_calc.improve.select import choose
 from iia_calc.improve.settings import LoopSettings, settings_of
 from iia_calc.improve.sources import gather_wells
 from iia_calc.isomers.known import starts_from
+from iia_calc.labels.dft.check import check_method
 from iia_calc.labels.level import same_level
 from iia_calc.labels.store import LabelledStructure
 from iia_calc.model import storage
@@ -124,9 +125,11 @@ class Loop:
     def _read_everything(self) -> None:
         """Whatever is wrong with what was given is said before anything is computed."""
         self.labels.check()
+        symbols = {s for formula in self.settings.formulas for s in Composition.parse(formula).symbols}
+        if self.settings.level == "dft":
+            check_method(self.settings.functional, self.settings.basis, symbols)
         if self.settings.start_from is not None:
             card = storage.read_card(storage.find(self.settings.start_from))
-            symbols = {s for formula in self.settings.formulas for s in Composition.parse(formula).symbols}
             if missing := sorted(symbols - set(card.elements)):
                 raise InputError(
                     f"{self.settings.start_from} knows {', '.join(card.elements)}, but not {', '.join(missing)}; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +12,7 @@ from ase import Atoms
 
 from iia_calc.common.pools import process_pool
 from iia_calc.labels.claims import Claims
+from iia_calc.labels.dft.check import check_method
 from iia_calc.labels.given import Given, read_given
 from iia_calc.labels.jobs import boron_plan, plan_starts, run_starts, run_structures
 from iia_calc.labels.level import FOLLOWED, STABLE, UNSTABLE, LevelOfTheory
@@ -82,7 +83,9 @@ def run_labels(
     InputError : what is wrong with the request or its structures, before anything is computed.
     JobFailed : all that was tried failed, or a worker process was lost.
     """
+    _check_dft(request, (symbol for composition in request.compositions for symbol in composition.symbols))
     given = _read_structures(request)
+    _check_dft(request, (symbol for _, atoms in (given.structures if given else ()) for symbol in atoms.symbols))
     if given is not None and on_remark is not None:
         for remark in given.remarks:
             on_remark(remark)
@@ -100,6 +103,13 @@ def run_labels(
     if not outcome.made and not interrupted and (outcome.failed or (outcome.failed_before and not outcome.total)):
         raise JobFailed(f"no label could be made: {outcome.line()}")
     return outcome
+
+
+def _check_dft(request: LabelRequest, symbols: Iterable[str]) -> None:
+    """InputError where PySCF can't do the level for these elements."""
+    if request.level == "dft":
+        level = request.dft_level()
+        check_method(level.functional, level.basis, symbols)
 
 
 def run_recheck(request: LabelRequest, on_progress: Callable[[int, int], object] | None = None) -> Rechecked:

@@ -13,6 +13,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from iia_calc.common.device import checked_device
 from iia_calc.common.files import check_file_place, write_frames
 from iia_calc.common.structures import Accepts, read_clusters
+from iia_calc.common.xyz import XYZ_SUFFIXES
 from search.errors import InputError
 from search.geometry.composition import Composition
 from search.relaxers.base import Relaxed
@@ -78,6 +79,8 @@ def relax_file(
     clusters = read_clusters(source, Accepts.of_card(card))
     if target.exists() and target.resolve() == source.resolve():
         raise InputError(f"{target} is the input itself; give another file with --out")
+    if target.suffix.lower() not in XYZ_SUFFIXES:
+        raise InputError(f"{target} will be extended XYZ: name it {' or '.join(XYZ_SUFFIXES)}")
     check_file_place(target)
     potential = load(path, device=checked_device(device))
     relaxer = PotentialRelaxer(potential, fmax=fmax, max_steps=max_steps, batch_size=batch_size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from dataclasses import asdict
 from pathlib import Path
 
@@ -10,10 +12,10 @@ import pytest
 from ase import Atoms
 from ase.io import read
 
-from iia_calc.common.files import read_json, replacing, write_frames, write_json
+from iia_calc.common.files import check_file_place, read_json, replacing, write_frames, write_json
 from iia_calc.improve import LoopSettings
 from iia_calc.training.settings import TrainingSettings
-from search.errors import InputError
+from search.errors import InputError, whole
 
 
 def stop_half_way(path) -> None:
@@ -65,3 +67,28 @@ def test_numpy_numbers_are_numbers(tmp_path):
     with pytest.raises(TypeError, match="can't be written as JSON"):
         write_json(tmp_path / "a.json", {"f": print})
     assert read_json(tmp_path / "a.json")["n"] == 3
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "a.json").symlink_to(tmp_path / "far" / "b.json")
+    write_json(tmp_path / "a.json", {"n": 1})
+    assert (tmp_path / "a.json").is_symlink()
+    assert read_json(tmp_path / "far" / "b.json") == {"n": 1}
+
+
+@pytest.mark.parametrize("check", [check_file_place, lambda path: write_json(path, {})])
+def test_a_device_or_a_pipe_is_never_replaced(tmp_path, check):
+    os.mkfifo(tmp_path / "pipe.json")
+    with pytest.raises(InputError, match="a device or a pipe"):
+        check(tmp_path / "pipe.json")
+    with pytest.raises(InputError, match="a device or a pipe"):
+        check(Path(os.devnull))
+    assert stat.S_ISFIFO((tmp_path / "pipe.json").stat().st_mode)
+    assert not Path(os.devnull).is_file()
+
+
+def test_whole_numbers_that_count_nothing():
+    assert whole("n", 10**15, 1) == 10**15
+    with pytest.raises(InputError, match="at most 1000000000000000"):
+        whole("n", 10**16, 1)
