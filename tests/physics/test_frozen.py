@@ -1,9 +1,12 @@
 """Merged weights and tabulated filters: how they come and go, and how exact they are."""
 
+import copy
+
 import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
+from iia_calc.model.inference import recorded
 from iia_calc.model.inference.network import FrozenNetwork
 from iia_calc.model.inference.table import TOLERANCE
 
@@ -84,6 +87,55 @@ def test_many_clusters_are_computed_a_few_at_a_time(dtype, settings):
         torch.testing.assert_close(together.forces, expected, rtol=0, atol=tolerance)
         energies = torch.cat([prediction.energy for prediction in alone])
         torch.testing.assert_close(together.energy, energies, rtol=0, atol=max(tolerance, 1e-9))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"angular": 2, "distance_logits": True},
+        {"angular": 2, "directions": "convolution"},
+        {"attention": None, "activation": "ssp"},
+        {"kind": "vectors", "angular": 2, "attention": None},
+    ],
+)
+def test_what_was_recorded_gives_the_same_numbers(monkeypatch, dtype, settings):
+    """In float32. To the last digit, of other positions and other elements too, and of copies of the potential."""
+    monkeypatch.setattr(recorded, "CALLS", 3)
+    potential, other = (small_potential(dtype=dtype, **settings).freeze() for _ in range(2))
+    for calls in range(6):
+        n_selenium = calls % 3
+        Z, R, batch = flat([random_cluster(9, seed=calls, n_selenium=n_selenium)], dtype)
+        pairs = potential.pairs_of(R, batch)
+        found = potential.evaluate(pairs, Z, R)
+        expected = other.for_inference().evaluate(other.for_inference()._parts(pairs, Z)[0], R)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+        assert not found[1].is_inference()
+        assert (pairs in potential.for_inference()._recorded._replays) == (calls >= 2 and dtype == torch.float32)
+    again = copy.deepcopy(potential).evaluate(pairs, Z, R)
+    assert all(torch.equal(a, b) for a, b in zip(again, found, strict=True))
+
+
+def test_layouts_come_and_go_and_a_torch_that_records_nothing_will_do(monkeypatch):
+    monkeypatch.setattr(recorded, "CALLS", 2)
+    potential = small_potential(dtype=torch.float32).freeze()
+    for n in (3, 4, 5, 6, 7, 8, 3, 4):
+        Z, R, batch = flat([random_cluster(n, seed=n)], torch.float32)
+        for _ in range(3):
+            potential.evaluate(potential.pairs_of(R, batch), Z, R)
+    kept = potential.for_inference()._recorded
+    assert len(kept._calls) == len(kept._replays) == recorded.KEPT
+
+    def refuse(*_, **__):
+        raise RuntimeError("no longer supported")
+
+    monkeypatch.setattr(torch.jit, "trace", refuse)
+    plain = small_potential(dtype=torch.float32).freeze()
+    for _ in range(3):
+        found = plain.evaluate(plain.pairs_of(R, batch), Z, R)
+    assert not plain.for_inference()._recorded._replays
+    assert torch.equal(found[1], potential.evaluate(potential.pairs_of(R, batch), Z, R)[1])
 
 
 def test_what_is_kept_of_the_elements_follows_the_elements():

@@ -14,6 +14,7 @@ import torch
 
 from iia_calc.model.inference.meeting import FusedMeeting, Meeting, PlainMeeting
 from iia_calc.model.inference.network import Entry, FrozenNetwork, Gradient
+from iia_calc.model.inference.recorded import Recorded
 from iia_calc.model.inference.saturated import kernels_serve
 from iia_calc.model.inference.vectors import FrozenVectors
 from iia_calc.model.network import AtomwiseHead, SchNetIIA, VectorNetwork
@@ -60,6 +61,7 @@ class FrozenPotential:
     def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor, fuse: bool = False):
         self.network, self.repulsion, self.isolated, self.fuse = network, repulsion, isolated, fuse
         self.meeting: Meeting = FusedMeeting() if fuse else PlainMeeting(repulsion)
+        self._recorded = Recorded(self._evaluate_one)
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[Part]] | None = None
 
     def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -67,9 +69,21 @@ class FrozenPotential:
         with torch.no_grad():
             parts = self._parts(pairs, Z)
         with torch.inference_mode():  # a tenth less for one cluster than without gradients alone
-            each = [self.evaluate(part, R[part.start : part.stop]) for part in parts]
+            # in float64 pairs are spread over slots by an autograd function, which can't be recorded
+            if pairs.n_structures == 1 and R.device.type == "cpu" and R.dtype == torch.float32:
+                (part,) = parts
+                each = [self._recorded(pairs, R, part.isolated, *part.entry, *part.constants)]
+            else:
+                each = [self.evaluate(part, R[part.start : part.stop]) for part in parts]
         energies, forces = zip(*each, strict=True)
         return torch.cat(energies), torch.cat(forces)  # plain tensors again, which callers may change
+
+    def _evaluate_one(
+        self, pairs: ClusterPairs, R: torch.Tensor, isolated: torch.Tensor, *decided: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of one cluster, all that its elements decide given as tensors: those of an `Entry`, then `PairConstants`."""
+        entry, constants = Entry(*decided[:2]), PairConstants(*decided[2:])
+        return self.evaluate(Part(0, len(R), pairs, constants, entry, isolated), R)
 
     def _parts(self, pairs: ClusterPairs, Z: torch.Tensor) -> list[Part]:
         version = 0 if Z.is_inference() else Z._version
