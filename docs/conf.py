@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version as installed_version
@@ -96,6 +97,11 @@ def write_command_pages(app) -> None:
     )
 
 
+def copy_paper(app) -> None:
+    """The page of the paper, its tables and files, as `iia reproduce page` wrote them, in paper/."""
+    shutil.copytree(HERE.parent / "examples" / "paper", HERE / "paper", dirs_exist_ok=True)
+
+
 def write_atlas(app, error) -> None:
     """The atlas of known minima beside the pages, in atlas/."""
     if error is None and app.builder.name == "html":
@@ -106,5 +112,6 @@ def write_atlas(app, error) -> None:
 
 def setup(app) -> None:
     app.connect("builder-inited", write_command_pages)
+    app.connect("builder-inited", copy_paper)
     app.connect("build-finished", write_atlas)
     app.connect("autodoc-process-docstring", one_line_fields, priority=100)  # before napoleon's 500

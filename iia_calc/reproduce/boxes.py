@@ -15,8 +15,8 @@ import numpy as np
 
 from iia_calc.data.published import StructureSet, read_npz
 from iia_calc.reproduce.experiments import SIZES
+from iia_calc.reproduce.gains import FAILS, HOLDS, Verdict
 from iia_calc.reproduce.sets import sound
-from iia_calc.reproduce.verdicts import FAILS, HOLDS, Verdict
 
 LINEAR = 30.0
 """eV above the lowest up to which the axis is linear; beyond, logarithmic."""
@@ -166,18 +166,23 @@ def verdicts(boxes: Sequence[Box]) -> list[Verdict]:
             "seen in all figures",
             f"wider boxes for {wider} of {len(pairs)} sizes",
             HOLDS if wider == len(pairs) else FAILS,
+            "their quartiles lie farther apart" if wider == len(pairs) else "not at every size",
         ),
         Verdict(
-            "and have a larger share of outliers",
+            "SeB_n has the larger share of outliers",
             "seen in all figures",
             f"for {more} of {len(pairs)} sizes",
             HOLDS if more == len(pairs) else FAILS,
+            "their share is larger" if more == len(pairs) else "wider boxes have longer whiskers, and less lies beyond",
         ),
         Verdict(
             "the outliers of SeB_n are high-energy structures",
             "stated",
             f"{failed} of {outliers} are energies that their geometries can't have",
             FAILS if failed > 0.5 * outliers else HOLDS,
+            "their SCF failed: geometries without close atoms have sound energies far below"
+            if failed > 0.5 * outliers
+            else "most of their energies are sound",
         ),
     ]
 

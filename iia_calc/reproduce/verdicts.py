@@ -1,124 +1,56 @@
-"""What becomes of the paper's claims: each holds, doesn't hold, or can't be told, by one rule.
-
-Two rows of a table are compared seed by seed, that is on equal splits, as relative gains (a - b) / a. The
-mean's 90 % interval (Student's t over the seeds) decides: wholly above zero, the claim holds; reaching to
-zero but not up to what is printed, it doesn't hold (a claim without a number is taken to mean 5 %);
-anything else can't be told. One seed has no interval.
-"""
+"""What becomes of the paper's claims: each holds, doesn't hold, or can't be told (`gains`), with the reason."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from ase.units import Hartree
-from scipy import stats
 
 from iia_calc.reproduce import paper_values as printed
+from iia_calc.reproduce.gains import (
+    FAILS,
+    HOLDS,
+    LEARNT,
+    OPEN,
+    Lines,
+    Verdict,
+    gain,
+    gain_interval,
+    judge_gain,
+    percent,
+    plural,
+    still_learning,
+)
 from iia_calc.reproduce.results import Line
-
-HOLDS, FAILS, OPEN = "holds", "doesn't hold", "can't be told"
-LEARNT = 0.05
-"""Share by which a model must be better than a constant before it has learnt anything."""
-NOTABLE = 0.05
-"""Relative gain that a claim without a number is taken to mean."""
-Lines = Mapping[str, Line]
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim in the paper's words or near them, what is printed, what was obtained, and what follows."""
-
-    claim: str
-    printed: str
-    obtained: str
-    verdict: str
-
-
-def gain_interval(before: np.ndarray, after: np.ndarray) -> tuple[float, float, float]:
-    """Mean relative gain of paired numbers [n], and the ends of its 90 % interval (infinite for n = 1)."""
-    gains = (before - after) / before
-    mean = float(gains.mean())
-    if len(gains) < 2:
-        return mean, -np.inf, np.inf
-    reach = float(stats.t.ppf(0.95, len(gains) - 1) * gains.std(ddof=1) / len(gains) ** 0.5)
-    return mean, mean - reach, mean + reach
-
-
-def judge_gain(before: np.ndarray, after: np.ndarray, claimed: float) -> str:
-    """Whether `after` is smaller than `before`, as claimed by a relative gain > 0."""
-    if not len(before):
-        return OPEN
-    _, low, high = gain_interval(before, after)
-    if low > 0:
-        return HOLDS
-    return FAILS if high < claimed else OPEN
-
-
-def _gain(
-    claim: str, lines: Lines, before: str, after: str, what: str = "mae", claimed: float | None = None
-) -> Verdict | None:
-    if before not in lines or after not in lines:
-        return None
-    if (lines[before].epochs, lines[before].n_train) != (lines[after].epochs, lines[after].n_train):
-        return Verdict(claim, "", "trained with unequal budgets", OPEN)
-    a, b = lines[before].pairs_with(lines[after], what)
-    p, q = lines[before].printed, lines[after].printed
-    printed_gain = claimed if claimed is not None else (p[0] - q[0]) / p[0] if p and q and what == "mae" else None
-    if what == "best_epoch" and (_still_learning(lines[before]) or _still_learning(lines[after])):
-        shown = "" if claimed is None else f"{100 * claimed:+.1f} %"
-        return Verdict(claim, shown, f"still learning at the last of {lines[before].epochs} epochs", OPEN)
-    mean, low, high = gain_interval(a, b) if len(a) else (np.nan, np.nan, np.nan)
-    reach = f" ({100 * low:+.1f} to {100 * high:+.1f})" if np.isfinite(low) else " (one seed)"
-    obtained = f"{100 * mean:+.1f} %{reach}"
-    if what == "mae" and not _learnt(lines[before]) and not _learnt(lines[after]):
-        obtained += "; neither is better than a constant"
-    shown = "" if printed_gain is None else f"{100 * printed_gain:+.1f} %"
-    return Verdict(claim, shown, obtained, judge_gain(a, b, NOTABLE if printed_gain is None else printed_gain))
-
-
-def _still_learning(line: Line) -> bool:
-    """Whether the best epoch of half the runs was the last one, or the last but one: a fit that isn't over."""
-    return bool(np.median(line.best_epoch) >= line.epochs - 1)
-
-
-def _learnt(line: Line) -> bool:
-    return bool(line.mae.mean() < (1 - LEARNT) * line.constant.mean())
 
 
 def table2(lines: Lines) -> Iterable[Verdict | None]:
     """Table 2: what a transfer from each source does to the MAE."""
+    for source in ("SeB19", "SeB19-O"):
+        claim = "embeddings carried over lower the MAE"
+        yield gain(claim, lines, "none", f"{source} embeddings", source, carries=True)
+    claim = "SeB19 is a better source than B20, for it knows Se"
+    yield gain(claim, lines, "B20 embeddings", "SeB19 embeddings", carries=True)
     for source in ("B20", "B21", "SeB19", "SeB19-O"):
-        if source in ("SeB19", "SeB19-O"):
-            yield _gain(f"embeddings from {source} lower the MAE", lines, "none", f"{source} embeddings")
-        yield _gain(f"all weights from {source} lower the MAE (not in the paper)", lines, "none", f"{source} weights")
-    claim = "SeB19 is a better source than B20 (what counts is that it knows Se)"
-    yield _gain(claim, lines, "B20 embeddings", "SeB19 embeddings")
+        yield gain(
+            "all weights carried over lower the MAE (not in the paper)", lines, "none", f"{source} weights", source
+        )
     if "none" in lines and lines["none"].treatment == "published":
         yield unit_of_errors(lines["none"])
         yield rmse_near_mae(lines["none"])
         yield beyond_constant(lines["none"])
-    for source in ("SeB19", "SeB19-O"):
-        yield _gain(
-            f"with embeddings from {source} the best epoch comes earlier (S4)",
-            lines,
-            "none",
-            f"{source} embeddings",
-            "best_epoch",
-        )
 
 
 def table3(lines: Lines) -> Iterable[Verdict | None]:
     """Table 3: attention, SMU and transfer, alone and together."""
     for form in ("smooth", "hard", "untrained"):
-        yield _gain(f"attention ({form}) lowers the MAE", lines, "SchNet", f"IIA, {form} attention")
-        yield _gain(f"attention ({form}), SMU and TL together do", lines, "SchNet", f"IIA + SMU + TL, {form} attention")
-    yield _gain("SMU lowers the MAE", lines, "SchNet", "SMU")
-    yield _gain("TL lowers the MAE of the SMU network", lines, "SMU", "SMU + TL")
-    claimed = printed.CONVERGENCE / 100
-    yield _gain("SMU reaches its best epoch sooner (S5)", lines, "SchNet", "SMU", "best_epoch", claimed)
-    yield _gain("SMU with TL does (S5)", lines, "SchNet", "SMU + TL", "best_epoch", claimed)
+        yield gain("attention lowers the MAE", lines, "SchNet", f"IIA, {form} attention", form)
+    for form in ("smooth", "hard", "untrained"):
+        claim = "attention, SMU and TL together lower the MAE"
+        yield gain(claim, lines, "SchNet", f"IIA + SMU + TL, {form} attention", form)
+    yield gain("SMU lowers the MAE", lines, "SchNet", "SMU")
+    yield gain("TL lowers the MAE of the SMU network", lines, "SMU", "SMU + TL", carries=True)
 
 
 def unit_of_errors(line: Line) -> Verdict:
@@ -131,6 +63,7 @@ def unit_of_errors(line: Line) -> Verdict:
         f"{numbers[0]} eV/atom",
         f"{ev:.3f} eV/atom = {hartree:.3f} hartree/atom",
         HOLDS if nearer_ev else FAILS,
+        f"the printed number is that in {'eV' if nearer_ev else 'hartree, the unit of the files'}",
     )
 
 
@@ -138,26 +71,28 @@ def rmse_near_mae(line: Line) -> Verdict:
     """A root mean square error as small as the mean absolute one needs errors of equal size."""
     numbers = line.printed or printed.TABLE_2[None]
     ratio, given = float((line.rmse / line.mae).mean()), numbers[1] / numbers[0]
+    fails = ratio > 1 + 3 * (given - 1)
     return Verdict(
         "the RMSE is all but equal to the MAE",
         f"RMSE / MAE = {given:.2f}",
         f"{ratio:.2f}",
-        FAILS if ratio > 1 + 3 * (given - 1) else HOLDS,
+        FAILS if fails else HOLDS,
+        f"that needs errors of one size, and these are {'of very different ones' if fails else 'so'}",
     )
 
 
 def beyond_constant(line: Line) -> Verdict:
     """Whether plain SchNet with the paper's settings is any better than the training median for all."""
-    gain, low, high = gain_interval(line.constant, line.mae)
-    reach = f" ({100 * low:+.1f} to {100 * high:+.1f})" if np.isfinite(low) else " (one seed)"
-    going_on = _still_learning(line)
-    if going_on:
-        reach += f"; still learning at the last of {line.epochs} epochs"
+    found, low, high = gain_interval(line.constant, line.mae)
+    going_on = still_learning(line)
+    verdict = HOLDS if low > LEARNT else FAILS if (high < 2 * LEARNT or found < 0) and not going_on else OPEN
+    so_far = f"after {plural(line.epochs, 'epoch')} SchNet {'is' if low > LEARNT else 'is not'} better than a constant"
     return Verdict(
-        "a SchNet trained so predicts energies (better than one constant for all)",
+        "a SchNet trained so is better than one constant for all",
         "taken for granted",
-        f"constant {line.constant.mean():.2f} eV/atom, SchNet {line.mae.mean():.2f}: {100 * gain:+.1f} %{reach}",
-        HOLDS if low > LEARNT else FAILS if (high < 2 * LEARNT or gain < 0) and not going_on else OPEN,
+        f"constant {line.constant.mean():.2f} eV/atom, SchNet {line.mae.mean():.2f}: {percent(found)}",
+        verdict,
+        so_far + (" and still learning" if going_on else ""),
     )
 
 
@@ -169,18 +104,29 @@ def fig4(lines: Lines) -> Iterable[Verdict | None]:
     rise = float(large.mae.mean() / small.mae.mean())
     spread = float(large.constant.mean() / small.constant.mean())
     a, b = large.pairs_with(small)
+    verdict = judge_gain(a, b, 0.05)
+    cut = f", and training was cut to {plural(small.epochs, 'epoch')}" if small.epochs < printed.EPOCHS else ""
     yield Verdict(
         "from SeB19 to SeB20 the MAE rises sharply",
         "read off Fig. 4",
         f"× {rise:.2f}; the error of a constant × {spread:.2f}",
-        judge_gain(a, b, 0.05),
+        verdict,
+        f"the seeds disagree{cut}"
+        if verdict == OPEN
+        else f"it {'rises' if rise > 1 else 'falls'}, and so does a constant's"
+        if (rise > 1) == (spread > 1)
+        else f"it {'rises' if rise > 1 else 'falls'}, and a constant's does not",
     )
     if small.treatment == "published":
+        fails = spread > 0.8 * rise
         yield Verdict(
-            "because larger clusters are harder to fit",
+            "it rises because larger clusters are harder to fit",
             "stated",
-            f"the spread of the labels alone rises × {spread:.2f}: failed SCF solutions",
-            FAILS if spread > 0.8 * rise else OPEN,
+            f"the spread of the labels alone rises × {spread:.2f}",
+            FAILS if fails else OPEN,
+            "failed SCF energies make the spread, and the error follows it"
+            if fails
+            else "the error rises more than the spread of the labels",
         )
 
 
@@ -189,36 +135,39 @@ def continuous(lines: Lines) -> Iterable[Verdict | None]:
     sizes = [n for n in range(16, 24) if f"SeB{n}" in lines and (n == 16 or f"chain SeB{n}" in lines)]
     if len(sizes) < 2 or sizes[0] != 16:
         return
-    equal = "; sets cut to equal size" if len({lines[f"SeB{n}"].n_train for n in sizes}) == 1 else ""
+    equal = ", of sets cut to equal size" if len({lines[f"SeB{n}"].n_train for n in sizes}) == 1 else ""
     for n in (20, 23):
         if n in sizes:
             steps = ["SeB16", *(f"chain SeB{m}" for m in sizes[1:] if m <= n)]
-            chain = sum(float(lines[step].structures.mean()) for step in steps)
-            ratio = chain / float(lines[f"SeB{n}"].structures.mean())
-            yield Verdict(
-                f"a SeB{n} by continuous transfer costs 1.2 direct trainings of it",
-                f"× {printed.CHAIN_COST}",
-                f"× {ratio:.2f} (structures times epochs, every step counted{equal})",
-                HOLDS if ratio <= 1.1 * printed.CHAIN_COST else FAILS,
-            )
+            ratio = _cost(lines, steps) / _cost(lines, [f"SeB{n}"])
+            claim = "continuous transfer to one size costs 1.2 direct trainings of it"
+            reason = f"every step before it is trained, too; structures times epochs{equal}"
+            yield _cost_verdict(claim, ratio, reason, f"SeB{n}")
     if sizes[-1] == 23:
-        direct = sum(float(lines[f"SeB{n}"].structures.mean()) for n in sizes)
-        whole = sum(float(lines[f"chain SeB{n}"].structures.mean()) for n in sizes[1:])
-        ratio = (whole + float(lines["SeB16"].structures.mean())) / direct
-        yield Verdict(
-            "where every size from 16 to 23 is wanted, it costs at most 1.2 times as much as training each",
-            "× 1.2",
-            f"× {ratio:.2f}",
-            HOLDS if ratio <= 1.1 * printed.CHAIN_COST else FAILS,
-        )
+        chain = ["SeB16", *(f"chain SeB{n}" for n in sizes[1:])]
+        ratio = _cost(lines, chain) / _cost(lines, [f"SeB{n}" for n in sizes])
+        claim = "continuous transfer to all sizes costs at most 1.2 times as much as training each"
+        yield _cost_verdict(claim, ratio, "each size is trained once either way")
     for n in sizes[1:]:
-        yield _gain(f"continuous transfer lowers the MAE of SeB{n}", lines, f"SeB{n}", f"chain SeB{n}")
+        yield gain("continuous transfer lowers the MAE", lines, f"SeB{n}", f"chain SeB{n}", f"SeB{n}", carries=True)
+
+
+def _cost(lines: Lines, keys: Sequence[str]) -> float:
+    """Structures times epochs of some rows, mean over seeds."""
+    return sum(float(lines[key].structures.mean()) for key in keys)
+
+
+def _cost_verdict(claim: str, ratio: float, reason: str, case: str = "") -> Verdict:
+    verdict = HOLDS if ratio <= 1.1 * printed.CHAIN_COST else FAILS
+    return Verdict(claim, f"× {printed.CHAIN_COST}", f"× {ratio:.2f}", verdict, reason, case)
 
 
 def tables3(lines: Lines) -> Iterable[Verdict | None]:
     """Table S3: the same on other compositions."""
     for target in ("Ta2N3-", "Ta2N5-", "AlC21", "AlC22"):
-        yield _gain(f"attention and SMU lower the MAE of {target}", lines, f"{target} SchNet", f"{target} IIA + SMU")
+        yield gain(
+            "attention and SMU lower the MAE of other systems", lines, f"{target} SchNet", f"{target} IIA + SMU", target
+        )
 
 
 def best(lines: Lines) -> Iterable[Verdict | None]:
@@ -229,10 +178,11 @@ def best(lines: Lines) -> Iterable[Verdict | None]:
     mean, seeds = float(line.mae.mean()), len(line.mae)
     spread = f" ± {line.mae.std(ddof=1):.3f}" if seeds > 1 else ""
     yield Verdict(
-        f"our goal: at most {printed.BEST_GOAL} eV/atom ({line.label})",
+        f"our goal: at most {printed.BEST_GOAL} eV/atom",
         f"{printed.BEST_GOAL} eV/atom",
         f"{mean:.3f}{spread} eV/atom",
         HOLDS if mean <= printed.BEST_GOAL else FAILS,
+        f"mean of {plural(seeds, 'seed')}, {line.label}",
     )
 
 

@@ -14,8 +14,8 @@ from iia_calc.data import recompute as check
 from iia_calc.data.model_filter import excess_over
 from iia_calc.reproduce import boxes, budget
 from iia_calc.reproduce import label_quality as doubts
+from iia_calc.reproduce.gains import FAILS, HOLDS
 from iia_calc.reproduce.page import make_page
-from iia_calc.reproduce.verdicts import FAILS, HOLDS
 
 
 def test_box_plots_find_the_failed_energies_among_the_outliers(sets, tmp_path):
@@ -68,7 +68,7 @@ def test_doubts_are_counted_for_each_set_and_no_energy_leaves(sets, tmp_path, mo
         assert int(row["doubted_kept"]) == (above > 0.25).sum()
         assert int(row["electrons"]) == item.numbers.sum()
     page = make_page(out, tmp_path / "page")
-    assert "GFN1-xTB keeps" in page.read_text()
+    assert "GFN1-xTB keeps" in page.with_name("tables.md").read_text()
     assert [file.name for file in page.parent.glob("*.csv")] == ["doubts.csv"]
     assert doubts.section([], []) == ""
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from iia_calc.reproduce.gains import FAILS, HOLDS, OPEN, gain_interval, judge_gain, show_gain
 from iia_calc.reproduce.results import Line
-from iia_calc.reproduce.verdicts import FAILS, HOLDS, OPEN, gain_interval, judge_gain, verdicts
+from iia_calc.reproduce.verdicts import verdicts
 
 
 def line(key, mae, *, constant=3.0, printed=None, best=10, rmse=None, **other):
@@ -50,9 +51,35 @@ def test_a_gain_needs_all_seeds(before, after, verdict):
 
 
 def test_the_interval_is_students():
-    mean, low, high = gain_interval(np.ones(3), np.array([0.9, 0.8, 0.7]))
-    assert mean == pytest.approx(0.2)
-    assert (low, high) == pytest.approx((0.2 - 0.16858, 0.2 + 0.16858), abs=1e-4)
+    mean, low, high = gain_interval(np.ones(3), np.exp([-0.1, -0.2, -0.3]))
+    assert mean == pytest.approx(1 - np.exp(-0.2))
+    assert (low, high) == pytest.approx((1 - np.exp(-0.2 + 0.16858), 1 - np.exp(-0.2 - 0.16858)), abs=1e-4)
+
+
+def test_errors_that_grow_by_factors_are_told_from_none():
+    before, after = np.ones(3), np.array([3.0, 10.0, 20.0])
+    assert judge_gain(before, after, claimed=0.1) == FAILS
+    assert show_gain(before, after).startswith("error × 8.4 (")
+    assert show_gain(before, before) == "0.0 % (0.0 to 0.0)"
+    assert show_gain(before[:1], before[:1]) == "0.0 % (one seed)"
+
+
+def test_each_verdict_has_its_reason():
+    def reason(*lines):
+        return {v.claim: v.reason for v in verdicts("table3", lines)}
+
+    plain = line("SchNet", [1.0] * 3)
+    assert reason(plain, line("SMU", [0.8, 0.79, 0.81]))["SMU lowers the MAE"] == "lower with each of 3 seeds"
+    unclear = line("SMU", [0.7, 1.2, 0.95])
+    assert reason(plain, unclear)["SMU lowers the MAE"] == "the seeds disagree, and training was cut to 20 epochs"
+    assert reason(line("SchNet", [1.0]), line("SMU", [0.9]))["SMU lowers the MAE"] == "one seed tells nothing of a gain"
+    idle = [line(key, mae, constant=0.5) for key, mae in (("SchNet", [1.0] * 3), ("SMU", [0.8, 0.79, 0.81]))]
+    assert reason(*idle)["SMU lowers the MAE"] == (
+        "lower with each of 3 seeds, but neither is better than a constant after 20 epochs"
+    )
+    carried = line("SMU + TL", [0.7, 1.2, 0.95], embedding_shift=np.full(3, 0.004))
+    claim = "TL lowers the MAE of the SMU network"
+    assert reason(unclear, carried)[claim].endswith("training moves a row of embeddings by 0.4 % at most")
 
 
 def test_the_unit_is_told_from_the_size():
@@ -83,13 +110,3 @@ def test_the_cost_of_a_chain_counts_every_step():
 def test_a_goal_is_reached_or_not():
     assert verdicts("best", [line("a", [0.07, 0.075])])[0].verdict == HOLDS
     assert verdicts("best", [line("a", [0.09, 0.12])])[0].verdict == FAILS
-
-
-def test_convergence_of_fits_that_are_not_over_cannot_be_told():
-    early, late = line("SchNet", [1.0] * 3, best=10), line("SMU", [1.0] * 3, best=5)
-    claim = "SMU reaches its best epoch sooner (S5)"
-    assert {v.claim: v.verdict for v in verdicts("table3", [early, late])}[claim] == HOLDS
-    going_on = line("SchNet", [1.0] * 3, best=19)
-    found = {v.claim: v for v in verdicts("table3", [going_on, late])}[claim]
-    assert found.verdict == OPEN
-    assert "still learning" in found.obtained
