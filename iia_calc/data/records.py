@@ -277,7 +277,8 @@ def _electrons(raw: Raw) -> tuple[int | None, int | None]:
 
 def _level(values: Mapping[str, object]) -> str | None:
     """The level of theory that a structure's values declare."""
-    plain = {name.lower(): str(value).strip() for name, value in values.items() if _is_word(value)}
+    plain = {name.lower(): value.strip() for name, value in values.items() if isinstance(value, str)}
+    plain = {name: value for name, value in plain.items() if value}
     for name in sorted(LEVEL_NAMES & plain.keys()):
         return None if plain[name] == UNKNOWN_LEVEL else plain[name]
     named = [next((plain[name] for name in names if name in plain), None) for names in (METHOD_NAMES, BASIS_NAMES)]
@@ -286,10 +287,6 @@ def _level(values: Mapping[str, object]) -> str | None:
         return None
     more = sorted(f"{name.lower()}={values[name]}" for name in values if name.lower() in LEVEL_PARTS)
     return " ".join(["/".join(told), *more])
-
-
-def _is_word(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
 
 
 def _scf_state(values: Mapping[str, object]) -> bool | None:
