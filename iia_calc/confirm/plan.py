@@ -21,11 +21,13 @@ GRADIENTS = 3
 """An isomer may take in a large basis: a Newton step by the potential's curvature, and one to put it right."""
 FULL_GRADIENTS = 8
 """An isomer takes on average in full, to estimate the time."""
-SECONDS, ATOMS_POWER, FUNCTIONS_POWER = 1.6e-4, 1.85, 1.5
-"""CPU seconds of energy and gradient on one core: SECONDS × atoms^1.85 × (basis functions)^1.5.
+SECONDS, ATOMS_POWER, FUNCTIONS_POWER, BEGIN = 1.6e-4, 1.85, 1.5, 0.5
+"""CPU seconds of energy and gradient of a closed shell on one core: BEGIN + SECONDS × atoms^1.85 × functions^1.5.
 
 Measured with PBE0 on B6 and SeB8 in 3-21G and def2-TZVP: 1.9, 10.6, 7.4 and 56.7 s.
 """
+OPEN_SHELL = 2.0
+"""Times a closed shell's: two densities, more cycles. Measured in 3-21G: 1.5 (B5), 2.0 (SeB5), 2.4 (SeB4⁻)."""
 STATE = 1.2
 """Times a gradient's: a single point with its test of stability."""
 
@@ -47,12 +49,20 @@ class Plan:
     formula: str
     n_functions: tuple[int, ...]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether electrons stay unpaired in what is relaxed."""
+        return is_open_shell(Composition.parse(self.formula), self.level.charge, self.level.multiplicity)
+
     def seconds(self, n_isomers: int, n_cores: int) -> float:
         """About how long it takes on `n_cores` cores without a GPU; right within a factor of three."""
         n_atoms = Composition.parse(self.formula).n_atoms
-        cost = [gradient_seconds(n_atoms, n) for n in self.n_functions]
+        closed = [gradient_seconds(n_atoms, n) for n in self.n_functions]
         gradients = FULL_GRADIENTS if self.gradients is None else self.gradients
-        states = (1 + self.checks.next_multiplicity) * STATE * sum(cost)
+        cost = [seconds * (OPEN_SHELL if self.is_open else 1.0) for seconds in closed]
+        states = STATE * sum(cost)
+        if self.checks.next_multiplicity:
+            states += STATE * sum(closed) * OPEN_SHELL
         frequencies = 2 * n_atoms * cost[0] if self.checks.frequencies else 0.0
         return n_isomers * (gradients * cost[0] + states + frequencies) / max(1, n_cores)
 
@@ -75,7 +85,13 @@ class Plan:
 
 def gradient_seconds(n_atoms: int, n_functions: int) -> float:
     """About how many seconds energy and gradient take on one core, with `n_functions` basis functions."""
-    return float(SECONDS * n_atoms**ATOMS_POWER * n_functions**FUNCTIONS_POWER)
+    return float(BEGIN + SECONDS * n_atoms**ATOMS_POWER * n_functions**FUNCTIONS_POWER)
+
+
+def is_open_shell(composition: Composition, charge: int, multiplicity: int | None) -> bool:
+    """Whether a cluster of this charge and multiplicity (None for the lowest possible) has unpaired electrons."""
+    electrons = int(sum(composition.numbers)) - charge
+    return electrons % 2 == 1 if multiplicity is None else multiplicity > 1
 
 
 def plan_confirmation(formula: str, labels: str | None, request: ConfirmRequest) -> Plan:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from iia_calc.common.device import cores
 from iia_calc.confirm.levels import basis_functions
-from iia_calc.confirm.plan import FULL_GRADIENTS, STATE, duration, gradient_seconds
+from iia_calc.confirm.plan import FULL_GRADIENTS, OPEN_SHELL, STATE, duration, gradient_seconds, is_open_shell
 from iia_calc.properties.coupled_cluster import NAME as CCSD_T
 from iia_calc.properties.coupled_cluster import coupled_cluster_gigabytes, coupled_cluster_seconds
 from iia_calc.properties.dft_steps import level_of_name
@@ -22,10 +22,13 @@ def describe_cost(source: Source, request: PropertiesRequest, n_cores: int | Non
     composition = Composition.parse(source.formula)
     n = composition.n_atoms
 
-    def gradient(basis: str) -> float:
-        return gradient_seconds(n, basis_functions(composition, basis))
+    level = level_of_name(confirmed.level)
+    times = OPEN_SHELL if is_open_shell(composition, level.charge, level.multiplicity) else 1.0
 
-    relaxed = gradient(level_of_name(confirmed.level).basis)
+    def gradient(basis: str) -> float:
+        return times * gradient_seconds(n, basis_functions(composition, basis))
+
+    relaxed = gradient(level.basis)
     isomers = confirmed.subjects[: request.dft_lowest]
     bare = sum(subject.frequencies is None for subject in isomers)
     seconds, more = 0.0, ""

@@ -58,7 +58,7 @@ def test_the_time_is_told_beforehand_and_the_cheaper_way_named():
     large = plan_confirmation("SeB16", LARGE, ConfirmRequest())
     text = large.describe(5, n_cores=2)
     assert "relaxing 5 isomers by at most 3 gradients each with PBE0/def2-TZVP" in text
-    assert "about 86 min without a GPU" in text
+    assert "about 2 h without a GPU" in text
     assert "--basis 3-21G is cheaper" in text
     small = plan_confirmation("SeB16", OURS, ConfirmRequest(ranking_basis="none"))
     assert small.seconds(5, 2) < 0.4 * large.seconds(5, 2)

@@ -17,6 +17,7 @@ pytest.importorskip("pyscf")
 LEVEL = DFTLevel(threads=1)
 B2 = Atoms("B2", [[0, 0, 0], [0, 0, 1.6]])
 B3 = Atoms("B3", [[0, 0, 0], [1.55, 0, 0], [0.775, 1.34, 0]])
+RHOMBUS = [[-1.235, 0, 0], [0, -0.9242, 0], [1.235, 0, 0], [0, 0.9242, 0]]
 SEB2 = Atoms("SeB2", [[1.65, 0, 0], [0, 0.8, 0], [0, -0.8, 0]])
 
 
@@ -64,6 +65,16 @@ def test_an_instability_is_followed_both_ways(n_atoms, higher_way):
     label = LEVEL.label(chain)
     assert label.stability == FOLLOWED
     assert label.energy < min(ends) + 1e-3
+
+
+def test_a_coarse_grid_s_doubt_is_no_instability():
+    """The rhombus of B4: one eigenvalue is -0.003 hartree on the coarse grid and about zero on the solution's own."""
+    rhombus = Atoms("B4", RHOMBUS)
+    assert LEVEL.state(rhombus, 1).stability == STABLE
+
+
+def test_ways_that_exchange_the_spins_are_one():
+    assert len(unstable_orbitals(LEVEL.converge(hydrogen(4.0), 1)) or ()) == 1
 
 
 def test_triplet_is_the_ground_state_of_b2():

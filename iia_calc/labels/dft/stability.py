@@ -17,14 +17,19 @@ from iia_calc.labels.dft import gpu
 
 NEGATIVE = -2e-3
 """Hartree; eigenvalues nearer to zero are free rotations seen through a coarse grid."""
+COARSE = 0
+"""PySCF's grid level that is enough for most signs."""
+DOUBTFUL = -1e-2
+"""Hartree; an eigenvalue between this and `NEGATIVE` is computed again on the solution's own grid."""
 CYCLES = 20
 
 
-def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> tuple[np.ndarray, np.ndarray] | None:
+def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> tuple[np.ndarray, ...] | None:
     """Orbitals [2, n_ao, n_mo], spins apart, turned along the lowest instability, one way and the other.
 
     None where there is none. Both ways go downhill, but to two solutions where charge or spin settles on one side of
-    the cluster: of equal energy in a symmetric structure, of different energy in any other.
+    the cluster: of equal energy in a symmetric structure, of different energy in any other. Where they only exchange
+    the spins one way is given.
 
     Of a restricted solution the unrestricted one with equal spins is tested: its rotations hold both
     the internal ones and those from RKS to UKS.
@@ -37,18 +42,11 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> tuple[np.ndar
     restricted = np.ndim(mean_field.mo_occ) == 1
     trial = (mean_field.to_uks() if restricted and part_spins else mean_field).copy()
     trial.verbose = 0
-    trial.grids = copy.copy(trial.grids)
-    trial.grids.level = 0  # enough for a sign
-    trial.grids.reset()
-    trial.grids.build()
     together = restricted and not part_spins
-    second_order = gpu.second_order_of(trial)
-    hessian = second_order.gen_g_hop_rhf if together else second_order.gen_g_hop_uhf
     orbitals, occupied = gpu.to_numpy(trial.mo_coeff), gpu.to_numpy(trial.mo_occ)
-    _, product, diagonal = hessian(trial, gpu.beside(trial, orbitals), gpu.beside(trial, occupied))
-    if not diagonal.size:
-        return None
-    lowest, vector = lowest_eigenpair(lambda v: gpu.to_numpy(product(gpu.beside(trial, v))), gpu.to_numpy(diagonal))
+    lowest, vector = _lowest_rotation(trial, together, COARSE)
+    if DOUBTFUL < lowest < NEGATIVE:
+        lowest, vector = _lowest_rotation(trial, together, trial.grids.level)
     if lowest >= NEGATIVE:
         return None
     if together:
@@ -59,10 +57,28 @@ def unstable_orbitals(mean_field: Any, part_spins: bool = True) -> tuple[np.ndar
         newton_ah.expmat(hf.unpack_uniq_var(x, o)) if x.size else np.eye(len(o))
         for x, o in zip((vector[:split], vector[split:]), occupied, strict=True)
     ]
-    return (
-        np.array([c @ u for c, u in zip(orbitals, turns, strict=True)]),
-        np.array([c @ u.T for c, u in zip(orbitals, turns, strict=True)]),
-    )
+    ways = tuple(np.array([c @ u for c, u in zip(orbitals, way, strict=True)]) for way in (turns, [u.T for u in turns]))
+    exchange = restricted and float(vector[:split] @ vector[split:]) < 0
+    return ways[:1] if exchange else ways
+
+
+def _lowest_rotation(mean_field: Any, together: bool, grid_level: int) -> tuple[float, np.ndarray]:
+    """Lowest eigenvalue, Hartree, of the orbital Hessian and its vector [n]; zero and nothing without any rotation.
+
+    together : both spins turn alike. grid_level : PySCF's, of the functional's response.
+    """
+    trial = mean_field.copy()
+    trial.grids = copy.copy(trial.grids)
+    trial.grids.level = grid_level
+    trial.grids.reset()
+    trial.grids.build()
+    second_order = gpu.second_order_of(trial)
+    hessian = second_order.gen_g_hop_rhf if together else second_order.gen_g_hop_uhf
+    orbitals, occupied = gpu.to_numpy(trial.mo_coeff), gpu.to_numpy(trial.mo_occ)
+    _, product, diagonal = hessian(trial, gpu.beside(trial, orbitals), gpu.beside(trial, occupied))
+    if not diagonal.size:
+        return 0.0, np.empty(0)
+    return lowest_eigenpair(lambda v: gpu.to_numpy(product(gpu.beside(trial, v))), gpu.to_numpy(diagonal))
 
 
 def lowest_eigenpair(product: Callable[[np.ndarray], np.ndarray], diagonal: np.ndarray) -> tuple[float, np.ndarray]:

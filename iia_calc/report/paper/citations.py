@@ -35,7 +35,7 @@ def works_of_level(name: str) -> list[str]:
         keys.append("def2")
     if basis.startswith("def2") and basis.endswith("d"):
         keys.append("diffuse")
-    return keys + (["3-21g"] if basis == "3-21g" else [])
+    return keys + (["3-21g", "3-21g-heavier"] if basis == "3-21g" else [])  # boron's, and selenium's
 
 
 def find_unlisted(name: str) -> list[str]:
