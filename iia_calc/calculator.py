@@ -217,6 +217,8 @@ class IIACalculator(Calculator):
             raise InputError("the cell has no volume: its vectors lie in a plane; give three independent ones")
 
     def _check_elements(self, atoms: Atoms) -> None:
+        if len(wrong := atoms.numbers[(atoms.numbers < 0) | (atoms.numbers > 118)]):
+            raise InputError(f"an atom has the atomic number {wrong[0]}; elements have 1 to 118")
         unknown = sorted(set(atoms.get_chemical_symbols()) - set(self.model.elements))
         if unknown:
             raise InputError(

@@ -93,6 +93,8 @@ def test_from_a_folder(card, tmp_path):
     ("spoil", "message"),
     [
         (lambda a: a.numbers.__setitem__(0, 6), "not fitted for C; it knows B, Se"),
+        (lambda a: a.numbers.__setitem__(0, 119), "the atomic number 119; elements have 1 to 118"),
+        (lambda a: a.numbers.__setitem__(0, -5), "the atomic number -5; elements have 1 to 118"),
         (lambda a: a.positions.__setitem__((2, 1), np.nan), r"atoms \[2\] are not finite"),
         (lambda a: a.positions.__setitem__((2, 1), np.inf), "not finite"),
         (lambda a: a.positions.__setitem__(1, a.positions[4]), "atoms 1 and 4 coincide"),
