@@ -40,8 +40,7 @@ class Recorded:
         replay = self._replays.get(pairs)
         if replay is None:
             return self._function(pairs, *tensors)
-        with torch.jit.optimized_execution(False):  # optimised it would take seconds at first, and differ by rounding
-            return replay(*tensors)
+        return _run(replay, tensors)
 
     def _record(self, pairs: ClusterPairs, tensors: tuple[torch.Tensor, ...]) -> Callable[..., Results] | None:
         """The replay; None where it can't be made, for example by a PyTorch that no longer records."""
@@ -52,12 +51,17 @@ class Recorded:
                 replay: Callable[..., Results] = torch.jit.trace(
                     lambda *some: self._function(pairs, *some), given, check_trace=False
                 )
-                with torch.jit.optimized_execution(False):
-                    both = zip(replay(*given), self._function(pairs, *given), strict=True)
-                    return replay if all(torch.equal(a, b) for a, b in both) else None
+                both = zip(_run(replay, given), self._function(pairs, *given), strict=True)
+                return replay if all(torch.equal(a, b) for a, b in both) else None
         except Exception:
             return None
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was recorded, which can't be copied."""
         return {"_function": self._function, "_calls": OrderedDict(), "_replays": {}}
+
+
+def _run(replay: Callable[..., Results], tensors: tuple[torch.Tensor, ...]) -> Results:
+    """As recorded: optimised it would take half a second at first, and differ by rounding."""
+    with torch.jit.optimized_execution(False):  # type: ignore[attr-defined]
+        return replay(*tensors)
