@@ -173,6 +173,6 @@ def test_the_time_is_told_before_and_grows_with_what_is_asked(folder):
     few = PropertiesRequest(folder, ("infrared",), **FAST)
     find_properties(few, say=said.append)
     assert said == [describe_cost(source, few)]
-    assert said[0].startswith("DFT for 2 isomers: about 1 s")
+    assert said[0].startswith("DFT for 2 isomers: about 3 s")
     many = PropertiesRequest(folder, ("infrared", "ranking"), functionals=("PBE", "PBE0", "TPSSh"), basis="def2-TZVP")
     assert describe_cost(source, many, n_cores=1) != describe_cost(source, few, n_cores=1)

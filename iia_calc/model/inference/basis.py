@@ -39,11 +39,11 @@ class SharedBasis:
             rank += 8
         basis = vectors[:rank]
 
-        def shared(distances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        def combine(distances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
             values, slopes = exact(distances)
             return values @ basis.T, slopes @ basis.T
 
-        self.table = DistanceTable(shared, [len(basis)], start, cutoff, dtype, device)
+        self.table = DistanceTable(combine, [len(basis)], start, cutoff, dtype, device)
         self.weights = basis.T.to(dtype).contiguous()  # [C, r]
 
     def at(self, distances: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
