@@ -81,11 +81,11 @@ def speeds(experiment: str, lines: Sequence[Line], curves: Mapping[str, Curves])
     found = []
     for name, claim, first, second, claimed in CLAIMS:
         if name == experiment and {first, second} <= set(of) and {first, second} <= set(curves):
-            found.append(_speed(claim, of[first], of[second], curves[first], curves[second], claimed))
+            found.append(_compare(claim, of[first], of[second], curves[first], curves[second], claimed))
     return found
 
 
-def _speed(claim: str, a: Line, b: Line, before: Curves, after: Curves, claimed: float | None) -> Speed:
+def _compare(claim: str, a: Line, b: Line, before: Curves, after: Curves, claimed: float | None) -> Speed:
     unlearnt = not beats_constant(a) and not beats_constant(b)
     going_on = still_learning(a) or still_learning(b)
     by = {}

@@ -78,12 +78,12 @@ def table(groups: Sequence[Group]) -> str:
             of = {t: group.of(claim, t) for t in TREATMENTS}
             cells = [_cell(of[t]) for t in TREATMENTS]
             lines.append(
-                f"| {claim} | {_printed([*of['published'], *of['corrected']])} | {' | '.join(cells)} | {_why(of)} |"
+                f"| {claim} | {_paper_value([*of['published'], *of['corrected']])} | {' | '.join(cells)} | {_why(of)} |"
             )
     return "\n".join([*lines, ""])
 
 
-def _printed(verdicts: Sequence[Verdict]) -> str:
+def _paper_value(verdicts: Sequence[Verdict]) -> str:
     """What the paper has, once where it is the same for all cases."""
     by_case = {v.case: v.printed for v in verdicts if v.printed}
     if len(set(by_case.values())) <= 1:
