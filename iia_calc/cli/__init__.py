@@ -66,15 +66,15 @@ def iia(
     """SchNet-IIA: a neural-network potential for doped boron clusters, and the search for their minima.
 
     \b
-      iia search SeB16                # two minutes, then a table and the folder SeB16-search
-      iia search SeB16 --dft 5        # and the five lowest relaxed and ranked by DFT
-      iia view SeB16-search           # look at it: every isomer in 3-D, how sure, how to cite
+      iia search SeB16                # two minutes: a table and SeB16-search/
+      iia search SeB16 --dft 5        # and the five lowest relaxed by DFT
+      iia view SeB16-search           # look at it: isomers in 3-D, how sure
       iia properties SeB16-search     # point groups, free energies, populations
-      iia paper SeB16                 # supporting information of a confirmed search
+      iia paper SeB16                 # supporting information of it
       iia atlas                       # the minima known already, as a small site
       iia relax clusters.xyz          # relax any structures
       iia md SeB16 --temperature 500  # molecular dynamics
-      iia improve SeB8 --from seb-3-21g --rounds 2   # search, label by DFT, train, again
+      iia improve SeB8 --from seb-3-21g  # search, label by DFT, train, again
       iia info                        # the models there are
     """
 

@@ -13,7 +13,8 @@ from iia_calc.cli.command import add_command
 EXAMPLES = """
 iia atlas
 iia atlas SeB6 B8 --out two
-iia atlas --from runs/lowest     # of a folder that benchmarks/lowest_minima.py made
+# of a folder that benchmarks/lowest_minima.py made
+iia atlas --from runs/lowest
 """
 
 

@@ -57,8 +57,10 @@ AskXTB = Annotated[
 AUDITS = """
 iia audit data/published
 iia audit SeBn/B=20.npz --clean usable.db
-iia audit data/published --usable usable.csv.gz --xtb    # some minutes; without --xtb, half a minute
-iia audit SeBn/B=16.npz --check 30    # ten seconds to a minute per structure, on one core
+# some minutes; without --xtb, half a minute
+iia audit data/published --usable usable.csv.gz --xtb
+# ten seconds to a minute per structure, on one core
+iia audit SeBn/B=16.npz --check 30
 iia audit logs/ --geometry first --json | jq -r '.findings[].text'
 """
 

@@ -28,7 +28,8 @@ INTERVALS = (
 OF_FORMULAS = """
 iia bench SeB8 --runs 20
 iia bench SeB10 --method basin-hopping --walkers 8,64
-iia bench Cu13 --calculator ase.calculators.emt:EMT --target icosahedron.xyz
+iia bench Cu13 --calculator ase.calculators.emt:EMT \\
+    --target icosahedron.xyz
 """
 
 

@@ -12,8 +12,10 @@ from iia_calc.cli.command import add_command
 
 EXAMPLES = """
 iia evaluate models/labels/pbe0-3-21g-held-out.npz.xz --batch held-out-more
-iia evaluate check.db --fmax 0                # all, however far from a minimum
-iia evaluate held-out.db --known fitted.db    # without structures that fitted.db holds by chance too
+# all, however far from a minimum
+iia evaluate check.db --fmax 0
+# without structures that fitted.db holds by chance too
+iia evaluate held-out.db --known fitted.db
 """
 
 

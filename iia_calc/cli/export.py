@@ -12,7 +12,8 @@ from iia_calc.cli.command import add_command, build, refuse_given
 
 EXAMPLES = """
 iia export SeB12-search --format xyz
-iia export SeB12-search --format orca --lowest 3 --functional PBE0 --basis def2-TZVP
+iia export SeB12-search --format orca --lowest 3 --functional PBE0 \\
+    --basis def2-TZVP
 iia export SeB12-search --format gaussian --charge -1 --task opt
 iia export SeB12-search --format csv --out tables
 """

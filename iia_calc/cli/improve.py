@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from iia_calc.improve import LoopSettings
 
 EXAMPLES = """
-iia improve SeB6 SeB8 SeB10 --from seb-3-21g --labels models/labels/pbe0-3-21g.npz.xz --rounds 3 -o loop -j 2
-iia improve AlC4 AlC5 AlC6 --time 2h -o alc      # from no model at all: xTB first, then DFT
+iia improve SeB6 SeB8 SeB10 --from seb-3-21g \\
+    --labels models/labels/pbe0-3-21g.npz.xz --rounds 3 -o loop -j 2
+# from no model at all: xTB first, then DFT
+iia improve AlC4 AlC5 AlC6 --time 2h -o alc
 iia improve -o alc --time 8h                     # goes on
 """
 OF_LOOP = (

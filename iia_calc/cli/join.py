@@ -10,7 +10,8 @@ import typer
 from iia_calc.cli.command import add_command, save_settings
 
 EXAMPLES = """
-iia join runs/*/dft.db -o confirmations.db --without models/labels/pbe0-3-21g.npz.xz
+iia join runs/*/dft.db -o confirmations.db \\
+    --without models/labels/pbe0-3-21g.npz.xz
 """
 
 

@@ -15,8 +15,11 @@ iia label -n 50000 -o xtb.db -j 2                     # for pretraining
 iia label SeB6 SeB8 B8 --level dft -n 200 -o dft.db   # PBE0/3-21G
 iia label SeB8- --level dft -n 50 -o anions.db
 iia label SeB8 --level dft --minima-of seb-3-21g -n 20 -o check.db
-iia label SeB8 SeB10 --level dft --minima-of seb-3-21g -n 40 --lowest 3 -o more.db    # what a search finds
-iia label --recheck open-shell --level dft -o old.db -j 2    # labels made before instabilities were followed
+# what a search finds
+iia label SeB8 SeB10 --level dft --minima-of seb-3-21g -n 40 \\
+    --lowest 3 -o more.db
+# labels made before instabilities were followed
+iia label --recheck open-shell --level dft -o old.db -j 2
 """
 
 

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 iia md SeB16 --temperature 500 --time 5ps
-iia md SeB16-search/isomers.extxyz --langevin -T 800 -n 20000 --out hot.traj
+iia md SeB16-search/isomers.extxyz --langevin -T 800 -n 20000 \\
+    --out hot.traj
 """
 
 

@@ -16,8 +16,10 @@ iia properties SeB8-search
 iia properties SeB8-search --what point-groups --tolerance 0.1
 iia properties SeB8-search --what thermo --temperature 500 --lowest 50
 iia properties SeB8-search --what infrared,electronic --frequencies
-iia properties SeB8-search --what ranking --functionals PBE,PBE0,TPSSh --dft-lowest 3
-iia properties B7-anion --what photoelectron --frequencies   # after iia search "B7-" --dft 3 --out B7-anion
+iia properties SeB8-search --what ranking --functionals PBE,PBE0,TPSSh \\
+    --dft-lowest 3
+# after iia search "B7-" --dft 3 --out B7-anion
+iia properties B7-anion --what photoelectron --frequencies
 iia properties clusters.xyz --what point-groups
 """
 

@@ -12,7 +12,8 @@ from iia_calc.cli.command import add_command
 
 EXAMPLES = """
 iia report SeB12-search
-iia report SeB12-search --out SeB12.html   # one file: send it, open it anywhere
+# one file: send it, open it anywhere
+iia report SeB12-search --out SeB12.html
 iia report SeB12-search --live             # beside a search that runs
 """
 

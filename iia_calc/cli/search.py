@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 EXAMPLES = """
 iia search SeB16
 iia search SeB12 --method bee-colony --quenches 2000 --seed 1 --out bees
-iia search SeB16 --starts mine.xyz      # these are relaxed first and gone on from
-iia search SeB16 --no-known             # as if nobody had searched it before
-iia search SeB16 --until-found 5        # until five independent starts led to the lowest
-iia search SeB8 --time 5m --dft 5       # the five lowest relaxed and ranked by DFT
-iia search SeB18 --dft 4 --dft-shapes   # beyond 12 atoms a potential can misplace shapes
+iia search SeB16 --starts mine.xyz      # relaxed first and gone on from
+iia search SeB16 --no-known             # as if never searched before
+iia search SeB16 --until-found 5        # five starts led to the lowest
+iia search SeB8 --time 5m --dft 5       # the five lowest by DFT, too
+iia search SeB18 --dft 4 --dft-shapes   # one of each shape, too
 iia search SeB8 --dft 5 --frequencies --dft-basis none
-iia search "SeB10-" --dft 8             # the neutral's isomers, relaxed as anions
+iia search "SeB10-" --dft 8             # its isomers relaxed as anions
 iia search SeB16 --islands 4 -j 2       # four islands on two processes
 iia search SeB16 --islands 8 --dask tcp://host:8786 --time 1h
 iia search B12 --json | jq '.isomers[0].relative_energy'
-iia search SeB16 --move symmetrise=0    # without this move; or your own: docs/extending
+iia search SeB16 --move symmetrise=0    # without this move
 iia search Al13 --calculator ase.calculators.emt:EMT
-iia search AlC4 --calculator tblite.ase:TBLite --set method=GFN2-xTB --islands 2
+iia search AlC4 --calculator tblite.ase:TBLite --set method=GFN2-xTB
 iia search --config SeB16-search/config.yml --seed 1 --out again
 """
 OF_DFT = {

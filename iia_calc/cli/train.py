@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = """
 iia train xtb.db -o models/pretrained --epochs 10
-iia train dft.db -o models/mine --from models/pretrained --test dft-test.db --members 3
-iia train xtb.db dft.db large-basis.db -o models/mine --target-level def2-TZVP
+iia train dft.db -o models/mine --from models/pretrained \\
+    --test dft-test.db --members 3
+iia train xtb.db dft.db large-basis.db -o models/mine \\
+    --target-level def2-TZVP
 """
 OF_NETWORK = (
     "kind",
