@@ -12,7 +12,6 @@ import typer
 from iia_calc.cli import options as o
 from iia_calc.cli.command import add_command, refuse_given, save_settings
 from iia_calc.cli.streams import exit_code
-from iia_calc.common.files import check_file_place
 from search.errors import InputError
 
 if TYPE_CHECKING:
@@ -57,17 +56,18 @@ def md(
     settings, target = _settings(locals()), out or Path(f"{Path(start).stem}-md.traj")
     if target.exists() and not overwrite:
         raise InputError(f"{target} is there already; give another file with --out, or --overwrite")
-    check_file_place(target)
     from dataclasses import asdict
 
     from iia_calc.calculator import IIACalculator
     from iia_calc.cli.views.console import Live, print_json, stdout_kept_clean
     from iia_calc.cli.views.dynamics import moment_line, print_dynamics
     from iia_calc.common.device import checked_device, cpu_threads
+    from iia_calc.common.files import check_file_place
     from iia_calc.dynamics import run_dynamics
     from iia_calc.isomers.search import first_structure
     from iia_calc.model.storage import find, read_card
 
+    check_file_place(target)
     card, device = read_card(find(model)), checked_device(device)
     # one small cluster gains nothing from more threads, and loses much where others compute
     with stdout_kept_clean(as_json), cpu_threads(1), Live("md", settings.steps) as live:

@@ -29,10 +29,12 @@ def compare() -> None:
 
     from iia_calc.model.inference import fused
     from iia_calc.model.inference import potential as potential_module
+    from iia_calc.model.inference.basis import SharedBasis
     from iia_calc.model.inference.meeting import FusedMeeting, PlainMeeting
     from iia_calc.model.inference.network import Gradient
     from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
     from iia_calc.model.inference.steps import steps_for
+    from iia_calc.model.inference.table import DistanceTable
     from iia_calc.model.inference.vectors import FrozenVectors
     from iia_calc.model.inference.weights import Bend
 
@@ -91,13 +93,17 @@ def compare() -> None:
     assert frozen is not None
     network = frozen.network
     assert isinstance(network, FrozenVectors)
-    assert network.table is not None
+    assert isinstance(network.table, SharedBasis)
+    closest = network.table.table.start
+    whole = FrozenVectors(potential.network, potential.head, closest, fuse=True)
+    table = whole.table
+    assert isinstance(table, DistanceTable)
     d = torch.cat([torch.rand(70) * 6.0, torch.tensor([0.01, 4.9999, 1e3, torch.nan])])
-    places = network.table.places(d)
-    values, back = network.table.at(d)
-    close(values.nan_to_num(9.0), network.table.values(0, places).T.nan_to_num(9.0))
+    places = table.places(d)
+    values, back = table.at(d)
+    close(values.nan_to_num(9.0), table.values(0, places).T.nan_to_num(9.0))
     g = torch.randn_like(values)
-    close(back(g)[:-1], (g * network.table.slopes(0, places).T).sum(0)[:-1], 1e-4)
+    close(back(g)[:-1], (g * table.slopes(0, places).T).sum(0)[:-1], 1e-4)
     assert bool(torch.isnan(values[:, -1]).all())
     assert bool(torch.isnan(back(g)[-1]))
     print("table")
@@ -118,8 +124,6 @@ def compare() -> None:
         close(quick_meeting.back(quick_met, copies[0]), plain_meeting.back(again, copies[1]), 1e-4)
     print("meeting")
 
-    closest = network.table.start
-    whole = FrozenVectors(potential.network, potential.head, closest, fuse=True)
     energies, forces = frozen.evaluate(part, R)
     frozen.network, frozen.meeting = whole, quick_meeting
     (part,) = frozen.prepare([pairs], Z)
