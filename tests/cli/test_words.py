@@ -125,7 +125,10 @@ def test_help_at_80_columns_has_whole_names_and_defaults(iia, command, monkeypat
     assert "…" not in text
     assert "--config <str>" in text
     examples = text.split("Examples:")[1].split("Options:")[0].split("Arguments:")[0]
-    assert all(line.startswith("    iia ") for line in examples.strip("\n").splitlines() if line.strip())
+    lines = [line for line in examples.strip("\n").splitlines() if line.strip()]
+    for before, line in zip(["", *lines], lines, strict=False):
+        assert len(line) <= 80
+        assert line.startswith("    --" if before.endswith("\\") else ("    iia ", "    # "))
 
 
 def test_search_help_shows_long_names_and_defaults(iia, monkeypatch):
