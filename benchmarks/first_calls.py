@@ -1,7 +1,7 @@
 """Calls of the potential until a cluster's lowest minimum is found first: ours, and what else one can install.
 
-python benchmarks/first_calls.py LJ19 LJ38 --runs 10 --limit 100000
-python benchmarks/first_calls.py SeB10 --runs 10 --limit 10000 --agox /where/its/environment/is/bin/python
+python benchmarks/first_calls.py LJ19 LJ38 --runs 10 --limit 100000 --agox /where/its/environment/is/bin/python
+python benchmarks/first_calls.py SeB10 --runs 10 --limit 10000
 
 All begin with random compact clusters, on one potential: Lennard-Jones, or the default one (`--model`). The others'
 searches end at the first call near the lowest known energy, be it in the midst of a relaxation; ours are counted to the
@@ -149,6 +149,10 @@ def main() -> None:
         "--agox", default=None, metavar="PYTHON", help="of an environment with AGOX; Lennard-Jones only"
     )
     options = parser.parse_args()
+    known = {f"LJ{n}" for n in lennard_jones_energies()}
+    for cluster in options.clusters:
+        if cluster.startswith("LJ") and cluster not in known:
+            parser.error(f"{cluster} has no known lowest energy; give LJ2 to LJ110, or a formula")
     print("| cluster | search | hits | calls, mean (95 %) | median |\n|---|---|---|---|---|", flush=True)
     for cluster in options.clusters:
         is_model = cluster.startswith("LJ")
