@@ -20,6 +20,8 @@ iia label SeB8 SeB10 --level dft --minima-of seb-3-21g -n 40 \\
     --lowest 3 -o more.db
 # labels made before instabilities were followed
 iia label --recheck open-shell --level dft -o old.db -j 2
+# labels whose instability was followed one way only
+iia label --recheck followed --level dft -o old.db
 """
 
 

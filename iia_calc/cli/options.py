@@ -148,7 +148,8 @@ Walls = Annotated[
 Recheck = Annotated[
     str | None,
     typer.Option(
-        help="Make no labels: test the SCF stability of OUT's, open-shell or all, and lower those that can be."
+        help="Make no labels: test the SCF stability of OUT's (open-shell or all of those not tested yet, or followed:"
+        " those once found unstable), and lower those that can be."
     ),
 ]
 RecheckLargest = Annotated[

@@ -10,7 +10,7 @@ from ase import Atoms
 
 from iia_calc.labels.dft.level import DFTLevel
 from iia_calc.labels.level import UNCHECKED, Label, LabelFailed
-from iia_calc.labels.store import LabelStore
+from iia_calc.labels.store import OPEN_SHELL, LabelStore
 
 
 @dataclass
@@ -36,20 +36,21 @@ def recheck(
     level: DFTLevel,
     executor: Executor,
     on_progress: Callable[[Rechecked], None] | None = None,
-    only_open_shell: bool = True,
+    which: str = OPEN_SHELL,
     largest: int | None = None,
 ) -> Rechecked:
-    """Test the SCF stability of labels not tested yet, open shells first; replace those that have a lower solution.
+    """Test the SCF stability of doubtful labels, open shells first; replace those that have a lower solution.
 
     Each row is written as it is done (the energy before stays beside the new one), so the same call goes on after
-    any stop. A label that doesn't converge again is kept and marked so.
+    any stop. A label that doesn't converge again is kept; an untested one is marked so.
 
+    which : see `LabelStore.list_doubtful`.
     largest : leave out clusters of more atoms.
     """
     found = Rechecked(0, [])
     jobs = {
         executor.submit(_again, level, item.atoms, item.label): (row, item)
-        for row, item in store.list_untested(only_open_shell, largest)
+        for row, item in store.list_doubtful(which, largest)
     }
     try:
         while jobs:
@@ -72,4 +73,4 @@ def _again(level: DFTLevel, atoms: Atoms, known: Label) -> Label:
     try:
         return level.label_again(atoms, known)
     except LabelFailed:
-        return known._replace(stability=UNCHECKED)
+        return known if known.is_tested else known._replace(stability=UNCHECKED)

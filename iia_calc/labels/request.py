@@ -14,6 +14,7 @@ from iia_calc.labels.jobs import boron_plan
 from iia_calc.labels.level import LevelOfTheory
 from iia_calc.labels.levels import CHEAP, LevelOptions, check_level, make_level
 from iia_calc.labels.sampling import DFT_SAMPLING, Sampling
+from iia_calc.labels.store import RECHECKS
 from search.errors import InputError, whole, within
 from search.geometry.composition import Composition, parse_formula_and_charge
 
@@ -21,7 +22,6 @@ N_LABELS = 1000
 """Where nobody says how many."""
 MOST_RATTLED = 1.0
 """Å; more is no copy of a minimum."""
-RECHECKS = ("open-shell", "all")
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class LabelRequest:
         if self.recheck and (self.level != "dft" or self.structures or self.minima_of or self.walls or self.formulas):
             raise InputError("recheck tests the DFT labels in OUT: give it --level dft and no structures of its own")
         if self.recheck not in (None, *RECHECKS):
-            raise InputError(f"recheck is {self.recheck!r}; choose {' or '.join(RECHECKS)}")
+            raise InputError(f"recheck is {self.recheck!r}; choose {', '.join(RECHECKS[:-1])} or {RECHECKS[-1]}")
         if self.recheck and not self.out.exists():
             raise FileNotFoundError(f"there is no label database at {self.out} to be rechecked")
         if self.largest is not None and not self.recheck:

@@ -19,7 +19,7 @@ from iia_calc.labels.level import FOLLOWED, STABLE, UNSTABLE, LevelOfTheory
 from iia_calc.labels.minima import model_minima, rattle
 from iia_calc.labels.recheck import Rechecked, recheck
 from iia_calc.labels.request import LabelRequest
-from iia_calc.labels.store import LabelStore
+from iia_calc.labels.store import OPEN_SHELL, LabelStore
 from iia_calc.labels.xtb import XTBLevel
 from search.errors import JobFailed
 from search.stopping import Interrupts
@@ -113,21 +113,21 @@ def _check_dft(request: LabelRequest, symbols: Iterable[str]) -> None:
 
 
 def run_recheck(request: LabelRequest, on_progress: Callable[[int, int], object] | None = None) -> Rechecked:
-    """Test the SCF stability of the labels in `request.out`, those not tested yet; lower ones replace them.
+    """Test the SCF stability of the doubtful labels in `request.out`; lower ones replace them.
 
     on_progress : called with how many are tested and how many are to be.
     """
     level = request.dft_level()
     store = LabelStore(request.out, level.name)
-    open_shell_only = request.recheck != "all"
-    n_wanted = len(store.list_untested(open_shell_only, request.largest))
+    which = request.recheck or OPEN_SHELL
+    n_wanted = len(store.list_doubtful(which, request.largest))
 
     def report(now: Rechecked) -> None:
         if on_progress is not None:
             on_progress(now.n_tested, n_wanted)
 
     with process_pool(request.workers) as executor:
-        return recheck(store, level, executor, report, open_shell_only, request.largest)
+        return recheck(store, level, executor, report, which, request.largest)
 
 
 def _label(

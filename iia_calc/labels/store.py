@@ -18,11 +18,13 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 
-from iia_calc.labels.level import Label, same_level
+from iia_calc.labels.level import FOLLOWED, Label, same_level
 from search.errors import InputError
 from search.geometry.composition import Composition
 
 ASE_TABLES = {"systems", "species", "keys", "text_key_values", "number_key_values", "information", "sqlite_sequence"}
+RECHECKS = OPEN_SHELL, ALL, ONCE_UNSTABLE = "open-shell", "all", "followed"
+"""Which labels may lie on too high an SCF solution; see `LabelStore.list_doubtful`."""
 
 
 @dataclass(frozen=True)
@@ -174,21 +176,21 @@ class LabelStore:
                 count += 1
         return count
 
-    def list_untested(
-        self, only_open_shell: bool = True, largest: int | None = None
-    ) -> list[tuple[int, LabelledStructure]]:
-        """(row, item) of labels whose SCF stability was not tested ("carried" ones among them), small clusters first.
+    def list_doubtful(self, which: str = OPEN_SHELL, largest: int | None = None) -> list[tuple[int, LabelledStructure]]:
+        """(row, item) of labels that may lie on too high an SCF solution, small clusters first.
 
         Open shells come before closed ones.
 
+        which : `OPEN_SHELL` or `ALL` of those whose stability was not tested ("carried" ones among them), or
+            `ONCE_UNSTABLE`: those that came down along an instability, which earlier versions followed one way only.
         largest : leave out clusters of more atoms.
         """
         rows = [(row.id, _read(row)) for row in self._db.select(include_data=False)]
         kept = [
             (row, item)
             for row, item in rows
-            if not item.label.is_tested
-            and (item.multiplicity > 1 or not only_open_shell)
+            if (item.label.stability == FOLLOWED if which == ONCE_UNSTABLE else not item.label.is_tested)
+            and (item.multiplicity > 1 or which != OPEN_SHELL)
             and len(item.atoms) <= (largest or np.inf)
         ]
         return sorted(kept, key=lambda r: (r[1].multiplicity == 1, len(r[1].atoms)))

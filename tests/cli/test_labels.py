@@ -77,4 +77,7 @@ def test_labels_are_put_right_in_place(iia, tmp_path):
     labels(tmp_path / "old.db", DFTLevel().name, Atoms("B"))
     assert "1 labels tested" in iia("label", "--recheck", "open-shell", "--level", "dft", "-o", "old.db").stdout
     assert "--level dft" in iia("label", "--recheck", "open-shell", "-o", "old.db", code=2).stderr
-    assert "open-shell or all" in iia("label", "--recheck", "some", "--level", "dft", "-o", "old.db", code=2).stderr
+    assert (
+        "open-shell, all or followed"
+        in iia("label", "--recheck", "some", "--level", "dft", "-o", "old.db", code=2).stderr
+    )

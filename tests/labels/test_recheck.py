@@ -105,6 +105,28 @@ def test_labels_that_were_too_high_are_replaced_once(tmp_path):
     assert "energy_before" not in connect(store.path).get(start="good")
 
 
+def test_labels_that_were_followed_one_way_only_are_tested_again(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    lowest = LEVEL.label(B2)
+    higher = Label(lowest.energy + 0.1, np.zeros((2, 3)), FOLLOWED)
+    store.add(
+        [
+            LabelledStructure(B2, higher, "higher", "path", 0, 3),
+            LabelledStructure(B2, lowest, "lowest", "path", 0, 3),
+            LabelledStructure(SEB, LEVEL.label(SEB), "stable", "path", 0, 3),
+        ]
+    )
+    with ThreadPoolExecutor(1) as executor:
+        assert recheck(store, LEVEL, executor).n_tested == 0
+        found = recheck(store, LEVEL, executor, which="followed")
+    assert found.n_tested == 2
+    assert found.lowered == [pytest.approx(50.0)]
+    energies = {item.start: item.label.energy for item in store.read()}
+    assert energies["higher"] == energies["lowest"] == lowest.energy
+    (item,) = [item for _, item in store.list_doubtful("followed")]
+    assert item.start == "higher"  # one that came down again is asked once more, where it is stable now
+
+
 class Failing(DFTLevel):
     def label_again(self, atoms, known):
         raise LabelFailed("not again")
@@ -117,6 +139,15 @@ def test_a_label_that_fails_again_is_kept(tmp_path):
         assert recheck(store, Failing(multiplicity=3), executor).n_tested == 1
     (item,) = store.read()
     assert (item.label.energy, item.label.stability) == (-5.0, UNCHECKED)
+
+
+def test_a_tested_label_that_fails_again_stays_tested(tmp_path):
+    store = LabelStore(tmp_path / "labels.db", LEVEL.name)
+    store.add([LabelledStructure(B2, Label(-5.0, np.ones((2, 3)), FOLLOWED), "b", "path", 0, 3)])
+    with ThreadPoolExecutor(1) as executor:
+        assert recheck(store, Failing(multiplicity=3), executor, which="followed").n_tested == 1
+    (item,) = store.read()
+    assert item.label.stability == FOLLOWED
 
 
 def test_a_request_to_recheck(tmp_path):
