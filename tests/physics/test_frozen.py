@@ -9,6 +9,7 @@ from clusters import flat, random_cluster, small_potential
 from iia_calc.model.inference import recorded
 from iia_calc.model.inference.network import FrozenNetwork
 from iia_calc.model.inference.table import TOLERANCE
+from iia_calc.model.inference.tape import replay_of
 
 
 @pytest.mark.parametrize("attention", ["smooth", "hard", None])
@@ -115,6 +116,25 @@ def test_what_was_recorded_gives_the_same_numbers(monkeypatch, dtype, settings):
         assert (pairs in potential.for_inference()._recorded._replays) == (calls >= 2 and dtype == torch.float32)
     again = copy.deepcopy(potential).evaluate(pairs, Z, R)
     assert all(torch.equal(a, b) for a, b in zip(again, found, strict=True))
+
+
+def test_a_replay_follows_views_and_what_is_changed_in_place():
+    """Parts of results, of what is given and of constants; results written into parts of others."""
+    weights = torch.arange(12.0).view(4, 3)
+
+    def work(x: torch.Tensor, y: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        made = torch.zeros(2, 5, 4)
+        made[:, 1:4].transpose(0, 1)[0].copy_(x @ weights.T)
+        torch.mul(y.view(2, -1)[:, None, ::2], 2.0, out=made[:, 2:3])
+        first, second = made.unbind()
+        first.add_(weights[1, 1])
+        return made, torch.cat([first[1], second.t().reshape(-1)])
+
+    given = torch.rand(2, 3), torch.rand(16)
+    replay = replay_of(work, given)
+    for _ in range(3):
+        other = torch.rand(2, 3), torch.rand(16)
+        assert all(torch.equal(a, b) for a, b in zip(replay(*other), work(*other), strict=True))
 
 
 def test_layouts_come_and_go_and_a_torch_that_records_nothing_will_do(monkeypatch):

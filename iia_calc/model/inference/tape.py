@@ -1,0 +1,131 @@
+"""Tensor operations of a function as they were done once, to be done again without Python between them.
+
+Half of what PyTorch does for a small cluster computes nothing: it looks at the same tensor in another shape. With all
+shapes known, a tensor is at once the right part of the memory that some operation filled (`torch.as_strided`), and the
+steps between are left out. What remains is handed to TorchScript's interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+Results = tuple[torch.Tensor, torch.Tensor]
+Geometry = tuple[tuple[int, ...], tuple[int, ...], int]
+"""Shape, strides and offset."""
+
+
+class Place(NamedTuple):
+    """A tensor: memory by number, and what part of it."""
+
+    memory: int
+    geometry: Geometry
+
+
+class Step(NamedTuple):
+    """An operation; tensors among its arguments are places. fills : memory of each result, None where it isn't new."""
+
+    operation: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    fills: list[int | None]
+
+
+class Tape(TorchDispatchMode):
+    """Takes down the operations that are done while it is entered.
+
+    given : tensors that differ from one time to the next; all others are constants.
+    """
+
+    def __init__(self, given: Sequence[torch.Tensor]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.steps: list[Step] = []
+        self.geometries: list[Geometry] = []  # of each memory, as it was made
+        self.constants: dict[int, torch.Tensor] = {}
+        self._numbers: dict[int, int] = {}
+        self._kept: list[Any] = []  # all that was made: freed memory would be given out under a second number
+        for tensor in given:
+            self._number(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Does the operation, and takes it down unless it is but another look at a tensor."""
+        places, options = tree_map(self.place, (args, kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        self._kept.append(result)
+        aliases = [returned.alias_info for returned in func._schema.returns]
+        if not all(alias is not None and not alias.is_write for alias in aliases):
+            results = result if isinstance(result, tuple) else (result,)
+            fills = [None if self._storage(made) in self._numbers else self._number(made) for made in results]
+            self.steps.append(Step(func, places, options, fills))
+        return result
+
+    def place(self, value: Any) -> Any:
+        """A tensor's place; anything else as it is."""
+        if not isinstance(value, torch.Tensor):
+            return value
+        number = self._numbers.get(self._storage(value))
+        if number is None:
+            number = self._number(value)
+            self.constants[number] = value
+        return Place(number, _geometry(value))
+
+    def _number(self, tensor: torch.Tensor) -> int:
+        self._kept.append(tensor)
+        self.geometries.append(_geometry(tensor))
+        number = self._numbers[self._storage(tensor)] = len(self.geometries) - 1
+        return number
+
+    @staticmethod
+    def _storage(tensor: torch.Tensor) -> int:
+        return tensor.untyped_storage().data_ptr() or id(tensor)
+
+
+class Playback(torch.nn.Module):
+    """Does what is on a tape, with other tensors given; `results` are places."""
+
+    def __init__(self, tape: Tape, results: Sequence[Place]) -> None:
+        super().__init__()
+        self._tape, self._results = tape, results
+
+    def forward(self, *given: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """The results."""
+        memory = {**dict(enumerate(given)), **self._tape.constants}
+        seen: dict[Place, torch.Tensor] = {}
+
+        def tensor(value: Any) -> Any:
+            if not isinstance(value, Place):
+                return value
+            if value.geometry == self._tape.geometries[value.memory]:
+                return memory[value.memory]
+            if value not in seen:
+                seen[value] = torch.as_strided(memory[value.memory], *value.geometry)
+            return seen[value]
+
+        def tensors(value: Any) -> Any:
+            return tree_map(tensor, value, is_leaf=lambda part: isinstance(part, Place))
+
+        for operation, arguments, options, fills in self._tape.steps:
+            result = operation(*tensors(arguments), **tensors(options))
+            for number, made in zip(fills, result if isinstance(result, tuple) else (result,), strict=True):
+                if number is not None:
+                    memory[number] = made
+        return tuple(tensor(place) for place in self._results)
+
+
+def replay_of(function: Callable[..., Results], given: Sequence[torch.Tensor]) -> Callable[..., Results]:
+    """`function` as TorchScript, for tensors of the shapes of those given."""
+    with Tape(given) as tape:
+        results = function(*given)
+    playback = Playback(tape, [tape.place(result) for result in results]).eval()
+    replay: Callable[..., Results] = torch.jit.freeze(torch.jit.trace(playback, tuple(given), check_trace=False))
+    return replay
+
+
+def _geometry(tensor: torch.Tensor) -> Geometry:
+    return tuple(tensor.shape), tensor.stride(), int(tensor.storage_offset())
