@@ -9,11 +9,90 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from iia_calc.common.files import write_json
+from iia_calc.common.files import read_json, write_json
+from iia_calc.common.plain import (
+    COUNT,
+    FLAG,
+    MAYBE_NAN,
+    NUMBER,
+    PLACE,
+    TEXT,
+    WHOLE,
+    ByName,
+    Kind,
+    ListOf,
+    OrNull,
+    Parts,
+    Single,
+)
 from search import Progress, SearchResult
 
 PACKAGES = ("schnet-iia", "torch", "ase", "numpy", "scipy", "matscipy", "pyscf")
 COUNTS = ("n_quenches", "n_evaluations", "n_failed", "n_unconverged", "n_fragmented", "n_uncertain")
+
+_HASHES = Single("the sums of the weights' files", lambda value: isinstance(value, list | str))
+_MODEL = Parts({"name": TEXT, "level_of_theory": TEXT, "sha256": _HASHES}, ("name", "level_of_theory"))
+_MOVE = Parts(
+    {"tries": COUNT, "accepted": COUNT, "improved": COUNT, "share": NUMBER}, ("tries", "accepted", "improved", "share")
+)
+_VIBRATIONS = Parts({"frequencies": ListOf(NUMBER), "zero_point_energy": NUMBER, "method": TEXT}, ("frequencies",))
+_ENERGIES = ("energy", "final_energy", "relative_energy", "s_squared", "ideal_s_squared", "fmax", "moved")
+_ISOMER_KINDS: dict[str, Kind] = {
+    "rank": OrNull(PLACE),
+    "model_rank": PLACE,
+    "charge": WHOLE,
+    "multiplicity": PLACE,
+    "final_multiplicity": OrNull(PLACE),
+    "same_as_model_rank": OrNull(PLACE),
+    "vibrations": OrNull(_VIBRATIONS),
+    "notes": ListOf(TEXT),
+    "stability": OrNull(TEXT),
+    "level_of_theory": OrNull(TEXT),
+    "reason": OrNull(TEXT),
+    **dict.fromkeys(_ENERGIES, OrNull(NUMBER)),
+}
+_ISOMER = Parts(_ISOMER_KINDS, ("rank", "model_rank", "relative_energy"))
+_DFT = Parts(
+    {
+        "level_of_theory": TEXT,
+        "ranked_by": OrNull(TEXT),
+        "charge": WHOLE,
+        "multiplicity": OrNull(PLACE),
+        "settings": OrNull(Parts({"basis": OrNull(TEXT), "stability": TEXT, "next_multiplicity": FLAG})),
+        "rank_correlation": OrNull(Parts({"n": COUNT, "spearman": MAYBE_NAN}, ("n", "spearman"))),
+        "isomers": ListOf(_ISOMER),
+    },
+    ("level_of_theory", "isomers"),
+)
+_RUN = Parts(
+    {
+        "relaxer": TEXT,
+        "labels": TEXT,
+        "device": TEXT,
+        "model": OrNull(_MODEL),
+        "calculator": Parts({"text": TEXT}, ("text",)),
+        "warnings": ListOf(TEXT),
+        "settings": Parts(
+            {
+                "formula": TEXT,
+                "method": OrNull(TEXT),
+                "model": OrNull(TEXT),
+                "seed": WHOLE,
+                "starts": COUNT,
+                "islands": PLACE,
+                "fmax": NUMBER,
+                "time_limit": OrNull(NUMBER),
+            }
+        ),
+        "versions": ByName(OrNull(TEXT)),
+        "counts": ByName(COUNT),
+        "moves": OrNull(ByName(_MOVE)),
+        "convergence": OrNull(Parts({"lowest_found": OrNull(COUNT)})),
+        "calls": ListOf(Parts({"seconds": NUMBER})),
+        "stopped_by": TEXT,
+        "dft": _DFT,
+    }
+)
 
 
 class RunRecord:
@@ -66,6 +145,20 @@ class RunRecord:
         }
         write_json(self.path, run)
         return run
+
+
+def read_run(path: Path) -> dict[str, Any]:
+    """What run.json holds, each part that somebody reads of the right kind; empty where there is no such file.
+
+    Raises
+    ------
+    InputError : it isn't JSON, or one of its parts isn't what a search writes; the message names it.
+    """
+    if not path.exists():
+        return {}
+    run: dict[str, Any] = read_json(path)
+    _RUN.check(run, f"{path}:")
+    return run
 
 
 def earlier_calls(path: Path) -> list[dict[str, Any]]:

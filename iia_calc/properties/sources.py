@@ -10,9 +10,9 @@ import numpy as np
 from ase import Atoms
 
 from iia_calc.common.electrons import multiplicity_of
-from iia_calc.common.files import read_json
 from iia_calc.common.structure_files import read_frames
 from iia_calc.common.structures import read_clusters
+from iia_calc.isomers.run_record import read_run
 from search.errors import InputError
 from search.geometry.composition import Composition
 
@@ -112,11 +112,9 @@ def read_source(path: str | Path, out: str | Path | None = None) -> Source:
         return Source(path, folder, None, _of_file(path), None, {})
     if not (path / ISOMERS).exists() or not (path / RUN).exists():
         raise InputError(f"{path} holds no finished search ({ISOMERS} and {RUN}); run iia search first, or give a file")
-    run = read_json(path / RUN)
-    if not isinstance(run, dict):
-        raise InputError(f"{path / RUN} is no record of a search")
-    model, level = run.get("settings", {}).get("model"), run.get("model", {}).get("level_of_theory", "the relaxer")
+    run = read_run(path / RUN)
     about = run.get("model")
+    model, level = run.get("settings", {}).get("model"), (about or {}).get("level_of_theory", "the relaxer")
     frames = _frames(path / ISOMERS)
     try:
         found = tuple(

@@ -37,8 +37,9 @@ def methods_sentence(findings: Findings) -> str:
     settings, counts = run.get("settings", {}), run.get("counts", {})
     version = (run.get("versions") or {}).get("schnet-iia", "")
     method = settings.get("method") or "basin hopping and bee colony on islands"
+    seed = f"seed {settings['seed']}, " if "seed" in settings else ""
     text = (
-        f"Isomers of {findings.formula} were searched with SchNet-IIA {version} ({method}, seed {settings['seed']}, "
+        f"Isomers of {findings.formula} were searched with SchNet-IIA {version} ({method}, {seed}"
         f"{counts.get('n_quenches', findings.n_sound):,} relaxations, "
         f"{len(findings.isomers):,} distinct {'minimum' if len(findings.isomers) == 1 else 'minima'})"
     )
@@ -65,7 +66,7 @@ def command(findings: Findings) -> str:
     settings = findings.run.get("settings")
     if not settings:
         return ""
-    words = ["iia", "search", str(settings["formula"])]
+    words = ["iia", "search", str(settings.get("formula", findings.formula))]
     for field in fields(SearchRequest):
         value = settings.get(field.name)
         if field.name in NOT_ASKED or value in (None, {}, field.default):

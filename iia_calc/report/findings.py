@@ -13,9 +13,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from iia_calc.common.files import read_json
 from iia_calc.common.structure_files import read_frames
 from iia_calc.common.structures import Cluster, read_clusters
+from iia_calc.isomers.run_record import read_run
 from search.archive.archive import Archive
 from search.archive.lock import is_locked
 from search.archive.minimum import Minimum
@@ -201,9 +201,7 @@ def read_findings(source: str | Path) -> Findings:
     table, archive, record = (source / name for name in ("isomers.extxyz", "archive.db", "run.json"))
     if not table.exists() and not archive.exists():
         raise InputError(f"{source} holds no search (no archive.db); `iia search FORMULA --out {source}` makes one")
-    run = read_json(record) if record.exists() else {}
-    if not isinstance(run, dict):
-        raise InputError(f"{record} is no record of a search")
+    run = read_run(record)
     running = is_locked(archive.with_name(f"{archive.name}.lock"))
     ended = not running and run.get("stopped_by") not in (None, "running")
     if table.exists() and (ended or not archive.exists()):

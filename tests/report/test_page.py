@@ -284,3 +284,39 @@ def test_a_place_where_no_file_can_be_is_refused(tmp_path, monkeypatch, out, say
     with pytest.raises(InputError, match=says):
         write_report("water.xyz", Path(out))
     assert [path.name for path in tmp_path.iterdir()] == ["water.xyz"]
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        (("settings",), None, ": settings is None; it must hold values by name"),
+        (("settings", "seed"), "one", "settings.seed is 'one'; it must be a whole number"),
+        (("counts", "n_quenches"), -1, "counts.n_quenches is -1; it must be a whole number from 0"),
+        (("moves",), {"swap": {"share": 0.5}}, "moves.swap has no 'tries'"),
+        (("dft", "isomers", 0, "rank"), [1], "isomers[0].rank is [1]; it must be a whole number from 1"),
+        (("dft", "isomers", 1, "notes"), None, "isomers[1].notes is None; it must be a list"),
+        (
+            ("dft", "isomers", 2, "vibrations", "frequencies", 0),
+            "soft",
+            "frequencies[0] is 'soft'; it must be a number",
+        ),
+        (("dft", "isomers", 2, "relative_energy"), float("nan"), "relative_energy is nan; it must be a number"),
+    ],
+)
+def test_a_changed_record_is_refused_with_the_place(confirmed, place, value, said):
+    record = confirmed / "run.json"
+    run = json.loads(record.read_text())
+    part = run
+    for name in place[:-1]:
+        part = part[name]
+    part[place[-1]] = value
+    record.write_text(json.dumps(run))
+    with pytest.raises(ValueError, match=re.escape(said)):
+        write_report(confirmed)
+
+
+def test_a_record_without_settings_makes_a_page(confirmed):
+    record = confirmed / "run.json"
+    run = json.loads(record.read_text())
+    record.write_text(json.dumps({**run, "settings": {}, "versions": {}}))
+    assert "SchNet-IIA" in write_report(confirmed).read_text()

@@ -41,7 +41,7 @@ def _search(system: PaperSystem, cite: Cite) -> str:
         text += "; it knows neutral clusters, and so the search ran on the neutral surface." if system.charge else "."
     if settings.get("starts"):
         text += f" The search began with {settings['starts']} given or known structures."
-    lowest = run.get("convergence", {}).get("lowest_found")
+    lowest = (run.get("convergence") or {}).get("lowest_found")
     if lowest:
         text += f" The lowest minimum was reached from {lowest} independent random start{'s' if lowest > 1 else ''}."
     return text
