@@ -9,17 +9,18 @@ from typing import Any
 from ase import Atoms
 
 from iia_calc.common.device import cores
-from iia_calc.common.files import check_folder_place, read_json, write_frames, write_json
+from iia_calc.common.files import check_folder_place, write_frames, write_json
 from iia_calc.confirm.workers import lanes
 from iia_calc.properties.dft_steps import DFTSteps, check_dft, threads_each
 from iia_calc.properties.figures import draw_infrared, draw_photoelectron, draw_populations
 from iia_calc.properties.request import OF_DFT, PHOTOELECTRON, THERMO, PropertiesRequest
 from iia_calc.properties.results import IsomerProperties, PropertySet, start_set, with_earlier
 from iia_calc.properties.sources import Source, need_confirmed, read_source
+from iia_calc.properties.stored import FILE, read_properties
 from iia_calc.properties.tables import write_infrared, write_photoelectron, write_populations
 from iia_calc.properties.vibrations import add_free_energies, add_symmetry, preview_vibrations
 
-FILE, SYMMETRISED = "properties.json", "symmetrised.extxyz"
+SYMMETRISED = "symmetrised.extxyz"
 MODEL, DFT = "model", "dft"
 """Names of the sets in the file."""
 
@@ -73,7 +74,7 @@ def find_properties(
     tell = callback or _silent
     source = read_source(request.source, request.out)
     check_folder_place(source.folder)
-    old = read_json(source.folder / FILE) if (source.folder / FILE).exists() else {}
+    old = read_properties(source.folder)
     if request.needs_dft:
         asked = [name for name in request.what if name in OF_DFT]
         need_confirmed(source, ", ".join(asked) or "--frequencies")

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iia_calc.common.files import read_json, replacing
+from iia_calc.common.files import replacing
 from iia_calc.properties.infrared import broaden, spectrum_grid
 from iia_calc.properties.results import PropertySet
+from iia_calc.properties.stored import read_properties
 from search.errors import InputError
 
 COLUMNS = {
@@ -64,15 +65,8 @@ def property_tables(folder: str | Path) -> dict[str, PropertyTable]:
     ------
     InputError : the file is not one of properties.
     """
-    path = Path(folder) / "properties.json"
-    if not path.exists():
-        return {}
-    plain = read_json(path)
-    try:
-        remarks = tuple(plain["remarks"])
-        return {name: table_of(plain[name], remarks) for name in ("dft", "model") if name in plain}
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} holds no properties; make them again with iia properties {folder}") from error
+    plain = read_properties(folder)
+    return {name: table_of(plain[name], tuple(plain.get("remarks", ()))) for name in ("dft", "model") if name in plain}
 
 
 def table_of(plain: dict[str, Any], remarks: tuple[str, ...] = ()) -> PropertyTable:

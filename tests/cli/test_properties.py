@@ -76,7 +76,7 @@ def test_energies_of_a_file_are_the_potentials_where_it_has_none(iia, model):
         (["anion.xyz"], "has charge -1, and seb-def2-tzvp knows charge 0 only"),
         (["ammonia.xyz"], "N"),
         (["b2.xyz", "--out", "two.xyz"], "two.xyz exists and is no folder"),
-        (["listed"], "listed/run.json is no record of a search"),
+        (["listed"], "listed/run.json is []; it must hold values by name"),
         (["unranked"], "unranked was changed since its search ended; run its search again"),
     ],
 )

@@ -12,6 +12,7 @@ from ase.io import read
 from ase.units import Hartree
 
 from iia_calc.common.files import read_json, write_json
+from iia_calc.properties.tables import property_tables
 from iia_calc.report.paper.api import write_paper
 from iia_calc.report.paper.citations import bibliography, find_unlisted, works, works_of_level
 from iia_calc.report.paper.tables import latex
@@ -44,12 +45,24 @@ def test_the_table_has_the_confirmed_numbers(hcn_search, paper):
 def test_states_that_properties_told_are_in_the_tables(hcn_search, tmp_path):
     folder = shutil.copytree(hcn_search, tmp_path / "HCN-search")
     told = read_json(folder / "run.json")["dft"]["isomers"]
+    electronic = {
+        "term": "1A1 (C2v of C∞v)",
+        "dipole_moment": 3.0,
+        "gap": 9.0,
+        "charges": [],
+        "spins": [],
+        "valences": [],
+    }
     isomers = [
-        {"model_rank": i["model_rank"], "energy": i["final_energy"], "electronic": {"term": "1A1 (C2v of C∞v)"}}
+        {name: i[name] for name in ("rank", "model_rank")}
+        | {"formula": "NCH", "symbols": ["C", "N", "H"], "energy": i["final_energy"], "electronic": electronic}
         for i in told
     ]
     isomers[1]["energy"] += 0.01  # of another confirmation
-    write_json(folder / "properties.json", {"dft": {"isomers": isomers}})
+    write_json(
+        folder / "properties.json",
+        {"dft": {"level_of_theory": "", "energies_by": "", "preview": False, "isomers": isomers}},
+    )
     write_paper([folder], tmp_path / "paper")
     states = [
         line.split("|")[3].strip()
@@ -150,3 +163,19 @@ def test_islands_are_told_as_both_methods():
     one = _search(SimpleNamespace(run={"settings": {"method": "bee-colony"}}, formula="B4", charge=0), str)
     assert "bee colony bee-colony." in one
     assert "basin" not in one
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ("[]", "properties.json is []; it must hold values by name"),
+        ('{"remarks": [], "dft": {}}', "properties.json: dft has no 'level_of_theory'"),
+        ('{"remarks": "none"}', "properties.json: remarks is 'none'; it must be a list"),
+    ],
+)
+def test_changed_properties_are_refused_with_the_place(hcn_search, tmp_path, told, said):
+    folder = shutil.copytree(hcn_search, tmp_path / "HCN-search")
+    (folder / "properties.json").write_text(told)
+    for make in (lambda: write_paper([folder], tmp_path / "paper"), lambda: property_tables(folder)):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            make()

@@ -9,11 +9,11 @@ from typing import Any
 from ase import Atoms
 from ase.units import Hartree
 
-from iia_calc.common.files import read_json
-from iia_calc.properties.api import DFT, FILE
+from iia_calc.properties.api import DFT
 from iia_calc.properties.request import THERMO, PropertiesRequest
 from iia_calc.properties.results import IsomerProperties, PropertySet, start_set
 from iia_calc.properties.sources import Isomers, need_confirmed, read_source
+from iia_calc.properties.stored import read_properties
 from iia_calc.properties.symmetry import symmetry_of
 from iia_calc.properties.vibrations import add_free_energies
 from search.errors import InputError
@@ -127,13 +127,12 @@ def read_system(source: str | Path, tolerance: float) -> PaperSystem:
 
 def _terms(folder: Path, confirmed: Isomers) -> dict[int, str]:
     """Term symbols of these isomers by their rank in the search, as far as properties.json tells them."""
-    path = folder / FILE
-    isomers = read_json(path).get(DFT, {}).get("isomers", []) if path.exists() else []
+    isomers = read_properties(folder).get(DFT, {}).get("isomers", [])
     energies = {subject.model_rank: subject.energy for subject in confirmed.subjects}
     return {
         isomer["model_rank"]: isomer.get("electronic", {}).get("term", "")
         for isomer in isomers
-        if energies.get(isomer["model_rank"]) == isomer["energy"]
+        if "energy" in isomer and energies.get(isomer["model_rank"]) == isomer["energy"]
     }
 
 
