@@ -1,4 +1,4 @@
-"""What a search leaves in its folder: isomers.extxyz and uncertain.extxyz."""
+"""What a search leaves in its folder: isomers.extxyz and uncertain.extxyz, and reading the former again."""
 
 from __future__ import annotations
 
@@ -7,12 +7,49 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
 from iia_calc.common.files import write_frames
+from iia_calc.common.plain import COUNT, FLAG, NUMBER, PLACE, TEXT, WHOLE, Kind, ListOf, Parts, Single
+from iia_calc.common.structure_files import read_frames
+from iia_calc.common.structures import check_geometry
 from iia_calc.isomers.ranking import Isomer
+from search.errors import InputError
 from search.relaxers.base import Relaxed
+
+ISOMERS, CONFIRMED = "isomers.extxyz", "confirmed.extxyz"
+
+
+def _are_numbers(value: Any) -> bool:
+    """Whether it is a number, or a list of them."""
+    try:
+        ListOf(NUMBER).check(value if isinstance(value, list) else [value], "")
+    except InputError:
+        return False
+    return True
+
+
+_KINDS: dict[str, Kind] = {
+    "rank": PLACE,
+    "model_rank": PLACE,
+    "same_as_model_rank": PLACE,
+    "charge": WHOLE,
+    "multiplicity": PLACE,
+    "final_multiplicity": PLACE,
+    "final_energy": NUMBER,
+    "relative_energy": NUMBER,
+    "relative_energy_error": NUMBER,
+    "known_dft_relative_energy": NUMBER,
+    "times_found": COUNT,
+    "first_quench": COUNT,
+    "known_region": FLAG,
+    "shape": TEXT,
+    "frequencies": Single("numbers", _are_numbers),
+}
+_NEEDED = {CONFIRMED: ("model_rank", "charge", "multiplicity")}
 
 
 def write_isomers(
@@ -47,6 +84,30 @@ def write_isomers(
         atoms.info.update((more or {}).get(isomer.rank, {}))
         frames.append(atoms)
     write_frames(path, frames)
+
+
+def read_written(path: Path) -> list[Atoms]:
+    """The structures of isomers.extxyz or confirmed.extxyz of a search, each with the numbers that were written.
+
+    Raises
+    ------
+    FileNotFoundError : no such file.
+    InputError : a structure can't be read, isn't finite, or a number of it isn't what was written; the message says so.
+    """
+    found = read_frames(path)
+    again = f"; the search's own command writes {path.name} anew"
+    if found.lost:
+        raise InputError(" ".join(found.lost[0]) + again)
+    for where, atoms in found.named:
+        told = {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in atoms.info.items()}
+        try:
+            Parts(_KINDS, _NEEDED.get(path.name, ())).check(told, f"{where}:")
+            if atoms.calc is not None:
+                NUMBER.check(atoms.calc.results.get("energy", 0.0), f"{where}: energy")
+            check_geometry(atoms)
+        except InputError as error:
+            raise InputError((str(error) if where in str(error) else f"{where}: {error}") + again) from error
+    return found.atoms
 
 
 def write_uncertain(uncertain: Iterable[Relaxed], path: Path, about: Mapping[str, Any] | None = None) -> None:

@@ -196,5 +196,5 @@ def with_earlier(new: dict[str, Any], old: dict[str, Any], names: tuple[str, ...
 def _same_isomers(new: dict[str, Any], old: dict[str, Any]) -> bool:
     """Whether two sets are of the same isomers and levels."""
     levels = ("level_of_theory", "energies_by")
-    told = [[(isomer["model_rank"], isomer.get("energy")) for isomer in plain["isomers"]] for plain in (new, old)]
+    told = [[(isomer.get("model_rank"), isomer.get("energy")) for isomer in plain["isomers"]] for plain in (new, old)]
     return told[0] == told[1] and all(new[key] == old[key] for key in levels)

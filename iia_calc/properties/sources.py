@@ -10,13 +10,13 @@ import numpy as np
 from ase import Atoms
 
 from iia_calc.common.electrons import multiplicity_of
-from iia_calc.common.structure_files import read_frames
 from iia_calc.common.structures import read_clusters
+from iia_calc.isomers.files import CONFIRMED, ISOMERS, read_written
 from iia_calc.isomers.run_record import read_run
 from search.errors import InputError
 from search.geometry.composition import Composition
 
-ISOMERS, CONFIRMED, RUN = "isomers.extxyz", "confirmed.extxyz", "run.json"
+RUN = "run.json"
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def read_source(path: str | Path, out: str | Path | None = None) -> Source:
     run = read_run(path / RUN)
     about = run.get("model")
     model, level = run.get("settings", {}).get("model"), (about or {}).get("level_of_theory", "the relaxer")
-    frames = _frames(path / ISOMERS)
+    frames = read_written(path / ISOMERS)
     try:
         found = tuple(
             Subject(int(f.info["rank"]), int(f.info["rank"]), _bare(f), _energy(f), 0, *_lowest(f)) for f in frames
@@ -157,7 +157,7 @@ def _from_confirmation(folder: Path, run: dict[str, Any]) -> Isomers | None:
         return None
     told = {isomer["model_rank"]: isomer for isomer in run.get("dft", {}).get("isomers", [])}
     subjects, level, energy_level = [], "", ""
-    for frame in _frames(folder / CONFIRMED):
+    for frame in read_written(folder / CONFIRMED):
         info = frame.info
         if "rank" not in info or "same_as_model_rank" in info:
             continue
@@ -202,14 +202,6 @@ def _of_file(path: Path) -> Isomers:
         subjects.append(Subject(rank, k + 1, _bare(cluster.atoms), cluster.energy, charge, multiplicity, multiplicity))
     name = level.pop() if len(level) == 1 else ""
     return Isomers(tuple(subjects), name or path.name, name or path.name)
-
-
-def _frames(path: Path) -> list[Atoms]:
-    """All frames of a file that a search wrote."""
-    found = read_frames(path)
-    if found.lost:
-        raise InputError(f"{' '.join(found.lost[0])}; run its search again")
-    return found.atoms
 
 
 def _bare(atoms: Atoms) -> Atoms:

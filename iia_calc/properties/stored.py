@@ -60,7 +60,7 @@ _SET = Parts(
         "level_of_theory": TEXT,
         "energies_by": TEXT,
         "preview": FLAG,
-        "isomers": ListOf(Parts(_ISOMER_KINDS, ("rank", "model_rank", "formula", "symbols"))),
+        "isomers": ListOf(Parts(_ISOMER_KINDS, ("rank", "formula"))),
     },
     ("level_of_theory", "energies_by", "preview", "isomers"),
 )

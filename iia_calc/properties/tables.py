@@ -95,7 +95,7 @@ def _electrons(isomer: dict[str, Any]) -> dict[str, Any]:
         return {}
     row: dict[str, Any] = {"dipole_moment": told["dipole_moment"], "gap": told["gap"]}
     row |= {"term": told["term"]} if told.get("term") else {}
-    dopants = [k for k, symbol in enumerate(isomer["symbols"]) if symbol != "B"]
+    dopants = [k for k, symbol in enumerate(isomer.get("symbols", ())) if symbol != "B"]
     if dopants:
         for key, name in (("charges", "dopant_charges"), ("spins", "dopant_spins"), ("valences", "dopant_valences")):
             row[name] = ", ".join(f"{told[key][k]:.2f}" for k in dopants)

@@ -13,8 +13,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from iia_calc.common.structure_files import read_frames
 from iia_calc.common.structures import Cluster, read_clusters
+from iia_calc.isomers.files import CONFIRMED, ISOMERS, read_written
 from iia_calc.isomers.run_record import read_run
 from search.archive.archive import Archive
 from search.archive.lock import is_locked
@@ -198,21 +198,18 @@ def read_findings(source: str | Path) -> Findings:
         raise FileNotFoundError(f"there is no folder or file {source}")
     if not source.is_dir():
         return _of_file(source)
-    table, archive, record = (source / name for name in ("isomers.extxyz", "archive.db", "run.json"))
+    table, archive, record = (source / name for name in (ISOMERS, "archive.db", "run.json"))
     if not table.exists() and not archive.exists():
         raise InputError(f"{source} holds no search (no archive.db); `iia search FORMULA --out {source}` makes one")
     run = read_run(record)
     running = is_locked(archive.with_name(f"{archive.name}.lock"))
     ended = not running and run.get("stopped_by") not in (None, "running")
     if table.exists() and (ended or not archive.exists()):
-        found = read_frames(table)
-        if found.lost:
-            raise InputError(f"{' '.join(found.lost[0])}; the search's own command writes it anew")
-        entries = [_from_frame(k, atoms) for k, atoms in enumerate(found.atoms)]
+        entries = [_from_frame(k, atoms) for k, atoms in enumerate(read_written(table))]
     else:
         minima = list(Archive.read(archive))
         entries = [_from_minimum(k, minimum, minima[0].energy) for k, minimum in enumerate(minima)]
-    entries = _with_dft(entries, run, source / "confirmed.extxyz")
+    entries = _with_dft(entries, run, source / CONFIRMED)
     formula = run.get("settings", {}).get("formula") or (_formula([e.atoms for e in entries]) if entries else "")
     return Findings(source, formula, entries, run, running, _today())
 
@@ -259,7 +256,7 @@ def _from_minimum(k: int, minimum: Minimum, lowest: float) -> Entry:
 def _with_dft(entries: Sequence[Entry], run: Mapping[str, Any], path: Path) -> list[Entry]:
     """`entries` with what run.json and confirmed.extxyz say of them."""
     plain = {int(about["model_rank"]): about for about in (run.get("dft") or {}).get("isomers", [])}
-    frames = read_frames(path).atoms if plain and path.exists() else []
+    frames = read_written(path) if plain and path.exists() else []
     relaxed = {int(atoms.info.get("model_rank", 0)): atoms for atoms in frames}
     found = []
     for entry in entries:

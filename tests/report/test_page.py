@@ -221,7 +221,7 @@ def test_bad_folders_get_one_line(folder, tmp_path):
         read_findings(tmp_path / "empty")
     table = folder / "isomers.extxyz"
     table.write_text(table.read_text()[:-300])
-    with pytest.raises(InputError, match=r"is cut short: .*writes it anew"):
+    with pytest.raises(InputError, match=r"is cut short: .*writes isomers.extxyz anew"):
         read_findings(folder)
     (folder / "run.json").write_text("{")
     with pytest.raises(InputError, match="not JSON"):
@@ -320,3 +320,25 @@ def test_a_record_without_settings_makes_a_page(confirmed):
     run = json.loads(record.read_text())
     record.write_text(json.dumps({**run, "settings": {}, "versions": {}}))
     assert "SchNet-IIA" in write_report(confirmed).read_text()
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "now", "said"),
+    [
+        ("isomers.extxyz", "rank=1", "rank=[1, 2]", "rank is [1, 2]; it must be a whole number from 1"),
+        ("isomers.extxyz", " energy=", " energy=x", "energy is "),
+        ("confirmed.extxyz", "model_rank=", "model=", "has no 'model_rank'"),
+        ("confirmed.extxyz", "Properties=species:S:1:pos:R:3", "Properties=", "there are no atoms"),
+    ],
+)
+def test_a_changed_table_is_refused_with_the_place(confirmed, file, was, now, said):
+    table = confirmed / file
+    text = table.read_text()
+    assert was in text
+    table.write_text(
+        re.sub(f"{re.escape(was)}[^ \n]*", now, text, count=1) if now[-1] in "=x" else text.replace(was, now, 1)
+    )
+    with pytest.raises(ValueError, match=re.escape(said)) as told:
+        write_report(confirmed)
+    assert file in str(told.value)
+    assert "writes" in str(told.value)

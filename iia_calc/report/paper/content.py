@@ -130,9 +130,9 @@ def _terms(folder: Path, confirmed: Isomers) -> dict[int, str]:
     isomers = read_properties(folder).get(DFT, {}).get("isomers", [])
     energies = {subject.model_rank: subject.energy for subject in confirmed.subjects}
     return {
-        isomer["model_rank"]: isomer.get("electronic", {}).get("term", "")
+        rank: isomer.get("electronic", {}).get("term", "")
         for isomer in isomers
-        if "energy" in isomer and energies.get(isomer["model_rank"]) == isomer["energy"]
+        if (rank := isomer.get("model_rank")) in energies and energies[rank] == isomer.get("energy")
     }
 
 
