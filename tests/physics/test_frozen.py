@@ -113,7 +113,7 @@ def test_what_was_recorded_gives_the_same_numbers(monkeypatch, dtype, settings):
         expected = other.for_inference().evaluate(other.for_inference()._parts(pairs, Z)[0], R)
         assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
         assert not found[1].is_inference()
-        assert (pairs in potential.for_inference()._recorded._replays) == (calls >= 2 and dtype == torch.float32)
+        assert (pairs.sizes in potential.for_inference()._recorded._replays) == (calls >= 2 and dtype == torch.float32)
     again = copy.deepcopy(potential).evaluate(pairs, Z, R)
     assert all(torch.equal(a, b) for a, b in zip(again, found, strict=True))
 
@@ -140,7 +140,7 @@ def test_a_replay_follows_views_and_what_is_changed_in_place():
 def test_layouts_come_and_go_and_a_torch_that_records_nothing_will_do(monkeypatch):
     monkeypatch.setattr(recorded, "CALLS", 2)
     potential = small_potential(dtype=torch.float32).freeze()
-    for n in (3, 4, 5, 6, 7, 8, 3, 4):
+    for n in (*range(3, 3 + recorded.KEPT + 2), 3, 4):
         Z, R, batch = flat([random_cluster(n, seed=n)], torch.float32)
         for _ in range(3):
             potential.evaluate(potential.pairs_of(R, batch), Z, R)

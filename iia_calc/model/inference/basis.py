@@ -8,7 +8,7 @@ import torch
 
 from iia_calc.model.inference.table import DistanceTable
 
-LEFT_OUT = 5e-7
+LEFT_OUT = 2e-6
 """Largest error of a slope that the shared functions may leave, relative to the largest slope."""
 Functions = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 

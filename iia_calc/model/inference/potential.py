@@ -61,27 +61,30 @@ class FrozenPotential:
     def __init__(self, network: Frozen, repulsion: Repulsion, isolated: torch.Tensor, fuse: bool = False):
         self.network, self.repulsion, self.isolated, self.fuse = network, repulsion, isolated, fuse
         self.meeting: Meeting = FusedMeeting() if fuse else PlainMeeting(repulsion)
-        self._recorded = Recorded(self._evaluate_one)
+        self._recorded = Recorded(self._evaluate_recorded)
         self._last: tuple[ClusterPairs, torch.Tensor, int, list[Part]] | None = None
 
     def __call__(self, pairs: ClusterPairs, Z: torch.Tensor, R: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Z [n_atoms], R [n_atoms, 3] Å -> [n_atoms] eV, [n_atoms, 3] eV/Å."""
         with torch.no_grad():
             parts = self._parts(pairs, Z)
+        # in float64 pairs are spread over slots by an autograd function, which can't be recorded
+        recorded = R.device.type == "cpu" and R.dtype == torch.float32
         with torch.inference_mode():  # a tenth less for one cluster than without gradients alone
-            # in float64 pairs are spread over slots by an autograd function, which can't be recorded
-            if pairs.n_structures == 1 and R.device.type == "cpu" and R.dtype == torch.float32:
-                (part,) = parts
-                each = [self._recorded(pairs, R, part.isolated, *part.entry, *part.constants)]
-            else:
-                each = [self.evaluate(part, R[part.start : part.stop]) for part in parts]
+            each = []
+            for part in parts:
+                r = R[part.start : part.stop]
+                if recorded:
+                    each.append(self._recorded(part.pairs, r, part.isolated, *part.entry, *part.constants))
+                else:
+                    each.append(self.evaluate(part, r))
         energies, forces = zip(*each, strict=True)
         return torch.cat(energies), torch.cat(forces)  # plain tensors again, which callers may change
 
-    def _evaluate_one(
+    def _evaluate_recorded(
         self, pairs: ClusterPairs, R: torch.Tensor, isolated: torch.Tensor, *decided: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of one cluster, all that its elements decide given as tensors: those of an `Entry`, then `PairConstants`."""
+        """As `evaluate`, all that the elements decide given as tensors: those of an `Entry`, then `PairConstants`."""
         entry, constants = Entry(*decided[:2]), PairConstants(*decided[2:])
         return self.evaluate(Part(0, len(R), pairs, constants, entry, isolated), R)
 

@@ -65,6 +65,11 @@ class Tape(TorchDispatchMode):
             self.steps.append(Step(func, places, options, fills))
         return result
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Without it PyTorch wraps the class for its compiler and imports a second's worth of that at first use."""
+        return False
+
     def place(self, value: Any) -> Any:
         """A tensor's place; anything else as it is."""
         if not isinstance(value, torch.Tensor):

@@ -264,14 +264,14 @@ class ClusterPairs(Pairs):
         return self._beyond[dtype]
 
     def parts(self, slots: int) -> list[ClusterPairs]:
-        """Layouts of consecutive clusters, about `slots` slots in each and as many clusters, but for the last."""
-        number = min(self.n_structures, max(1, round(self.n_structures * self.n_slots**2 / slots)))
-        if number == 1:
+        """Layouts of consecutive clusters, about `slots` slots in each, as many clusters but for the last."""
+        count = max(1, round(slots / self.n_slots**2))
+        starts = range(0, max(1, self.n_structures - count // 3), count)  # a few more in the last, not a part of a few
+        if len(starts) == 1:
             return [self]
         if slots not in self._split:
-            count = -(-self.n_structures // number)
-            starts = range(0, self.n_structures, count)
-            sizes = [self.sizes[start : start + count] for start in starts]
+            stops = [*starts[1:], self.n_structures]
+            sizes = [self.sizes[start:stop] for start, stop in zip(starts, stops, strict=True)]
             made = {some: ClusterPairs(some, self.first.device) for some in set(sizes)}  # mostly the same
             self._split[slots] = [made[some] for some in sizes]
         return self._split[slots]
