@@ -10,12 +10,29 @@ from typing import Any
 from ase import Atoms
 
 from iia_calc.common.files import read_json, write_json
+from iia_calc.common.plain import NUMBER, TEXT, ByName, ListOf, OrNull, Parts
 from iia_calc.confirm.relaxation import start_name
 from iia_calc.confirm.vibrations import IMAGINARY
 from search.errors import InputError
 
 TABLE, FILE, SPINS = "lowest.extxyz", "checks.json", "spins.extxyz"
 """Names in a folder of a level of theory: its minima, what was tested of them, their relatives of other spins."""
+
+_SPIN = Parts(
+    {"vertical": NUMBER, "s_squared": OrNull(NUMBER), "relaxed": OrNull(NUMBER), "structure": TEXT},
+    ("vertical",),
+)
+_CHECKED = Parts(
+    {
+        "formula": TEXT,
+        "frequencies": OrNull(ListOf(NUMBER)),
+        "method": TEXT,
+        "spins": ByName(_SPIN),
+        "falls_to": TEXT,
+    },
+    ("formula", "frequencies", "method", "spins", "falls_to"),
+)
+_FILE = Parts({"structures": ByName(_CHECKED)}, ("structures",))
 
 
 @dataclass(frozen=True)
@@ -70,10 +87,13 @@ def read_checks(folder: Path) -> dict[str, Checked]:
     path = folder / FILE
     if not path.exists():
         return {}
-    try:
-        return {name: _from_plain(plain) for name, plain in read_json(path)["structures"].items()}
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InputError(f"{path} isn't a file of tested minima: {error}") from error
+    told = read_json(path)
+    _FILE.check(told, f"{path}:")
+    for name, plain in told["structures"].items():
+        for multiplicity in plain["spins"]:
+            if not multiplicity.isdecimal():
+                raise InputError(f"{path}: spins of {name} has {multiplicity!r}; it must be a multiplicity, as 3")
+    return {name: _from_plain(plain) for name, plain in told["structures"].items()}
 
 
 def write_checks(folder: Path, level: str, checks: Mapping[str, Checked]) -> None:
@@ -98,6 +118,10 @@ def _as_plain(checked: Checked) -> dict[str, Any]:
 
 def _from_plain(plain: Mapping[str, Any]) -> Checked:
     frequencies = plain["frequencies"]
-    spins = {int(k): OtherSpin(**spin) for k, spin in plain["spins"].items()}
+    spins = {int(k): _spin_from_plain(spin) for k, spin in plain["spins"].items()}
     given = None if frequencies is None else tuple(float(f) for f in frequencies)
     return Checked(plain["formula"], given, plain["method"], spins, plain["falls_to"])
+
+
+def _spin_from_plain(plain: Mapping[str, Any]) -> OtherSpin:
+    return OtherSpin(plain["vertical"], plain.get("s_squared"), plain.get("relaxed"), plain.get("structure", ""))

@@ -92,21 +92,34 @@ def read_written(path: Path) -> list[Atoms]:
     Raises
     ------
     FileNotFoundError : no such file.
+    InputError : as `read_checked`.
+    """
+    try:
+        return read_checked(path, Parts(_KINDS, _NEEDED.get(path.name, ())))
+    except InputError as error:
+        raise InputError(f"{error}; the search's own command writes {path.name} anew") from error
+
+
+def read_checked(path: Path, told: Parts) -> list[Atoms]:
+    """The structures of a file that this package wrote. told : what their comment lines hold.
+
+    Raises
+    ------
+    FileNotFoundError : no such file.
     InputError : a structure can't be read, isn't finite, or a number of it isn't what was written; the message says so.
     """
     found = read_frames(path)
-    again = f"; the search's own command writes {path.name} anew"
     if found.lost:
-        raise InputError(" ".join(found.lost[0]) + again)
+        raise InputError(" ".join(found.lost[0]))
     for where, atoms in found.named:
-        told = {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in atoms.info.items()}
+        plain = {k: v.tolist() if isinstance(v, np.generic | np.ndarray) else v for k, v in atoms.info.items()}
+        told.check(plain, f"{where}:")
+        if atoms.calc is not None:
+            NUMBER.check(atoms.calc.results.get("energy", 0.0), f"{where}: energy")
         try:
-            Parts(_KINDS, _NEEDED.get(path.name, ())).check(told, f"{where}:")
-            if atoms.calc is not None:
-                NUMBER.check(atoms.calc.results.get("energy", 0.0), f"{where}: energy")
             check_geometry(atoms)
         except InputError as error:
-            raise InputError((str(error) if where in str(error) else f"{where}: {error}") + again) from error
+            raise InputError(f"{where}: {error}") from error
     return found.atoms
 
 

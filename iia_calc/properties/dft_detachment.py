@@ -78,7 +78,7 @@ class Detachments:
         """Neutrals of one multiplicity relaxed from the anions' structures, with vibrations, by the anion's rank."""
         level = level_of_name(self.found.isomers.level, self.threads)
         level = level.but(charge=level.charge + 1, multiplicity=multiplicity)
-        checks = Checks(None, next_multiplicity=False, stability="none", frequencies=True)
+        checks = Checks(None, next_multiplicity=False, stability="none", frequencies=True, descend=True)
 
         def tell(step: Step) -> None:
             self.steps.tell("neutrals relaxing", step.done, step.total)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+import shutil
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from ase.io import read, write
 from iia_calc.calculator import IIACalculator
 from iia_calc.confirm.relaxation import start_name
 from iia_calc.isomers.checked import Checked, OtherSpin, checks_of, read_checks, write_checks
+from iia_calc.model.storage import models_folder
 from iia_calc.report.atlas.entries import read_minima
 from iia_calc.report.atlas.site import write_atlas
 from iia_calc.report.paper.citations import in_one_line
@@ -116,10 +119,10 @@ def test_places_and_broken_tables(folder, tmp_path):
     with pytest.raises(FileNotFoundError, match=r"there is no lowest\.extxyz"):
         write_atlas(tmp_path / "site", tmp_path / "nowhere")
     (folder / "checks.json").write_text('{"structures": {"B3": 1}}')
-    with pytest.raises(InputError, match="isn't a file of tested minima"):
+    with pytest.raises(InputError, match=r"checks\.json"):
         write_atlas(tmp_path / "site", folder)
     (folder / "lowest.extxyz").write_text("3\nProperties=species:S:1:pos:R:3\nB 0 0\n")
-    with pytest.raises(InputError, match=r"lowest\.extxyz is broken"):
+    with pytest.raises(InputError, match=r"lowest\.extxyz"):
         write_atlas(tmp_path / "site", folder)
 
 
@@ -127,3 +130,22 @@ def test_works_of_literature_in_one_line():
     assert in_one_line("zhai-b12") == "Zhai et al., Nat. Mater. 2003, 2, 827–833"
     assert in_one_line("libcint") == "Sun, J. Comput. Chem. 2015, 36, 1664–1671"
     assert in_one_line("ase").startswith("Larsen et al., ")
+
+
+@pytest.mark.parametrize(
+    ("file", "was", "now", "said"),
+    [
+        ("lowest.extxyz", " energy=", " energy=x", "energy is 'x"),
+        ("lowest.extxyz", " energy=", " once=", "has no energy or no forces"),
+        ("lowest.extxyz", " level=", " at=", "has no 'level'"),
+        ("checks.json", '"frequencies": [', '"frequencies": ["x", ', "frequencies[0] is 'x'; it must be a number"),
+        ("checks.json", '"4": {', '"four": {', "has 'four'; it must be a multiplicity"),
+    ],
+)
+def test_a_changed_table_is_refused_with_the_place(tmp_path, file, was, now, said):
+    changed = shutil.copytree(models_folder() / "lowest", tmp_path / "lowest") / file
+    text = changed.read_text()
+    assert was in text
+    changed.write_text(text.replace(was, now, 1))
+    with pytest.raises(InputError, match=re.escape(said)):
+        read_minima(changed.parent, ["B3"])

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ase import Atoms
-from ase.io import read
 
 from iia_calc.common.electrons import multiplicity_of
+from iia_calc.common.plain import PLACE, TEXT, Parts
 from iia_calc.isomers.checked import SPINS, TABLE, Checked, checks_of, read_checks
+from iia_calc.isomers.files import read_checked
 from iia_calc.labels.level import same_level
 from iia_calc.model.storage import models_folder
 from iia_calc.properties.symmetry import Symmetry, symmetry_of
@@ -23,6 +25,7 @@ from search.geometry.composition import Composition
 from search.geometry.shape import shape_of
 
 LOWEST_SPIN = "lowest multiplicity"
+_TOLD = Parts({"level": TEXT, "multiplicity": PLACE, "origin": TEXT}, ("level",))
 
 
 @dataclass
@@ -148,11 +151,12 @@ def _frames(table: Path) -> dict[str, list[Atoms]]:
     frames: dict[str, list[Atoms]] = defaultdict(list)
     for path in (table / TABLE, table / SPINS):
         try:
-            for atoms in read(path, ":") if path.exists() else []:
-                atoms.get_forces()
+            for atoms in read_checked(path, _TOLD) if path.exists() else []:
+                if not np.isfinite(atoms.get_forces()).all() or not np.isfinite(atoms.get_potential_energy()):
+                    raise InputError(f"forces of {atoms.get_chemical_formula()} in {path} are not finite")
                 frames[Composition.parse(atoms).formula].append(atoms)
-        except Exception as error:  # readers raise anything
-            raise InputError(f"{path} is broken: {type(error).__name__}: {error}".splitlines()[0]) from error
+        except (RuntimeError, NotImplementedError) as error:  # ASE's, of a structure without them
+            raise InputError(f"a structure in {path} has no energy or no forces") from error
     return {formula: sorted(found, key=lambda f: float(f.get_potential_energy())) for formula, found in frames.items()}
 
 
