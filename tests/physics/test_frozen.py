@@ -6,7 +6,7 @@ import pytest
 import torch
 from clusters import flat, random_cluster, small_potential
 
-from iia_calc.model.inference import recorded
+from iia_calc.model.inference import recorded, vectors
 from iia_calc.model.inference.network import FrozenNetwork
 from iia_calc.model.inference.table import TOLERANCE
 from iia_calc.model.inference.tape import replay_of
@@ -62,6 +62,21 @@ def test_vectors_against_autograd(angular, dtype, softening):
     allowed = 1e-5 if dtype == torch.float32 else 1e-12
     assert float((found - energies.detach()).abs().max()) < allowed
     assert float((forces + gradient).abs().max()) < allowed * float(gradient.abs().max())
+
+
+def test_the_first_block_by_elements_and_by_atoms(monkeypatch):
+    """A network of few elements sums over them first; one of many goes on atom by atom."""
+    settings = {"dtype": torch.float64, "kind": "vectors", "angular": 2, "attention": None}
+    Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (9, 1, 6)], torch.float64)
+    few = small_potential(**settings)
+    by_elements = few(Z, R, batch)
+    monkeypatch.setattr(vectors, "MOST_ELEMENTS", 1)
+    many = small_potential(**settings)
+    by_atoms = many(Z, R, batch)
+    assert few.for_inference().network.by_element
+    assert not many.for_inference().network.by_element
+    torch.testing.assert_close(by_elements.forces, by_atoms.forces, rtol=0, atol=1e-11)
+    torch.testing.assert_close(by_elements.energy, by_atoms.energy, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

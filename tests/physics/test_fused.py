@@ -95,7 +95,7 @@ def compare() -> None:
     assert isinstance(network, FrozenVectors)
     assert isinstance(network.table, SharedBasis)
     closest = network.table.table.start
-    whole = FrozenVectors(potential.network, potential.head, closest, fuse=True)
+    whole = FrozenVectors(potential.network, potential.head, network.numbers.tolist(), closest, fuse=True)
     table = whole.table
     assert isinstance(table, DistanceTable)
     d = torch.cat([torch.rand(70) * 6.0, torch.tensor([0.01, 4.9999, 1e3, torch.nan])])

@@ -93,7 +93,7 @@ def meet(
     b, n, _ = far.shape
     directions, outs = R.new_empty(b, 3, n, n), [torch.empty_like(far) for _ in range(5)]
     count = far.numel()
-    kernels.meet[(triton.cdiv(count, 256),)](R, far, others, *constants, directions, *outs, count, n, BLOCK=256)
+    kernels.meet[(triton.cdiv(count, 256),)](R, far, others, *constants[:8], directions, *outs, count, n, BLOCK=256)
     return directions, *outs
 
 

@@ -29,10 +29,11 @@ _aten = torch.ops.aten
 
 
 class Entry(NamedTuple):
-    """What the elements alone decide: features of the atoms [A, F] and what the first block makes of them."""
+    """What the elements alone decide: features of the atoms [A, F], and what the first block makes of them."""
 
     x: torch.Tensor
     entered: torch.Tensor
+    members: torch.Tensor  # [E, A] 1 where an atom is of an element; empty where `entered` is of atoms
 
 
 class Gradient(NamedTuple):
@@ -105,7 +106,7 @@ class FrozenNetwork:
     def entry(self, Z: torch.Tensor) -> Entry:
         """Of nuclear charges [A], 0 in padding."""
         x = self.embedding.index_select(0, Z)
-        return Entry(x, self._enter(self.blocks[0], x))
+        return Entry(x, self._enter(self.blocks[0], x), x.new_empty(0))
 
     @torch.no_grad()
     def __call__(

@@ -85,7 +85,7 @@ class FrozenPotential:
         self, pairs: ClusterPairs, R: torch.Tensor, isolated: torch.Tensor, *decided: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """As `evaluate`, all that the elements decide given as tensors: those of an `Entry`, then `PairConstants`."""
-        entry, constants = Entry(*decided[:2]), PairConstants(*decided[2:])
+        entry, constants = Entry(*decided[:3]), PairConstants(*decided[3:])
         return self.evaluate(Part(0, len(R), pairs, constants, entry, isolated), R)
 
     def _parts(self, pairs: ClusterPairs, Z: torch.Tensor) -> list[Part]:
@@ -137,14 +137,16 @@ def frozen_potential(
     numbers : nuclear charges of the elements that it knows. isolated : as `FrozenPotential`.
     """
     closest = repulsion.closest_seen(numbers)
-    plain = _network(network, head, closest, fuse=False)
+    plain = _network(network, head, closest, numbers, fuse=False)
     if plain is None:
         return None
     made = FrozenPotential(plain, repulsion, isolated)
     if not kernels_serve(isolated.device, isolated.dtype):
         return made
     try:
-        quick = FrozenPotential(_network(network, head, closest, fuse=True) or plain, repulsion, isolated, fuse=True)
+        quick = FrozenPotential(
+            _network(network, head, closest, numbers, fuse=True) or plain, repulsion, isolated, fuse=True
+        )
         wrong = _apart(quick, made, numbers)
     except Exception as error:  # whatever Triton or its compiler may miss
         warnings.warn(f"Triton's kernels can't be used, so the GPU takes longer: {error}", stacklevel=2)
@@ -155,10 +157,13 @@ def frozen_potential(
     return made
 
 
-def _network(network: SchNetIIA | VectorNetwork, head: AtomwiseHead, closest: float, fuse: bool) -> Frozen | None:
+def _network(
+    network: SchNetIIA | VectorNetwork, head: AtomwiseHead, closest: float, numbers: Sequence[int], fuse: bool
+) -> Frozen | None:
     """`network` with its gradient written out."""
     if isinstance(network, VectorNetwork):
-        return FrozenVectors(network, head, closest, fuse) if FrozenVectors.covers(network.settings) else None
+        covered = FrozenVectors.covers(network.settings)
+        return FrozenVectors(network, head, numbers, closest, fuse) if covered else None
     if isinstance(network, SchNetIIA) and FrozenNetwork.covers(network.settings):
         return FrozenNetwork(network, head, closest)
     return None

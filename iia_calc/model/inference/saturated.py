@@ -17,20 +17,25 @@ def one(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
         return torch.ones((), dtype=dtype, device=device)
 
 
+def scale_of(x: torch.Tensor) -> torch.Tensor:
+    """1 / sqrt(1 + mean x²) [A] of features [A, F] or [A, C, F], whose lengths over C count."""
+    length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
+    return torch.addcmul(one(x.dtype, x.device), length, length, value=1 / x.shape[-1]).rsqrt_()
+
+
 class Saturated:
     """x / sqrt(1 + mean x²) of features [A, F] or [A, C, F], and the way back."""
 
     def __init__(self, x: torch.Tensor):
         self.share, self.shape = 1 / x.shape[-1], (-1, *[1] * (x.ndim - 1))
-        length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
-        self.scale = torch.addcmul(one(x.dtype, x.device), length, length, value=self.share).rsqrt_().view(self.shape)
+        self.scale = scale_of(x).view(self.shape)
         self.value = x * self.scale
 
     def back(self, g: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
         """Gradient by the features from the gradient by the saturated ones; `plus` is added to it."""
-        along = (g * self.value).view(len(g), -1).sum(1).view(self.shape)
-        found = torch.addcmul(g, self.value, along, value=-self.share).mul_(self.scale)
-        return found if plus is None else found.add_(plus)
+        along = (g * self.value).view(len(g), -1).sum(1).view(self.shape).mul_(self.scale)
+        found = g * self.scale if plus is None else torch.addcmul(plus, g, self.scale)
+        return found.addcmul_(self.value, along, value=-self.share)
 
 
 class FusedSaturated(Saturated):
@@ -47,6 +52,38 @@ class FusedSaturated(Saturated):
         from iia_calc.model.inference import fused
 
         return fused.saturate_back(g, self.value, self.scale, self.share, plus)
+
+
+class Handed:
+    """Saturated vectors v [A, C, F] times x [A, F], written to `out` [B, N, C, H, D]."""
+
+    def __init__(self, v: torch.Tensor, x: torch.Tensor, out: torch.Tensor) -> None:
+        b, n, _, heads, width = out.shape
+        self.v, self.scale = v, scale_of(v)[:, None]  # [A, 1]
+        self.x = x * self.scale
+        torch.mul(v.view(out.shape), self.x.view(b, n, 1, heads, width), out=out)
+
+    def back(self, g: torch.Tensor, plus: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """From the gradient g [A, C, F] by what is handed on those by x and by v; `plus` is added to the second."""
+        product = (g * self.v).sum(1)  # [A, F]
+        along = (product * self.x).sum(1, keepdim=True).mul_(self.scale).mul_(self.scale)  # [A, 1]
+        by_v = torch.addcmul(plus, g, self.x[:, None]).addcmul_(self.v, along[:, None], value=-1 / self.v.shape[-1])
+        return product.mul_(self.scale), by_v
+
+
+class FusedHanded(Handed):
+    """The same, by the kernels of `FusedSaturated`."""
+
+    def __init__(self, v: torch.Tensor, x: torch.Tensor, out: torch.Tensor) -> None:
+        self.saturated, self.x = FusedSaturated(v), x
+        out.copy_((self.saturated.value * x[:, None]).view(out.shape))
+
+    def back(self, g: torch.Tensor, plus: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """As `Handed.back`; g is overwritten."""
+        from iia_calc.model.inference import fused
+
+        by_x = fused.dots(g, self.saturated.value)
+        return by_x, self.saturated.back(g.mul_(self.x[:, None]), plus)
 
 
 class FusedBend(Bend):

@@ -55,15 +55,25 @@ class Tape(TorchDispatchMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         """Does the operation, and takes it down unless it is but another look at a tensor."""
+        args = self._without_numbers(func, args)
         places, options = tree_map(self.place, (args, kwargs or {}))
         result = func(*args, **(kwargs or {}))
         self._kept.append(result)
-        aliases = [returned.alias_info for returned in func._schema.returns]
-        if not all(alias is not None and not alias.is_write for alias in aliases):
-            results = result if isinstance(result, tuple) else (result,)
-            fills = [None if self._storage(made) in self._numbers else self._number(made) for made in results]
+        results = result if isinstance(result, tuple | list) else (result,)
+        fills = [None if self._storage(made) in self._numbers else self._number(made) for made in results]
+        if any(fill is not None for fill in fills) or func._schema.is_mutable:
             self.steps.append(Step(func, places, options, fills))
         return result
+
+    def _without_numbers(self, func: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Numbers that stand for tensors as such, made once: else PyTorch makes one each time, which takes as long as
+        the operation.
+        """
+        dtype = next((value.dtype for value in args if isinstance(value, torch.Tensor)), torch.float32)
+        return tuple(
+            torch.tensor(value, dtype=dtype) if isinstance(value, int | float) and str(kind.type) == "Tensor" else value
+            for value, kind in zip(args, func._schema.arguments, strict=False)
+        )
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:

@@ -8,7 +8,7 @@ Letters as there and in `network.vectors`; q filters of a head. g... is dE/d of 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import NamedTuple
@@ -16,8 +16,10 @@ from typing import NamedTuple
 import torch
 
 from iia_calc.model.inference.basis import SharedBasis
+from iia_calc.model.inference.first_block import FirstSums, handed_out
+from iia_calc.model.inference.heads import apart, by_atom, by_atom_from_channels, channels_apart, times
 from iia_calc.model.inference.network import Entry, Gradient
-from iia_calc.model.inference.saturated import FusedBend, FusedSaturated, Saturated
+from iia_calc.model.inference.saturated import FusedBend, FusedHanded, FusedSaturated, Handed, Saturated
 from iia_calc.model.inference.steps import steps_for
 from iia_calc.model.inference.table import DistanceTable
 from iia_calc.model.inference.vector_weights import Block, RadialFilters
@@ -28,19 +30,21 @@ from iia_calc.model.network.settings import NetworkSettings
 from iia_calc.model.network.vectors import Parts, VectorNetwork
 from iia_calc.model.pairs.clusters import ClusterPairs
 
+MOST_ELEMENTS = 4
+"""That the first block takes one by one."""
+
 
 @dataclass
 class _Gathered:
     """What the way back through a sum over neighbours needs."""
 
     weights: torch.Tensor  # [q, H B, N, N]
-    values: torch.Tensor  # [A, n_values F]
     by_head: list[torch.Tensor]  # [H B, N, D] of each degree from 0
     both: list[torch.Tensor]  # [H B, C N, N] weights times harmonics of each degree from 1
     s: Saturated | None = None
     bent: tuple[torch.Tensor, ...] = ()
-    V: list[Saturated] = field(default_factory=list)
-    given: list[torch.Tensor] = field(default_factory=list)  # [H B, N, C D]
+    handed: list[Handed] = field(default_factory=list)
+    given: list[torch.Tensor] = field(default_factory=list)  # [H B, N, C D] what is handed on
 
 
 class _Updated(NamedTuple):
@@ -59,20 +63,31 @@ class _Updated(NamedTuple):
 class FrozenVectors:
     """Energies of atoms and their derivatives by distances and directions, of a network whose weights stay.
 
-    Clusters (`ClusterPairs`) only. `closest` is the shortest distance that it will be asked for, Å. `fuse` takes single
-    kernels for many steps (`fused`), in float32 only.
+    Clusters (`ClusterPairs`) only. `numbers` are nuclear charges of the elements that it knows, `closest` is the
+    shortest distance that it will be asked for, Å. `fuse` takes single kernels for many steps (`fused`), in float32
+    only.
     """
 
     cached_slots = 5400  # twelve clusters of 21 atoms: less to call, and still mostly in the caches
 
-    def __init__(self, network: VectorNetwork, head: AtomwiseHead, closest: float = 0.0, fuse: bool = False) -> None:
+    def __init__(
+        self,
+        network: VectorNetwork,
+        head: AtomwiseHead,
+        numbers: Sequence[int],
+        closest: float = 0.0,
+        fuse: bool = False,
+    ) -> None:
         settings, self.fuse = network.settings, fuse
         self.saturated = FusedSaturated if self.fuse else Saturated
+        self.handed = FusedHanded if self.fuse else Handed
         self.steps = steps_for(self.fuse)
         self.heads, self.degree, self.softening = settings.n_heads, settings.angular, settings.softening
         self.bend = (FusedBend if self.fuse else Bend)(settings.activation)
         with torch.no_grad():
             self.embedding = network.embedding.weight.detach()
+            self.numbers = torch.as_tensor(numbers, device=self.embedding.device)
+            self.by_element = not fuse and len(numbers) <= MOST_ELEMENTS  # the first block
             self.forms = forms(self.degree, self.embedding.dtype, self.embedding.device)
             blocks = network.blocks()
             self.blocks = [Block(block, self.bend, block is blocks[-1]) for block in blocks]
@@ -96,8 +111,13 @@ class FrozenVectors:
     def entry(self, Z: torch.Tensor) -> Entry:
         """Of nuclear charges [A], 0 in padding."""
         x, block = self.embedding.index_select(0, Z), self.blocks[0]
-        hidden, _ = self.bend(torch.addmm(block.bias0, self.saturated(x).value, block.values0))
-        return Entry(x, torch.addmm(block.bias1, hidden, block.values1))
+        of = self.embedding.index_select(0, self.numbers) if self.by_element else x
+        hidden, _ = self.bend(torch.addmm(block.bias0, self.saturated(of).value, block.values0))
+        values = torch.addmm(block.bias1, hidden, block.values1)  # [E or A, n_values F]
+        if not self.by_element:
+            return Entry(x, values, x.new_empty(0))
+        members = (self.numbers[:, None] == Z).to(x.dtype)  # [E, A]
+        return Entry(x, handed_out(values, self.heads, block.value_widths), members)
 
     @torch.no_grad()
     def __call__(
@@ -110,9 +130,18 @@ class FrozenVectors:
         channels = harmonics.values.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]  # [B, C, N, N] each
         s = entry.x
         V: list[torch.Tensor] = []
+        first: FirstSums | None = None
         gathered: list[_Gathered] = []
         updated: list[_Updated] = []
         for t, block in enumerate(self.blocks):
+            if t == 0 and self.by_element:
+                members = entry.members.view(-1, *distances.shape[:2]).transpose(0, 1)  # [B, E, N]
+                first = FirstSums(harmonics.values, weights[0], entry.entered, members, block.value_widths)
+                given, *V = first.sums()
+                s = s + given[:, 0]
+                s, V, mixed = self._update(block, s, V)
+                updated.append(mixed)
+                continue
             s, V, kept = self._gather(block, s, V, weights[t], channels, entry.entered if t == 0 else None)
             gathered.append(kept)
             s, V, mixed = self._update(block, s, V)
@@ -130,6 +159,9 @@ class FrozenVectors:
         for t in reversed(range(len(self.blocks))):
             block, g_weights = self.blocks[t], g_filters[t].view(weights[t].shape)
             gs, gV = self._update_back(block, gs, gV, updated.pop())
+            if t == 0 and first is not None:
+                first.back([gs[:, None], *gV], g_weights, g_channels)
+                break
             gs, gV = self._gather_back(block, gs, gV, gathered.pop(), channels, g_weights, g_channels)
         return energies, Gradient(by_distance_of(g_all).view(distances.shape), harmonics.gradient(g_harmonics))
 
@@ -165,21 +197,27 @@ class FrozenVectors:
             values = torch.addmm(block.bias1, hidden, block.values1)  # [A, n_values F]
         parts = values.split(block.value_widths, 1)
         by_head = [apart(part, b, heads) for part in parts[: 1 + self.degree]]
-        kept = _Gathered(weights, values, by_head, [], seen, bent)
-        s = s + join_heads(self.steps.narrow(weights[0], by_head[0]), b, heads)
+        kept = _Gathered(weights, by_head, [], seen, bent)
+        s = s + by_atom(self.steps.narrow(weights[0], by_head[0]), b, heads, 1).reshape(s.shape)
         sums = []
         for k, Y in enumerate(channels):
             kept.both.append(times(weights[k + 1], Y))
-            sums.append(join_channels(self.steps.narrow(kept.both[k], by_head[k + 1]), b, heads, Y.shape[1]))
+            found = self.steps.narrow(kept.both[k], by_head[k + 1])  # [H B, C N, D]
+            each = by_atom_from_channels(found, b, heads, Y.shape[1])  # [B, N, C, H, D]
+            total = s.new_empty(len(s), Y.shape[1], parts[k + 1].shape[1])
+            if block.first:
+                total.view(each.shape).copy_(each)
+            else:
+                torch.add(V[k].view(each.shape), each, out=total.view(each.shape))
+            sums.append(total)
         if block.first:
             return s, sums, kept
-        kept.V = [self.saturated(v) for v in V]
-        kept.given = [
-            apart(v.value * x[:, None], b, heads) for v, x in zip(kept.V, parts[1 + self.degree :], strict=True)
-        ]
-        for k, given in enumerate(kept.given):
-            got = torch.bmm(weights[1 + self.degree + k], given)  # [H B, N, C D]
-            sums[k] = together(got, b, heads, V[k].shape[1]).add_(sums[k]).add_(V[k])
+        for k, (v, x) in enumerate(zip(V, parts[1 + self.degree :], strict=True)):
+            given = v.new_empty(heads * b, len(v) // b, v[0].numel() // heads)  # [H B, N, C D]
+            kept.handed.append(self.handed(v, x, by_atom(given, b, heads, v.shape[1])))
+            kept.given.append(given)
+            got = by_atom(torch.bmm(weights[1 + self.degree + k], given), b, heads, v.shape[1])
+            sums[k].view(got.shape).add_(got)
         return s, sums, kept
 
     def _update(
@@ -233,24 +271,25 @@ class FrozenVectors:
         g = apart(gs, b, heads)  # [H B, N, D]
         torch.bmm(g, kept.by_head[0].transpose(1, 2), out=g_weights[0])
         if not block.first:
-            g_values.append(join_heads(self.steps.narrow(weights[0].transpose(1, 2), g), b, heads))
+            g_values.append(by_atom(self.steps.narrow(weights[0].transpose(1, 2), g), b, heads, 1).reshape(gs.shape))
         for k, Y in enumerate(channels):
-            g = apart_channels(gV[k], b, heads)  # [H B, C N, D]
+            g = channels_apart(gV[k], b, heads)  # [H B, C N, D]
             g_both = torch.bmm(g, kept.by_head[k + 1].transpose(1, 2))  # [H B, C N, N]
             self.steps.directions_back(g_both, Y, weights[k + 1], g_weights[k + 1], g_channels[k])
             if not block.first:
-                g_values.append(join_heads(self.steps.narrow(kept.both[k].transpose(1, 2), g), b, heads))
+                found = by_atom(self.steps.narrow(kept.both[k].transpose(1, 2), g), b, heads, 1)
+                g_values.append(found.reshape(len(gs), -1))
         if kept.s is None:  # the first block: what it hands out depends on the elements alone
             return gs, gV
-        handed = kept.values.split(block.value_widths, 1)[1 + self.degree :]
         results = []
-        for k, v in enumerate(kept.V):
+        for k, handed in enumerate(kept.handed):
             place = 1 + self.degree + k
             g = apart(gV[k], b, heads)  # [H B, N, C D]
             torch.bmm(g, kept.given[k].transpose(1, 2), out=g_weights[place])
-            g_given = together(torch.bmm(weights[place].transpose(1, 2), g), b, heads, gV[k].shape[1])
-            g_values.append(self.steps.dots(g_given, v.value))
-            results.append(v.back(g_given.mul_(handed[k][:, None]), gV[k]))
+            found = by_atom(torch.bmm(weights[place].transpose(1, 2), g), b, heads, gV[k].shape[1])
+            g_x, g_v = handed.back(found.reshape(gV[k].shape), gV[k])
+            g_values.append(g_x)
+            results.append(g_v)
         g_hidden = torch.mm(torch.cat(g_values, 1), block.values1.T)
         g_seen = torch.mm(self.bend.slope(g_hidden, kept.bent), block.values0.T)
         return kept.s.back(g_seen, gs), results
@@ -259,40 +298,3 @@ class FrozenVectors:
 def _contract(slopes: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Σ over columns of slopes [C, S] times g [C, S], which is overwritten."""
     return g.mul_(slopes).sum(0)
-
-
-def apart(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
-    """[A, F] or [A, C, F] -> [H B, N, C D]."""
-    a = len(x)
-    c = x.numel() // a // x.shape[-1]
-    return x.reshape(b, a // b, c, heads, -1).permute(3, 0, 1, 2, 4).reshape(heads * b, a // b, -1)
-
-
-def together(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
-    """[H B, N, C D] -> [A, C, F]."""
-    n = x.shape[1]
-    return x.view(heads, b, n, c, -1).permute(1, 2, 3, 0, 4).reshape(b * n, c, -1)
-
-
-def join_heads(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
-    """[H B, N, D] -> [A, F]."""
-    n = x.shape[1]
-    return x.view(heads, b, n, -1).permute(1, 2, 0, 3).reshape(b * n, -1)
-
-
-def apart_channels(x: torch.Tensor, b: int, heads: int) -> torch.Tensor:
-    """[A, C, F] -> [H B, C N, D]."""
-    a, c, _ = x.shape
-    return x.view(b, a // b, c, heads, -1).permute(3, 0, 2, 1, 4).reshape(heads * b, c * (a // b), -1)
-
-
-def join_channels(x: torch.Tensor, b: int, heads: int, c: int) -> torch.Tensor:
-    """[H B, C N, D] -> [A, C, F]."""
-    n = x.shape[1] // c
-    return x.view(heads, b, c, n, -1).permute(1, 3, 2, 0, 4).reshape(b * n, c, -1).contiguous()
-
-
-def times(weights: torch.Tensor, Y: torch.Tensor) -> torch.Tensor:
-    """Of weights [H B, N, N] and harmonics [B, C, N, N]: [H B, C N, N]."""
-    b, c, n, _ = Y.shape
-    return (weights.view(-1, b, 1, n, n) * Y).view(-1, c * n, n)

@@ -39,6 +39,15 @@ class PairConstants(NamedTuple):
     inverse_width: torch.Tensor
     exponents: torch.Tensor  # [4]
     screening: torch.Tensor  # [4, 2] amounts, and those of the slope
+    # of six numbers that are linear in the distance: exponents of the screening, what is left of the reach, and how far
+    # the distance is through its saturation
+    factors: torch.Tensor  # [6, ...]
+    offsets: torch.Tensor  # [6, ...]
+    polynomials: torch.Tensor  # [7, 2, ...] coefficients in `with_slopes`
+
+
+POLYNOMIALS = ((6, -15, 10, 0, 30, -60, 30), (0, 0.5, -1, 0.5, 0, -2, 3))
+"""Of the envelope and of the saturation's lag: coefficients of x⁵, x⁴, x³ and 1, and those of x⁴, x³, x² of a slope."""
 
 
 class Repulsion(nn.Module):
@@ -87,15 +96,25 @@ class Repulsion(nn.Module):
         bond = self.bond_lengths(Z_i, Z_j)
         settings, powers = self.settings, self.charge_powers
         amounts, rates = self.screening.double()  # [4] each
+        rate, reach, start = (
+            (powers[Z_i] + powers[Z_j]) / 0.46850,
+            1 / (settings.outer * bond),
+            settings.saturation_start,
+        )
+        inverse_width = 1 / ((start - settings.saturation_end) * bond)
+        zero, ones = torch.zeros_like(bond), torch.ones_like(bond)
         found = PairConstants(
             strength=COULOMB * (Z_i * Z_j).double(),
-            rate=(powers[Z_i] + powers[Z_j]) / 0.46850,
-            reach=1 / (settings.outer * bond),
-            start=settings.saturation_start * bond,
-            width=(settings.saturation_start - settings.saturation_end) * bond,
-            inverse_width=1 / ((settings.saturation_start - settings.saturation_end) * bond),
+            rate=rate,
+            reach=reach,
+            start=start * bond,
+            width=(start - settings.saturation_end) * bond,
+            inverse_width=inverse_width,
             exponents=-rates,
             screening=torch.stack([amounts, -amounts * rates], 1),
+            factors=torch.cat([torch.stack([-b * rate for b in rates]), torch.stack([-reach, inverse_width])]),
+            offsets=torch.stack([zero, zero, zero, zero, ones, ones - start * bond * inverse_width]),
+            polynomials=bond.new_tensor(POLYNOMIALS).T.reshape(7, 2, *[1] * bond.ndim),
         )
         return PairConstants(*(value.to(dtype) for value in found))
 
@@ -108,21 +127,20 @@ class Repulsion(nn.Module):
         d [...] Å, of the shape of the constants. Returns repulsion eV, its slope eV/Å, distances seen Å,
         their slope.
         """
-        u = (d * pair.reach).clamp_(max=1.0)
-        left = 1 - u
-        envelope = (u * 6).add_(3).mul_(u).add_(1).mul_(left**3)
-        envelope_slope = u.mul_(left).square_().mul_(-30).mul_(pair.reach)
-        screening = ((d * pair.rate)[..., None] * pair.exponents).exp_() @ pair.screening  # [..., 2]
+        # few operations on larger tensors: of a small cluster each takes about as long
+        x = torch.addcmul(pair.offsets, pair.factors, d)  # [6, ...]
+        screening = torch.mm(pair.screening.T, x[:4].exp_().view(4, -1)).view(2, *d.shape)
+        y = x[4:].clamp_(0.0, 1.0)  # [2, ...] 0 out of the envelope's reach, 1 where nothing is saturated
+        y2 = y * y
+        p2, p1, p0, rest, q2, q1, q0 = pair.polynomials
+        values = torch.addcmul(p0, torch.addcmul(p1, p2, y), y)
+        envelope, lag = torch.addcmul(rest, y2 * y, values)
+        envelope_slope, seen_slope = torch.addcmul(q0, torch.addcmul(q1, q2, y), y).mul_(y2)
         coulomb = pair.strength / d
-        energy = envelope * coulomb * screening[..., 0]
-        slope = envelope.mul_(screening[..., 1]).mul_(pair.rate).addcmul_(envelope_slope, screening[..., 0])
-        slope = slope.mul_(coulomb).sub_(energy / d)
-        beyond = d - pair.start
-        t = (beyond * pair.inverse_width).add_(1).clamp_(0.0, 1.0)
-        t2 = t * t
-        lag = (0.5 * t).sub_(1).mul_(t2).mul_(t).add_(0.5).mul_(pair.width)  # 0 at t = 1
-        seen = beyond.clamp_(min=0.0).sub_(lag).add_(pair.start)
-        return energy, slope, seen, t2.mul_(t.mul_(-2).add_(3))
+        energy = (coulomb * screening[0]).mul_(envelope)
+        slope = (screening[1] * pair.rate).mul_(envelope)
+        slope.addcmul_(screening[0] * pair.reach, envelope_slope, value=-1).mul_(coulomb).addcdiv_(energy, d, value=-1)
+        return energy, slope, torch.maximum(d, pair.start).addcmul_(lag, pair.width, value=-1), seen_slope
 
     def closest_seen(self, numbers: Sequence[int]) -> float:
         """Shortest distance, Å, that `saturate` can return between atoms of these nuclear charges."""
