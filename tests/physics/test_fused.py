@@ -65,7 +65,9 @@ def compare() -> None:
         mixed = torch.randn(4, c, 24)
         parts = mixed.split(12, 2)
         close(quick.dots(*parts), plain.dots(*parts))
-        close(quick.lengths(parts[0], 0.01), plain.lengths(parts[0], 0.01))
+        both = [steps.with_lengths(parts[1][:, 0], parts, 0.01) for steps in (quick, plain)]
+        close(both[0][0], both[1][0])
+        close(both[0][1][1], both[1][1][1])
         found, wide = torch.rand(4, 12) + 0.1, torch.randn(4, 40)
         gated, product = (torch.randn(4, c, 12), torch.randn(4, 30)[:, 9:21]), torch.randn(4, 12)
         for some in (((*parts,), gated, product), ((*parts,), gated, None), ((*parts,), None, product)):

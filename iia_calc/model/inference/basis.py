@@ -48,6 +48,5 @@ class SharedBasis:
 
     def at(self, distances: torch.Tensor) -> tuple[torch.Tensor, Callable[[torch.Tensor], torch.Tensor]]:
         """Values [C, S] at distances [S] Å, and what makes of gradients by them [C, S] that by each distance [S]."""
-        places = self.table.places(distances)
-        values, slopes = self.table.values(0, places), self.table.slopes(0, places)  # [S, r]
+        values, slopes = self.table.both(0, distances)  # [S, r]
         return torch.mm(self.weights, values.T), lambda g: torch.mm(g.T, self.weights).mul_(slopes).sum(1)

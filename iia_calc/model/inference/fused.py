@@ -6,6 +6,8 @@ Every function equals the plain PyTorch code beside which it stands (`Saturated`
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import triton
 
@@ -151,6 +153,14 @@ def lengths(x: torch.Tensor, softening: float) -> torch.Tensor:
     block = triton.next_power_of_2(width)
     kernels.lengths[(a,)](x, out, softening, width, x.stride(0), x.stride(1), C=c, BLOCK=block, num_warps=1)
     return out
+
+
+def with_lengths(
+    s: torch.Tensor, vectors: Sequence[torch.Tensor], softening: float
+) -> tuple[torch.Tensor, list[torch.Tensor]]:
+    """s [A, F] and beside it the `lengths` [A, W] of each of the vectors, and these by themselves."""
+    found = [lengths(x, softening) for x in vectors]
+    return torch.cat([s, *found], 1), found
 
 
 def narrow(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

@@ -2,40 +2,33 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from importlib.util import find_spec
 
 import torch
 
-from iia_calc.model.inference.weights import Bend
-
-
-@lru_cache
-def one(dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """1 as a tensor: for short vectors a number of Python's costs more than the operation."""
-    with torch.inference_mode(False):
-        return torch.ones((), dtype=dtype, device=device)
+from iia_calc.model.inference.weights import Bend, number
 
 
 def scale_of(x: torch.Tensor) -> torch.Tensor:
-    """1 / sqrt(1 + mean x²) [A] of features [A, F] or [A, C, F], whose lengths over C count."""
-    length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1)  # [A]
-    return torch.addcmul(one(x.dtype, x.device), length, length, value=1 / x.shape[-1]).rsqrt_()
+    """1 / sqrt(1 + mean x²) [A, 1] of features [A, F] or [A, C, F], whose lengths over C count."""
+    length = torch.linalg.vector_norm(x.view(len(x), -1), dim=1, keepdim=True)  # [A, 1]
+    return torch.addcmul(number(1.0, x.dtype, x.device), length, length, value=1 / x.shape[-1]).rsqrt_()
 
 
 class Saturated:
     """x / sqrt(1 + mean x²) of features [A, F] or [A, C, F], and the way back."""
 
     def __init__(self, x: torch.Tensor):
-        self.share, self.shape = 1 / x.shape[-1], (-1, *[1] * (x.ndim - 1))
-        self.scale = scale_of(x).view(self.shape)
-        self.value = x * self.scale
+        self.share, self.scale = 1 / x.shape[-1], scale_of(x)
+        self.value = (x.view(len(x), -1) * self.scale).view(x.shape)
 
     def back(self, g: torch.Tensor, plus: torch.Tensor | None = None) -> torch.Tensor:
         """Gradient by the features from the gradient by the saturated ones; `plus` is added to it."""
-        along = (g * self.value).view(len(g), -1).sum(1).view(self.shape).mul_(self.scale)
-        found = g * self.scale if plus is None else torch.addcmul(plus, g, self.scale)
-        return found.addcmul_(self.value, along, value=-self.share)
+        shape, value = self.value.shape, self.value.view(len(g), -1)
+        g = g.reshape(value.shape)
+        along = (g * value).sum(1, keepdim=True).mul_(self.scale)  # [A, 1]
+        found = g * self.scale if plus is None else torch.addcmul(plus.view(value.shape), g, self.scale)
+        return found.addcmul_(value, along, value=-self.share).view(shape)
 
 
 class FusedSaturated(Saturated):
@@ -59,7 +52,7 @@ class Handed:
 
     def __init__(self, v: torch.Tensor, x: torch.Tensor, out: torch.Tensor) -> None:
         b, n, _, heads, width = out.shape
-        self.v, self.scale = v, scale_of(v)[:, None]  # [A, 1]
+        self.v, self.scale = v, scale_of(v)
         self.x = x * self.scale
         torch.mul(v.view(out.shape), self.x.view(b, n, 1, heads, width), out=out)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import torch
@@ -10,8 +11,10 @@ import torch
 class Steps(Protocol):
     """What `PlainSteps` is, and the module `fused`."""
 
-    def lengths(self, x: torch.Tensor, softening: float) -> torch.Tensor:
-        """Of vectors x [A, C, W]: sqrt(Σ over C of x² + softening) [A, W]."""
+    def with_lengths(
+        self, s: torch.Tensor, vectors: Sequence[torch.Tensor], softening: float
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
+        """Of vectors x [A, C, W] each sqrt(Σ over C of x² + softening) [A, W]: beside s [A, F], and by themselves."""
 
     def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """Σ over C of a times b, [A, C, W] each: [A, W]."""
@@ -46,9 +49,13 @@ class Steps(Protocol):
 class PlainSteps:
     """In PyTorch's operations."""
 
-    def lengths(self, x: torch.Tensor, softening: float) -> torch.Tensor:
+    def with_lengths(
+        self, s: torch.Tensor, vectors: Sequence[torch.Tensor], softening: float
+    ) -> tuple[torch.Tensor, Sequence[torch.Tensor]]:
         """See `Steps`."""
-        return x.square().sum(1).add_(softening).sqrt_()
+        found = torch.cat([s, *(x.square().sum(1) for x in vectors)], 1)
+        lengths = found[:, s.shape[1] :].add_(softening).sqrt_()
+        return found, lengths.split([x.shape[2] for x in vectors], 1)
 
     def dots(self, a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
         """See `Steps`."""

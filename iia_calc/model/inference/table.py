@@ -60,9 +60,10 @@ class DistanceTable:
         self.rows = [group.to(dtype).contiguous() for group in rows]
         self.piece = torch.tensor(PIECE, dtype=dtype, device=device)
         self.piece[:, 4:] /= self.spacing
+        self.piece = self.piece[..., None]  # [4, 8, 1]
         self.reach = torch.tensor([0, 1, 2, 5], device=device)
         self.zero = torch.zeros((), dtype=dtype, device=device)
-        self._starts: dict[int, torch.Tensor] = {}  # kept, for a captured graph reads them where they were
+        self._known_starts: dict[int, torch.Tensor] = {}  # kept, for a captured graph reads them where they were
 
     def _fill(
         self,
@@ -91,16 +92,34 @@ class DistanceTable:
 
     def places(self, distances: torch.Tensor) -> Places:
         """Rows and weights for the distances [S] Å of all slots."""
+        first, weights = self._pieces(distances)
+        value, slope = weights.split(4)  # [4, S] each
+        rows = first[:, None] + self.reach  # [S, 4]
+        return Places(rows.view(-1), self._starts(len(first), rows.device), value.T.reshape(-1), slope.T.reshape(-1))
+
+    def both(self, group: int, distances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Values and derivatives by the distance, per Å, [S, columns] each, at distances [S] Å, read at once."""
+        first, weights = self._pieces(distances)
+        rows = first[:, None] + self.reach.expand(2, 1, 4)  # [2, S, 4]
+        ordered = weights.view(2, 4, -1).transpose(1, 2).reshape(-1)  # [8 S]
+        starts = self._starts(2 * len(first), rows.device)
+        value, slope = self._read(group, Places(rows.view(-1), starts, ordered, ordered), ordered).chunk(2)
+        return value, slope
+
+    def _pieces(self, distances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """First row [S] of each distance's piece, and weights [8, S] of its rows: of the value, then of the slope."""
         u = torch.sub(distances, self.start).mul_(1.0 / self.spacing).clamp_(0, self.n_pieces)  # [S]
         piece = torch.fmax(u, self.zero).clamp_(max=self.n_pieces - 1).floor_()  # NaN reads row 0
         t = u.sub_(piece)
-        t2 = t * t
-        weights = torch.stack([torch.ones_like(t), t, t2, t2 * t], 1) @ self.piece  # [S, 8]
-        rows = piece.mul_(3).long()[:, None] + self.reach  # [S, 4]
-        starts = self._starts.get(len(t))
-        if starts is None:
-            starts = self._starts[len(t)] = torch.arange(0, rows.numel(), 4, device=rows.device)
-        return Places(rows.view(-1), starts, weights[:, :4].reshape(-1), weights[:, 4:].reshape(-1))
+        p0, p1, p2, p3 = self.piece  # [8, 1] each
+        weights = torch.addcmul(p0, torch.addcmul(p1, torch.addcmul(p2, p3, t), t), t)
+        return piece.mul_(3).long(), weights
+
+    def _starts(self, count: int, device: torch.device) -> torch.Tensor:
+        """[count] where the four rows of each begin."""
+        if count not in self._known_starts:
+            self._known_starts[count] = torch.arange(0, 4 * count, 4, device=device)
+        return self._known_starts[count]
 
     def values(self, group: int, places: Places) -> torch.Tensor:
         """[S, columns]"""

@@ -53,7 +53,7 @@ class _Updated(NamedTuple):
     s: Saturated
     V: list[Saturated]
     ab: list[tuple[torch.Tensor, ...]]  # [A, C, width] each
-    lengths: list[torch.Tensor]
+    lengths: Parts
     product: torch.Tensor  # [A, F]
     bent: tuple[torch.Tensor, ...]
     gates: list[torch.Tensor]
@@ -228,8 +228,7 @@ class FrozenVectors:
         mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
         # [A, C, width] each; of the last block's tensors there is no b
         ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
-        lengths = [self.steps.lengths(part[0], self.softening) for part in ab]
-        context = torch.cat([seen.value, *lengths], 1)
+        context, lengths = self.steps.with_lengths(seen.value, [part[0] for part in ab], self.softening)
         hidden, bent = self.bend(torch.addmm(block.context_bias0, context, block.context0))
         out = torch.addmm(block.context_bias1, hidden, block.context1)
         ds, *gates, share = out.split([block.widths[0], *block.gate_widths, block.widths[0]], 1)
