@@ -89,6 +89,9 @@ class ExportRequest:
         ):
             if value not in choices:
                 raise InputError(f"{name} {value!r} is not known; choose one of {', '.join(choices)}")
+        for name, text in (("functional", self.functional), ("basis", self.basis)):
+            if text is not None and not (text.strip() and text.isprintable()):
+                raise InputError(f"{name} is {text!r}; an input needs its name in one line")
         if self.lowest is not None and self.lowest < 1:
             raise InputError(f"lowest is {self.lowest}; it must be at least 1")
 

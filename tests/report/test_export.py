@@ -69,6 +69,9 @@ def test_what_makes_no_sense_is_refused_before_anything_is_written(confirmed, tm
     for settings in ({"kind": "molpro"}, {"kind": "xyz", "lowest": 0}, {"kind": "orca", "task": "md"}):
         with pytest.raises(InputError, match=r"choose one of|at least 1"):
             ExportRequest(**settings)
+    for settings in ({"basis": "def2-SVP\n%mem=1GB"}, {"functional": " "}):
+        with pytest.raises(InputError, match="needs its name in one line"):
+            ExportRequest("gaussian", **settings)
     with pytest.raises(InputError, match="multiplicity"):
         export(read_findings(confirmed), ExportRequest("orca", multiplicity=3), tmp_path / "out")
     assert not (tmp_path / "out").exists()
