@@ -64,9 +64,11 @@ def test_vectors_against_autograd(angular, dtype, softening):
     assert float((forces + gradient).abs().max()) < allowed * float(gradient.abs().max())
 
 
-def test_the_first_block_by_elements_and_by_atoms(monkeypatch):
+@pytest.mark.parametrize("n_interactions", [1, 2])
+def test_the_first_block_by_elements_and_by_atoms(monkeypatch, n_interactions):
     """A network of few elements sums over them first; one of many goes on atom by atom."""
     settings = {"dtype": torch.float64, "kind": "vectors", "angular": 2, "attention": None}
+    settings["n_interactions"] = n_interactions
     Z, R, batch = flat([random_cluster(n, seed=n, shortest=1.0) for n in (9, 1, 6)], torch.float64)
     few = small_potential(**settings)
     by_elements = few(Z, R, batch)

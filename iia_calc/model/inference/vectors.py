@@ -117,7 +117,9 @@ class FrozenVectors:
         if not self.by_element:
             return Entry(x, values, x.new_empty(0))
         members = (self.numbers[:, None] == Z).to(x.dtype)  # [E, A]
-        return Entry(x, handed_out(values, self.heads, block.value_widths), members)
+        given = handed_out(values, self.heads, block.value_widths)
+        parts = given.split(block.value_widths, 1)[1:]
+        return Entry(x, torch.cat([given, *(X @ mix for X, mix in zip(parts, block.mix, strict=True))], 1), members)
 
     @torch.no_grad()
     def __call__(
@@ -136,10 +138,11 @@ class FrozenVectors:
         for t, block in enumerate(self.blocks):
             if t == 0 and self.by_element:
                 members = entry.members.view(-1, *distances.shape[:2]).transpose(0, 1)  # [B, E, N]
-                first = FirstSums(harmonics.values, weights[0], entry.entered, members, block.value_widths)
+                columns = [mix.shape[1] for mix in block.mix]
+                first = FirstSums(harmonics.values, weights[0], entry.entered, members, block.value_widths, columns)
                 given, *V = first.sums()
                 s = s + given[:, 0]
-                s, V, mixed = self._update(block, s, V)
+                s, V, mixed = self._update(block, s, V, first)
                 updated.append(mixed)
                 continue
             s, V, kept = self._gather(block, s, V, weights[t], channels, entry.entered if t == 0 else None)
@@ -158,9 +161,9 @@ class FrozenVectors:
         g_channels = g_harmonics.split([2 * k + 1 for k in range(self.degree + 1)], 1)[1:]
         for t in reversed(range(len(self.blocks))):
             block, g_weights = self.blocks[t], g_filters[t].view(weights[t].shape)
-            gs, gV = self._update_back(block, gs, gV, updated.pop())
+            gs, gV = self._update_back(block, gs, gV, updated.pop(), first if t == 0 else None)
             if t == 0 and first is not None:
-                first.back([gs[:, None], *gV], g_weights, g_channels)
+                first.back(gs, gV, g_weights, g_channels)
                 break
             gs, gV = self._gather_back(block, gs, gV, gathered.pop(), channels, g_weights, g_channels)
         return energies, Gradient(by_distance_of(g_all).view(distances.shape), harmonics.gradient(g_harmonics))
@@ -221,11 +224,15 @@ class FrozenVectors:
         return s, sums, kept
 
     def _update(
-        self, block: Block, s: torch.Tensor, V: list[torch.Tensor]
+        self, block: Block, s: torch.Tensor, V: list[torch.Tensor], first: FirstSums | None = None
     ) -> tuple[torch.Tensor, list[torch.Tensor], _Updated]:
         """The mixing of each atom's features; of the last block only s is used."""
-        seen, seen_V = self.saturated(s), [self.saturated(v) for v in V]
-        mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
+        seen = self.saturated(s)
+        seen_V = [self.saturated(v) for v in V] if first is None else []
+        if first is None:
+            mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
+        else:
+            mixed = first.mixed(V)
         # [A, C, width] each; of the last block's tensors there is no b
         ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
         context, lengths = self.steps.with_lengths(seen.value, [part[0] for part in ab], self.softening)
@@ -240,9 +247,12 @@ class FrozenVectors:
         return s, V, _Updated(seen, seen_V, ab, lengths, product, bent, gates, share)
 
     def _update_back(
-        self, block: Block, gs: torch.Tensor, gV: list[torch.Tensor], kept: _Updated
+        self, block: Block, gs: torch.Tensor, gV: list[torch.Tensor], kept: _Updated, first: FirstSums | None = None
     ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-        """Gradients by what the mixing was given; of the last block's vectors none come back (`gV` empty)."""
+        """Gradients by what the mixing was given; of the last block's vectors none come back (`gV` empty).
+
+        first : of the first block's sums, then gradients are by what these are made of.
+        """
         g_gates = [self.steps.dots(g, part[1]) for g, part in zip(gV, kept.ab, strict=False)]
         g_hidden = torch.mm(torch.cat([gs, *g_gates, gs * kept.product], 1), block.context1.T)
         g_context = torch.mm(self.bend.slope(g_hidden, kept.bent), block.context0.T)
@@ -251,7 +261,11 @@ class FrozenVectors:
         for k, part in enumerate(kept.ab):
             gated = None if block.last else (gV[k], kept.gates[k])
             g_mixed = self.steps.mix_back(part, kept.lengths[k], g_lengths[k], gated, g_product if k == 0 else None)
-            results.append(kept.V[k].back(torch.matmul(g_mixed, block.mix[k].T), None if block.last else gV[k]))
+            plus = None if block.last else gV[k]
+            if first is None:
+                results.append(kept.V[k].back(torch.matmul(g_mixed, block.mix[k].T), plus))
+            else:
+                results.append(first.back_from_mixed(k, g_mixed, plus))
         return kept.s.back(g_seen, gs), results
 
     def _gather_back(
