@@ -71,7 +71,7 @@ class FirstSums:
             found.append(torch.mm(self.u[k], X).view(len(u), -1, X.shape[1]))
         return found
 
-    def mixed(self, V: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    def mix(self, V: Sequence[torch.Tensor]) -> list[torch.Tensor]:
         """The sums [A, C, W] of each degree from 1, saturated and mixed: [A, C, columns]."""
         for v, u, mixing in zip(V, self.u[1:], self.mixing, strict=True):
             scale = scale_of(v)  # [A, 1]
@@ -80,7 +80,7 @@ class FirstSums:
         return [mixed.view(*v.shape[:2], -1) for v, _, mixed in self.kept]
 
     def back_from_mixed(self, k: int, g: torch.Tensor, plus: torch.Tensor | None) -> torch.Tensor:
-        """Gradient by u [A C, E H] of degree k + 1, from that by `mixed`; `plus` [A, C, W] is that by the sums."""
+        """Gradient by u [A C, E H] of degree k + 1, from that by `mix`; `plus` [A, C, W] is that by the sums."""
         v, scale, mixed = self.kept[k]
         X, g = self.X[k + 1], g.view(mixed.shape)
         along = (g * mixed).view(len(v), -1).sum(1, keepdim=True).mul_(scale).mul_(scale)  # [A, 1]

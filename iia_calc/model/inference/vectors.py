@@ -232,7 +232,7 @@ class FrozenVectors:
         if first is None:
             mixed = [torch.matmul(v.value, mix) for v, mix in zip(seen_V, block.mix, strict=True)]
         else:
-            mixed = first.mixed(V)
+            mixed = first.mix(V)
         # [A, C, width] each; of the last block's tensors there is no b
         ab = [part.split(width, 2) for part, width in zip(mixed, block.widths[1:], strict=True)]
         context, lengths = self.steps.with_lengths(seen.value, [part[0] for part in ab], self.softening)
