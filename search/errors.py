@@ -56,8 +56,8 @@ def within(name: str, value: Any, low: float, high: float, unit: str = "") -> fl
     return found
 
 
-LOOSEST = 1.0
-"""eV/Å, the largest force on an atom that a relaxation may end with."""
+TIGHTEST, LOOSEST = 1e-6, 1.0
+"""eV/Å, least and largest force on an atom that a relaxation may be asked to end with: below is rounding."""
 
 
 def positive(name: str, value: Any, what: str = "a number") -> float:
@@ -69,8 +69,10 @@ def positive(name: str, value: Any, what: str = "a number") -> float:
 
 
 def force_limit(name: str, value: Any) -> float:
-    """As `positive`, eV/Å, and at most `LOOSEST`: what is pulled more strongly has not been relaxed."""
+    """As `positive`, eV/Å, between `TIGHTEST` and `LOOSEST`: what is pulled more strongly has not been relaxed."""
     found = positive(name, value, "a force in eV/Å")
+    if found < TIGHTEST:
+        raise InputError(f"{name} is {quote(value)} eV/Å; forces are not known so well: give at least {TIGHTEST:g}")
     if found > LOOSEST:
         raise InputError(
             f"{name} is {quote(value)} eV/Å; structures with such forces are no minima: give at most {LOOSEST:g}"

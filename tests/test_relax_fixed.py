@@ -61,7 +61,7 @@ def test_ends_as_the_batch_that_changes_its_shape(clusters, monkeypatch):
 def test_spent_and_non_finite_rows_say_so(potential):
     good, bad = random_cluster(6, seed=0), random_cluster(6, seed=1)
     bad.positions[0] = np.nan
-    results = PotentialRelaxer(potential, fmax=1e-7, max_steps=7, fixed_shape=True).relax([good, bad])
+    results = PotentialRelaxer(potential, fmax=1e-6, max_steps=7, fixed_shape=True).relax([good, bad])
     assert [result.reason for result in results] == ["step limit", "non-finite"]
     assert results[0].n_evaluations == 7
     assert results[1].failed

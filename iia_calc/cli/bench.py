@@ -27,7 +27,7 @@ INTERVALS = (
 )
 OF_FORMULAS = """
 iia bench SeB8 --runs 20
-iia bench SeB10 --method basin-hopping --walkers 8,64
+iia bench SeB10 --method basin-hopping --walkers 1,8,64
 iia bench Cu13 --calculator ase.calculators.emt:EMT \\
     --target icosahedron.xyz
 """

@@ -66,14 +66,14 @@ class FirstHitRequest:
     def __post_init__(self) -> None:
         for name, least in {"runs": 1, "seed": 0, "max_quenches": 1}.items():
             whole(name, getattr(self, name), least)
-        for walkers in self.walkers:
-            whole("walkers", walkers, least=2)
         if not self.methods:
             raise InputError(f"no method is given; choose of {', '.join(WALKERS)}")
         for method in self.methods:
-            find_method(method)
+            kind = find_method(method)
             if self.walkers and method not in WALKERS:
                 raise InputError(f"walkers can't be set for {method}; only for {', '.join(WALKERS)}")
+            for walkers in self.walkers:
+                kind.Settings(**{WALKERS[method]: whole("walkers", walkers, least=1)})
         object.__setattr__(self, "formula", self.search.formula)
 
     @property

@@ -234,8 +234,11 @@ class Potential(nn.Module):
 
     def check_elements(self, Z: torch.Tensor) -> None:
         """ValueError names the elements of `Z` it doesn't know and lists those it does."""
-        if not bool(torch.isnan(self.reference(Z)).any()):
+        within = Z.clamp(0, N_ELEMENTS - 1)
+        if not bool((torch.isnan(self.reference(within)) | (within != Z)).any()):
             return
+        if bool((within != Z).any()):
+            raise InputError(f"Z has {int(Z.min())} to {int(Z.max())}; atomic numbers are 1 to {N_ELEMENTS - 1}")
         unknown = [z for z in torch.unique(Z).tolist() if chemical_symbols[z] not in self.elements]
         raise InputError(
             f"this potential was not fitted for {', '.join(chemical_symbols[z] for z in unknown)}; "

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from unicodedata import normalize
 
 import numpy as np
 from ase import Atoms
@@ -140,6 +141,8 @@ def _hint(rest: str) -> str:
     first = rest[0]
     if first in "+-\N{MINUS SIGN}":
         return " but one with a charge: give the charge apart, where one can be asked for"
+    if not first.isascii() and (plain := normalize("NFKC", first)).isascii():
+        return f": {first!r} is no plain character; write {plain}"
     if first in "0123456789":
         return ": a count follows its element's symbol"
     if first.islower():

@@ -157,7 +157,7 @@ def _planar(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
 def _tubular(n: int, bond: float, rng: np.random.Generator) -> np.ndarray:
     """Two or three staggered rings; the atoms left over cap an end or sit inside."""
     n_rings = 2 if n < 12 or rng.random() < 0.75 else 3
-    per_ring = max(3, (n - int(rng.integers(0, 3))) // n_rings)
+    per_ring = max(3, n // n_rings - int(rng.integers(0, 2)))
     radius = bond / (2.0 * np.sin(np.pi / per_ring))
     angles = 2.0 * np.pi * np.arange(per_ring) / per_ring
     rings = [

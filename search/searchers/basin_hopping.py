@@ -23,7 +23,11 @@ from search.searchers.base import check_at_least
 from search.searchers.returns import LowestOfPackings
 from search.searchers.walks import Ticket, Walk, WalkSearcher
 
-IMPROVED_BY, LONGER, HOTTER = 1e-6, 12, 4.0
+IMPROVED_BY, HOTTER = 1e-6, 4.0
+NICHE, PLAIN = 4, 12
+"""How many times as patient walkers are that keep to a shape, and those without symmetric starts."""
+SEEDS = 4
+"""Random starts of a walker that keeps to a shape; it goes on from the lowest, for most seeds of a shape are bad."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +42,8 @@ class BasinHoppingSettings:
     largest_step : upper limit of the step sizes (bond lengths; half turns for twist).
     patience : trials without a new best of its own after which a walker starts again: from a random seed or, half of
         the time, from the lowest minimum of some kind of packing (see `search.searchers.returns`). Few are enough from
-        symmetric starts; walkers that get none (niches, or no such move) take 12 times as many, and never return.
+        symmetric starts; walkers that get none take more, 4 times as many in a niche and 12 times without that move,
+        and never return.
     moves : weights of the moves to begin with; those that don't apply to the composition are left out.
     adapt : whether the shares follow what has paid; each keeps a quarter of its first share.
     """
@@ -84,12 +89,14 @@ class Walker(Walk):
 
     Attributes
     ----------
-    best : its lowest energy since its random start. stalled : trials without a lower one. starts : random starts.
+    best : its lowest energy since its random start. stalled : trials without a lower one. starts : how often it began.
+    seeds : random starts that it is still to try before it moves.
     """
 
     best: float = float("inf")
     stalled: int = 0
     starts: int = 0
+    seeds: int = 0
 
 
 class BasinHopping(WalkSearcher[Walker]):
@@ -106,20 +113,24 @@ class BasinHopping(WalkSearcher[Walker]):
         shape: Callable[[Atoms], str] | None = None,
     ) -> None:
         super().__init__(composition, settings, seed, shape)
-        self.walks = [Walker() for _ in range(self.settings.walkers)]
+        self.walks = [self._new_walker(k, 0) for k in range(self.settings.walkers)]
         self.packings = LowestOfPackings()
         self._next = 0
 
     def propose(self) -> tuple[Ticket, np.ndarray]:
         """A trial of the next walker in turn."""
         k, self._next = self._next, (self._next + 1) % len(self.walks)
-        return self.propose_for(k)
+        return ((k, None, None), self.random_start(k)) if self.walks[k].seeds else self.propose_for(k)
 
     def learn(self, ticket: Ticket, relaxed: Relaxed) -> None:
         """Accept or refuse; a walker that has stalled begins anew."""
         k, move, mate = ticket
         walker = self.walks[k]
-        accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
+        if move is None:  # of several random starts the lowest is kept
+            walker.seeds = max(walker.seeds - 1, 0)
+            accepted = sound(relaxed) and relaxed.energy < walker.energy
+        else:
+            accepted = sound(relaxed) and self._accepts(walker, relaxed.energy)
         home = sound(relaxed) and self.in_niche(k, relaxed.atoms)
         if home and not walker.home:  # arrived, at whatever height
             accepted, walker.best = True, float("inf")
@@ -136,23 +147,33 @@ class BasinHopping(WalkSearcher[Walker]):
             walker.home = home
             if mate is not None:
                 self.lowest.mix(k, mate)
-        walker.stalled = 0 if improved else walker.stalled + 1
+        walker.stalled = 0 if improved or walker.seeds else walker.stalled + 1
         walker.best = min(walker.best, walker.energy)
         if move is not None:
             settings = self.settings
             self.moves.record(
                 move, accepted, improved, settings.target_acceptance, settings.interval, settings.largest_step
             )
-        if walker.stalled >= self.settings.patience * (1 if self.starts_symmetric(k) else LONGER):
+        if walker.stalled >= self.settings.patience * self._patience(k):
             self._restart(k)
+
+    def _patience(self, k: int) -> int:
+        """Times the setting of that name."""
+        if self.niche(k) is not None:
+            return NICHE
+        return 1 if self.starts_symmetric(k) else PLAIN
 
     def _restart(self, k: int) -> None:
         """Walker k begins anew, from a random start or where a packing is lowest."""
-        self.walks[k] = Walker(starts=self.walks[k].starts + 1)
+        self.walks[k] = self._new_walker(k, self.walks[k].starts + 1)
         self.lowest.restart(k)
         if self.starts_symmetric(k) and (chosen := self.packings.choose(self.rng)) is not None:
             self.begin_walk(k, *chosen, home=False)
             self.lowest.follow(k)
+
+    def _new_walker(self, k: int, starts: int) -> Walker:
+        """Walker k before its first structure."""
+        return Walker(starts=starts, seeds=0 if self.niche(k) is None else SEEDS)
 
     def begin_walk(self, k: int, positions: np.ndarray, energy: float, home: bool) -> None:
         """Walker k goes on from this minimum, as patient as after a random start."""

@@ -227,3 +227,20 @@ def test_a_force_limit_that_no_minimum_has_is_refused(fmax):
     ):
         assert "give at most 1" in refused(call, "fmax")
     assert SearchRequest("B4", fmax=1).fmax == 1.0
+
+
+@pytest.mark.parametrize("fmax", [1e-300, 5e-324, 9e-7])
+def test_a_force_limit_below_rounding_is_refused(fmax):
+    for call in (
+        lambda: SearchRequest("B4", fmax=fmax),
+        lambda: ConfirmRequest(fmax=fmax),
+        lambda: iia_calc.PotentialRelaxer(small_potential(), fmax=fmax),
+    ):
+        assert "give at least 1e-06" in refused(call, "fmax")
+    assert SearchRequest("B4", fmax=1e-6).fmax == 1e-6
+
+
+@pytest.mark.parametrize("numbers", [[5, -1], [119, 5], [5, 10**6]])
+def test_atomic_numbers_that_no_element_has_are_refused(numbers):
+    Z, R, batch = torch.tensor(numbers), torch.tensor([[0.0, 0, 0], [1.6, 0, 0]]), torch.tensor([0, 0])
+    assert "1 to 118" in refused(lambda: small_potential()(Z, R, batch), "Z has")

@@ -61,7 +61,8 @@ def test_what_lies_below_the_target_is_told_and_what_is_not_found_is_censored(tm
         ({"runs": 0}, "runs is 0"),
         ({"methods": ()}, "no method is given; choose of basin-hopping, bee-colony"),
         ({"methods": ("walk",)}, "'walk' is not known"),
-        ({"walkers": (1,)}, "walkers is 1; it must be a whole number of at least 2"),
+        ({"walkers": (0,)}, "walkers is 0; it must be a whole number of at least 1"),
+        ({"walkers": (1,)}, "sources is 1; it must be a whole number of at least 2"),
         ({"formula": "Cu5"}, "the search is for Cu5"),
     ],
 )

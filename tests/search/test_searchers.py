@@ -132,14 +132,30 @@ def test_settings_of_the_other_method():
 
 
 def test_walkers_without_symmetric_starts_are_more_patient():
-    """In a niche, or without that move; a free walker starts again after `patience` trials."""
-    settings = BasinHoppingSettings(walkers=2, patience=2)
-    searcher = BasinHopping("B6", settings, shape=lambda atoms: "none of them")
+    """Four times so in a niche, after four random starts, and twelve times without that move."""
+    searcher = BasinHopping("B6", BasinHoppingSettings(walkers=2, patience=2), shape=lambda atoms: "none of them")
     for _ in range(3 * 12):
         searcher.tell(answer(searcher.ask(2), energy=-1.0))
     assert searcher.walks[0].starts > 5
-    assert searcher.walks[1].starts == 1
+    assert searcher.walks[1].starts == 36 // (4 - 1 + 4 * 2)
     plain = BasinHopping("B6", BasinHoppingSettings(walkers=1, patience=2, moves={"rattle": 1.0}))
     for _ in range(3 * 12):
         plain.tell(answer(plain.ask(1), energy=-1.0))
     assert plain.walks[0].starts == 1
+
+
+def test_a_walker_of_a_niche_goes_on_from_the_lowest_of_its_random_starts():
+    searcher = BasinHopping("B6", BasinHoppingSettings(walkers=2), shape=lambda atoms: "compact")
+    for energy in (-3.0, -5.0, -4.0, -1.0):
+        assert searcher.walks[1].seeds > 0
+        results = answer(searcher.ask(2), energy=energy)
+        results[1].atoms.positions[0, 0] = energy
+        searcher.tell(results)
+    walk = searcher.walks[1]
+    assert (walk.seeds, walk.energy, walk.positions[0, 0]) == (0, -5.0, -5.0)
+    again = BasinHopping.from_state(searcher.state(), "B6", shape=lambda atoms: "compact")
+    assert again.state() == searcher.state()
+    before = walk.positions.copy()
+    moved = searcher.ask(2)[1].positions
+    assert np.linalg.norm(moved - before) > 0
+    assert searcher._pending[1][1] is not None  # a move, no further start
