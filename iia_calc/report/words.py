@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from iia_calc.confirm.ions import warn_left_out
 from iia_calc.report.findings import Entry, Findings
 from search.convergence import lower_at_most
 
@@ -88,7 +89,10 @@ def _ion(findings: Findings) -> list[Remark]:
         return []
     moves = [f"{e.rank} → {e.dft.rank}" for e in findings.ranked if e.dft is not None and e.dft.rank is not None]
     text = f"The neutral's surface was searched, DFT has charge {findings.charge:+d}".replace("-", "−")
-    return [Remark(MIND, f"{text}; ranks by the potential → by DFT: {', '.join(moves)}.")]
+    found = [Remark(MIND, f"{text}; ranks by the potential → by DFT: {', '.join(moves)}.")]
+    relative = {e.rank: e.relative for e in findings.isomers if e.relative is not None}
+    left_out = warn_left_out(relative, {e.rank for e in findings.confirmed})
+    return found + ([Remark(MIND, sentence(left_out))] if left_out else [])
 
 
 def _minimum(best: Entry) -> list[Remark]:

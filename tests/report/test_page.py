@@ -126,6 +126,7 @@ def test_an_ion_says_from_where_to_where_ranks_went(confirmed):
     ranks = [(e.rank, e.dft.rank) for e in read_findings(confirmed).ranked]
     assert len(ranks) == 2
     assert "DFT has charge −1; ranks by the potential → by DFT: " + ", ".join(f"{a} → {b}" for a, b in ranks) in text
+    assert "1 more isomer lies within 1 eV of the neutral's lowest and was not relaxed" in text.replace("&#39;", "'")
     changed(confirmed, charge=0)
     write_report(confirmed)
     assert "<h1>SeB₅</h1>" in (confirmed / "report.html").read_text()

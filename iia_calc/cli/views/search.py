@@ -10,6 +10,7 @@ from ase import Atoms
 from iia_calc.cli.views.confirmed import confirmed_remarks, confirmed_table, confirmed_title
 from iia_calc.cli.views.console import output, print_json, remarks
 from iia_calc.cli.views.isomers import files, isomer_remarks, isomer_table, isomer_title, summary
+from iia_calc.confirm.ions import warn_left_out
 from iia_calc.confirm.result import Confirmed
 from iia_calc.isomers.ranking import Isomer
 from iia_calc.isomers.search import IsomerSearch
@@ -52,6 +53,10 @@ def _print_tables(found: IsomerSearch, confirmed: Sequence[Confirmed] | None, sh
         console.print(confirmed_table(confirmed, found.isomers, title))
         for line in confirmed_remarks(confirmed):
             console.print(line)
+        if found.run["dft"]["charge"] and found.level_of_theory is not None:
+            left_out = warn_left_out({i.rank: i.relative for i in found.isomers}, {c.model_rank for c in confirmed})
+            if left_out:
+                console.print(left_out)
     console.print(f"\n{summary(found)}\n{found.folder}: {', '.join(files(found.folder))}")
 
 
