@@ -81,6 +81,7 @@ class IIACalculator(Calculator):
         self.model = model
         self.energy_from = energy_from
         self._species: tuple[np.ndarray, torch.Tensor, torch.Tensor] | None = None
+        self._accepted: np.ndarray | None = None  # atomic numbers whose elements and lowest multiplicity will do
         self._signature: str | None = None
         self.charge = None if charge is None else whole_number(charge, "charge")
         self.multiplicity = None if multiplicity is None else whole_number(multiplicity, "multiplicity")
@@ -148,8 +149,8 @@ class IIACalculator(Calculator):
         self.check(atoms)
         Z, element_energies = self._elements(atoms.numbers, leader)  # [n_atoms] each
         # centred in float64: far from the origin float32 would lose the digits of the distances
-        centred = atoms.positions - atoms.positions.mean(0)
-        R = torch.as_tensor(centred, dtype=leader.dtype, device=leader.device)  # [n_atoms, 3]
+        centred = atoms.positions - np.add.reduce(atoms.positions) / len(atoms)
+        R = torch.from_numpy(centred).to(device=leader.device, dtype=leader.dtype)  # [n_atoms, 3]
         if atoms.pbc.any():
             pairs: Pairs = NeighbourPairs(centred, leader.cutoff, atoms.cell.array, atoms.pbc, leader.device)
         else:
@@ -188,17 +189,23 @@ class IIACalculator(Calculator):
         """ValueError for anything the potential would answer with a meaningless number."""
         if len(atoms) == 0:
             raise InputError("there are no atoms")
-        if self._species is None or not np.array_equal(self._species[0], atoms.numbers):
+        known = self._accepted is not None and np.array_equal(self._accepted, atoms.numbers)
+        if not known:
             self._check_elements(atoms)
-        if not np.isfinite(atoms.positions).all():
+        farthest = float(np.abs(atoms.positions).max())  # NaN where one is
+        if not np.isfinite(farthest):
             wrong = np.flatnonzero(~np.isfinite(atoms.positions).all(axis=1))
             raise InputError(f"positions of atoms {wrong.tolist()} are not finite")
-        if (farthest := float(np.abs(atoms.positions).max())) > FARTHEST:
+        if farthest > FARTHEST:
             raise InputError(f"an atom is {farthest:.0e} Å from the origin, where positions have lost their digits")
         self._check_cell(atoms)
         if (pair := _coincident(atoms)) is not None:
             raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")
-        self._check_electrons(atoms)
+        plain = not atoms.info and len(atoms.arrays) == 2  # nothing that could speak of charge or spin
+        if not (known and plain):
+            self._check_electrons(atoms)
+        if plain and not known:
+            self._accepted = atoms.numbers.copy()
 
     def _check_cell(self, atoms: Atoms) -> None:
         """A periodic direction needs a cell vector that the others don't span."""

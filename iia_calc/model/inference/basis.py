@@ -8,7 +8,7 @@ import torch
 
 from iia_calc.model.inference.table import DistanceTable
 
-LEFT_OUT = 2e-6
+LEFT_OUT = 5e-7
 """Largest error of a slope that the shared functions may leave, relative to the largest slope."""
 Functions = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 
@@ -31,12 +31,12 @@ class SharedBasis:
         value, slope = exact(grid)  # [1001, C]
         largest = slope.abs().max()
         *_, vectors = torch.linalg.svd(torch.cat([value / value.abs().max(), slope / largest]), full_matrices=False)
-        rank = 8
+        rank = 4
         while rank < len(vectors):
             basis = vectors[:rank]  # [r, C]
             if float((slope - slope @ basis.T @ basis).abs().max() / largest) < LEFT_OUT:
                 break
-            rank += 8
+            rank += 4
         basis = vectors[:rank]
 
         def combine(distances: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
