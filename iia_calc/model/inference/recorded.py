@@ -19,8 +19,8 @@ from iia_calc.model.pairs.clusters import ClusterPairs
 
 CALLS = 50
 """Of one layout before it is recorded, which takes as long as some hundred replays save."""
-KEPT = 8
-"""Layouts that are remembered."""
+KEPT, COUNTED = 8, 100
+"""Layouts whose replay is kept, and whose calls are counted: a batch that shrinks goes through many."""
 Results = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -30,19 +30,23 @@ class Recorded:
     def __init__(self, function: Callable[..., Results]) -> None:
         self._function = function
         self._calls: OrderedDict[tuple[int, ...], int] = OrderedDict()  # by the clusters' sizes
-        self._replays: dict[tuple[int, ...], Callable[..., Results]] = {}
+        self._replays: OrderedDict[tuple[int, ...], Callable[..., Results]] = OrderedDict()
 
     def __call__(self, pairs: ClusterPairs, *tensors: torch.Tensor) -> Results:
         """What the function gives."""
-        self._calls[pairs.sizes] = calls = self._calls.pop(pairs.sizes, 0) + 1
-        if calls == 1 and len(self._calls) > KEPT:
-            self._replays.pop(self._calls.popitem(last=False)[0], None)
-        if calls == CALLS and (made := self._record(pairs, tensors)) is not None:
-            self._replays[pairs.sizes] = made
         replay = self._replays.get(pairs.sizes)
-        if replay is None:
-            return self._function(pairs, *tensors)
-        return _run(replay, tensors)
+        if replay is not None:
+            self._replays.move_to_end(pairs.sizes)
+            return _run(replay, tensors)
+        self._calls[pairs.sizes] = calls = self._calls.pop(pairs.sizes, 0) + 1
+        if len(self._calls) > COUNTED:
+            self._calls.popitem(last=False)
+        if calls == CALLS and (made := self._record(pairs, tensors)) is not None:
+            del self._calls[pairs.sizes]
+            self._replays[pairs.sizes] = made
+            if len(self._replays) > KEPT:
+                self._replays.popitem(last=False)
+        return self._function(pairs, *tensors)
 
     def _record(self, pairs: ClusterPairs, tensors: tuple[torch.Tensor, ...]) -> Callable[..., Results] | None:
         """The replay; None where it can't be made, for example by a PyTorch that no longer records."""
@@ -58,7 +62,7 @@ class Recorded:
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what was recorded, which can't be copied."""
-        return {"_function": self._function, "_calls": OrderedDict(), "_replays": {}}
+        return {"_function": self._function, "_calls": OrderedDict(), "_replays": OrderedDict()}
 
 
 def _run(replay: Callable[..., Results], tensors: tuple[torch.Tensor, ...]) -> Results:

@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 Results = tuple[torch.Tensor, torch.Tensor]
 Geometry = tuple[tuple[int, ...], tuple[int, ...], int]
@@ -30,7 +29,7 @@ class Step(NamedTuple):
     """An operation; tensors among its arguments are places. fills : memory of each result, None where it isn't new."""
 
     operation: Callable[..., Any]
-    arguments: tuple[Any, ...]
+    arguments: list[Any]
     options: dict[str, Any]
     fills: list[int | None]
 
@@ -56,7 +55,7 @@ class Tape(TorchDispatchMode):
     ) -> Any:
         """Does the operation, and takes it down unless it is but another look at a tensor."""
         args = self._without_numbers(func, args)
-        places, options = tree_map(self.place, (args, kwargs or {}))
+        places, options = _each(self.place, args), _each(self.place, kwargs or {})
         result = func(*args, **(kwargs or {}))
         self._kept.append(result)
         results = result if isinstance(result, tuple | list) else (result,)
@@ -122,11 +121,8 @@ class Playback(torch.nn.Module):
                 seen[value] = torch.as_strided(memory[value.memory], *value.geometry)
             return seen[value]
 
-        def tensors(value: Any) -> Any:
-            return tree_map(tensor, value, is_leaf=lambda part: isinstance(part, Place))
-
         for operation, arguments, options, fills in self._tape.steps:
-            result = operation(*tensors(arguments), **tensors(options))
+            result = operation(*_each(tensor, arguments), **_each(tensor, options))
             for number, made in zip(fills, result if isinstance(result, tuple) else (result,), strict=True):
                 if number is not None:
                     memory[number] = made
@@ -140,6 +136,15 @@ def replay_of(function: Callable[..., Results], given: Sequence[torch.Tensor]) -
     playback = Playback(tape, [tape.place(result) for result in results]).eval()
     replay: Callable[..., Results] = torch.jit.freeze(torch.jit.trace(playback, tuple(given), check_trace=False))
     return replay
+
+
+def _each(change: Callable[[Any], Any], value: Any) -> Any:
+    """`value` with `change` done to all that is in its tuples, lists and dictionaries; a place is one thing."""
+    if isinstance(value, dict):
+        return {name: _each(change, part) for name, part in value.items()}
+    if isinstance(value, tuple | list) and not isinstance(value, Place):
+        return [_each(change, part) for part in value]
+    return change(value)
 
 
 def _geometry(tensor: torch.Tensor) -> Geometry:
