@@ -1,10 +1,10 @@
 """Detachment energies of B5⁻ to B9⁻ by ΔSCF against experiment, and the error of each functional.
 
-python benchmarks/photoelectron.py 5 6 7             # half an hour on one core; a stopped run goes on
+python benchmarks/photoelectron.py 5 6 7             # an hour on one core; a stopped run goes on
 python benchmarks/photoelectron.py --table           # of what is done
 
 Of each size the neutral surface is searched, the lowest isomers are relaxed as anions with PBE0 in BASIS, and the one
-that is lowest loses its electron, just as `iia search "B5-" --dft 2 --frequencies --descend --functional PBE0 --basis
+that is lowest loses its electron, just as `iia search "B5-" --dft 3 --frequencies --descend --functional PBE0 --basis
 BASIS --dft-basis none` and `iia properties --what photoelectron --diffuse-basis DIFFUSE` do it. Other functionals give
 single points in DIFFUSE at the same structures, begun from the stable solution in BASIS, with the same zero-point
 energies. Experiment: J. Phys. Chem. A 2010, 114, 994, adiabatic.
@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", type=int, default=[], help="atoms, of 5 to 9")
     parser.add_argument("--functionals", nargs="*", default=list(FUNCTIONALS), help="PBE0 is always computed")
     parser.add_argument("--quenches", type=int, default=60)
-    parser.add_argument("--dft", type=int, default=2, help="isomers relaxed as anions")
+    parser.add_argument("--dft", type=int, default=3, help="isomers relaxed as anions; the lowest B6- is the third of B6")
     parser.add_argument("--basis", default="def2-SVP", help="of structures and vibrations")
     parser.add_argument("--diffuse", default="def2-TZVPD", help="of the energies")
     parser.add_argument("--table", action="store_true", help="compute nothing")
