@@ -122,7 +122,7 @@ def main() -> None:
     parser.add_argument("sizes", nargs="*", type=int, default=[], help="atoms, of 5 to 9")
     parser.add_argument("--functionals", nargs="*", default=list(FUNCTIONALS), help="PBE0 is always computed")
     parser.add_argument("--quenches", type=int, default=60)
-    parser.add_argument("--dft", type=int, default=3, help="isomers relaxed as anions; the lowest B6- is the third of B6")
+    parser.add_argument("--dft", type=int, default=3, help="isomers relaxed as anions; B6-: 3")
     parser.add_argument("--basis", default="def2-SVP", help="of structures and vibrations")
     parser.add_argument("--diffuse", default="def2-TZVPD", help="of the energies")
     parser.add_argument("--table", action="store_true", help="compute nothing")
