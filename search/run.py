@@ -63,7 +63,7 @@ def find_minima(
     settings : `BasinHoppingSettings` or `BeeColonySettings`, or a mapping of their keys.
     batch_size : structures relaxed at once; by default as many as the method has walkers or sources.
     until_found : stop when the lowest minimum was reached from this many independent starts (see
-        `search.convergence`); 5 is a cautious choice.
+        `search.convergence`). After 5 it was the lowest there is in nine searches of ten of SeB10.
     shape : says of Atoms whether they are planar, tubular, cage or compact; half of the walkers or sources
         then keep to one of these each (see `search.searchers.walks`). None: no such niches.
     starts : structures of this composition that are relaxed before all others (they count as quenches) and gone on

@@ -239,11 +239,9 @@ class Potential(nn.Module):
             return
         if bool((within != Z).any()):
             raise InputError(f"Z has {int(Z.min())} to {int(Z.max())}; atomic numbers are 1 to {N_ELEMENTS - 1}")
-        unknown = [z for z in torch.unique(Z).tolist() if chemical_symbols[z] not in self.elements]
-        raise InputError(
-            f"this potential was not fitted for {', '.join(chemical_symbols[z] for z in unknown)}; "
-            f"it knows {', '.join(self.elements)}"
-        )
+        symbols = [chemical_symbols[z] for z in torch.unique(Z).tolist()]
+        unknown = ", ".join(symbol for symbol in symbols if symbol not in self.elements)
+        raise InputError(f"this potential was not fitted for {unknown}; it knows {', '.join(self.elements)}")
 
     def pairs_of(self, R: torch.Tensor, batch: torch.Tensor) -> Pairs:
         """The layout for a flat batch: all pairs of clusters, or the list of one large structure."""
