@@ -201,7 +201,8 @@ class IIACalculator(Calculator):
         self._check_cell(atoms)
         if (pair := _coincident(atoms)) is not None:
             raise InputError(f"atoms {pair[0]} and {pair[1]} coincide (closer than {COINCIDENT} Å)")
-        plain = not atoms.info and len(atoms.arrays) == 2  # nothing that could speak of charge or spin
+        asked = self.charge is not None or self.multiplicity is not None
+        plain = not (asked or atoms.info) and len(atoms.arrays) == 2  # nothing that could speak of charge or spin
         if not (known and plain):
             self._check_electrons(atoms)
         if plain and not known:

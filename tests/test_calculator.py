@@ -230,3 +230,14 @@ def test_the_signature_is_that_of_the_weights():
     same, again, other = IIACalculator(), IIACalculator(), IIACalculator(energy_from="mean")
     assert same.signature == again.signature != other.signature
     assert IIACalculator(dtype="float64").signature != same.signature
+
+
+@pytest.mark.parametrize(("name", "value"), [("charge", -1), ("multiplicity", 7)])
+def test_electrons_asked_for_after_a_call_are_checked_too(name, value):
+    calculator, atoms = IIACalculator("seb-3-21g"), Atoms("B3", [(0, 0, 0), (1.6, 0, 0), (0.8, 1.4, 0)])
+    atoms.calc = calculator
+    atoms.get_potential_energy()
+    setattr(calculator, name, value)
+    atoms.positions[0, 0] -= 0.01
+    with pytest.raises(ValueError, match=name):
+        atoms.get_potential_energy()

@@ -74,6 +74,8 @@ class FirstHitRequest:
                 raise InputError(f"walkers can't be set for {method}; only for {', '.join(WALKERS)}")
             for walkers in self.walkers:
                 kind.Settings(**{WALKERS[method]: whole("walkers", walkers, least=1)})
+                if walkers > self.max_quenches:
+                    raise InputError(f"walkers is {walkers}; a run of {self.max_quenches} quenches has use for no more")
         object.__setattr__(self, "formula", self.search.formula)
 
     @property

@@ -218,26 +218,19 @@ def test_what_a_relaxer_of_ones_own_gives_is_checked():
         refused(lambda r=relaxer: search.find_minima("Ar4", r, quenches=8), "Odd.relax gives")
 
 
-@pytest.mark.parametrize("fmax", [1.001, 5, 1e9])
-def test_a_force_limit_that_no_minimum_has_is_refused(fmax):
+@pytest.mark.parametrize(
+    ("fmax", "message"),
+    [(value, "give at most 1") for value in (1.001, 5, 1e9)]
+    + [(value, "give at least 1e-06") for value in (1e-300, 5e-324, 9e-7)],
+)
+def test_a_force_limit_that_no_minimum_has_or_below_rounding_is_refused(fmax, message):
     for call in (
         lambda: SearchRequest("B4", fmax=fmax),
         lambda: ConfirmRequest(fmax=fmax),
         lambda: iia_calc.PotentialRelaxer(small_potential(), fmax=fmax),
     ):
-        assert "give at most 1" in refused(call, "fmax")
-    assert SearchRequest("B4", fmax=1).fmax == 1.0
-
-
-@pytest.mark.parametrize("fmax", [1e-300, 5e-324, 9e-7])
-def test_a_force_limit_below_rounding_is_refused(fmax):
-    for call in (
-        lambda: SearchRequest("B4", fmax=fmax),
-        lambda: ConfirmRequest(fmax=fmax),
-        lambda: iia_calc.PotentialRelaxer(small_potential(), fmax=fmax),
-    ):
-        assert "give at least 1e-06" in refused(call, "fmax")
-    assert SearchRequest("B4", fmax=1e-6).fmax == 1e-6
+        assert message in refused(call, "fmax")
+    assert [SearchRequest("B4", fmax=value).fmax for value in (1, 1e-6)] == [1.0, 1e-6]
 
 
 @pytest.mark.parametrize("numbers", [[5, -1], [119, 5], [5, 10**6]])

@@ -62,6 +62,7 @@ def test_what_lies_below_the_target_is_told_and_what_is_not_found_is_censored(tm
         ({"methods": ()}, "no method is given; choose of basin-hopping, bee-colony"),
         ({"methods": ("walk",)}, "'walk' is not known"),
         ({"walkers": (0,)}, "walkers is 0; it must be a whole number of at least 1"),
+        ({"walkers": (8, 99_999_999)}, "walkers is 99999999; a run of 40 quenches has use for no more"),
         ({"walkers": (1,)}, "sources is 1; it must be a whole number of at least 2"),
         ({"formula": "Cu5"}, "the search is for Cu5"),
     ],
